@@ -1,0 +1,97 @@
+from holdfastpb.common.v1 import hello_pb2 as _hello_pb2
+from holdfastpb.daemon.v1 import log_pb2 as _log_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class GetStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetStatusResponse(_message.Message):
+    __slots__ = ("pid", "started_at_ms", "software_version", "data_dir", "registry", "registry_reachable", "registry_problem", "spool_bytes", "spool_bytes_max", "cache_bytes", "cache_bytes_max", "jobs_active", "clients", "read_bytes_per_s", "sent_bytes_per_s", "peak_memory_bytes")
+    PID_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    DATA_DIR_FIELD_NUMBER: _ClassVar[int]
+    REGISTRY_FIELD_NUMBER: _ClassVar[int]
+    REGISTRY_REACHABLE_FIELD_NUMBER: _ClassVar[int]
+    REGISTRY_PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
+    CACHE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CACHE_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
+    JOBS_ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    CLIENTS_FIELD_NUMBER: _ClassVar[int]
+    READ_BYTES_PER_S_FIELD_NUMBER: _ClassVar[int]
+    SENT_BYTES_PER_S_FIELD_NUMBER: _ClassVar[int]
+    PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    pid: int
+    started_at_ms: int
+    software_version: str
+    data_dir: str
+    registry: str
+    registry_reachable: bool
+    registry_problem: str
+    spool_bytes: int
+    spool_bytes_max: int
+    cache_bytes: int
+    cache_bytes_max: int
+    jobs_active: int
+    clients: int
+    read_bytes_per_s: int
+    sent_bytes_per_s: int
+    peak_memory_bytes: int
+    def __init__(self, pid: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., software_version: _Optional[str] = ..., data_dir: _Optional[str] = ..., registry: _Optional[str] = ..., registry_reachable: _Optional[bool] = ..., registry_problem: _Optional[str] = ..., spool_bytes: _Optional[int] = ..., spool_bytes_max: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., cache_bytes_max: _Optional[int] = ..., jobs_active: _Optional[int] = ..., clients: _Optional[int] = ..., read_bytes_per_s: _Optional[int] = ..., sent_bytes_per_s: _Optional[int] = ..., peak_memory_bytes: _Optional[int] = ...) -> None: ...
+
+class ListJobsRequest(_message.Message):
+    __slots__ = ("active_only", "page_size")
+    ACTIVE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    active_only: bool
+    page_size: int
+    def __init__(self, active_only: _Optional[bool] = ..., page_size: _Optional[int] = ...) -> None: ...
+
+class ListJobsResponse(_message.Message):
+    __slots__ = ("jobs",)
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[Job]
+    def __init__(self, jobs: _Optional[_Iterable[_Union[Job, _Mapping]]] = ...) -> None: ...
+
+class Job(_message.Message):
+    __slots__ = ("progress", "qualified_name", "version", "error")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    QUALIFIED_NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    progress: _log_pb2.JobProgress
+    qualified_name: str
+    version: str
+    error: str
+    def __init__(self, progress: _Optional[_Union[_log_pb2.JobProgress, _Mapping]] = ..., qualified_name: _Optional[str] = ..., version: _Optional[str] = ..., error: _Optional[str] = ...) -> None: ...
+
+class DrainRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class DrainResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class TrimCacheRequest(_message.Message):
+    __slots__ = ("bytes_max",)
+    BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
+    bytes_max: int
+    def __init__(self, bytes_max: _Optional[int] = ...) -> None: ...
+
+class TrimCacheResponse(_message.Message):
+    __slots__ = ("freed_bytes", "cache_bytes")
+    FREED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CACHE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    freed_bytes: int
+    cache_bytes: int
+    def __init__(self, freed_bytes: _Optional[int] = ..., cache_bytes: _Optional[int] = ...) -> None: ...

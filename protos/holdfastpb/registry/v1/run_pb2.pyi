@@ -1,0 +1,117 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class EdgeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EDGE_KIND_UNSPECIFIED: _ClassVar[EdgeKind]
+    EDGE_KIND_LOGGED: _ClassVar[EdgeKind]
+    EDGE_KIND_USED: _ClassVar[EdgeKind]
+EDGE_KIND_UNSPECIFIED: EdgeKind
+EDGE_KIND_LOGGED: EdgeKind
+EDGE_KIND_USED: EdgeKind
+
+class Run(_message.Message):
+    __slots__ = ("entity", "project", "run_id", "display_name", "group", "job_type", "config_json", "tags", "notes", "state", "host", "created_at_ms")
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    JOB_TYPE_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_JSON_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    entity: str
+    project: str
+    run_id: str
+    display_name: str
+    group: str
+    job_type: str
+    config_json: bytes
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    notes: str
+    state: str
+    host: str
+    created_at_ms: int
+    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., run_id: _Optional[str] = ..., display_name: _Optional[str] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ..., config_json: _Optional[bytes] = ..., tags: _Optional[_Iterable[str]] = ..., notes: _Optional[str] = ..., state: _Optional[str] = ..., host: _Optional[str] = ..., created_at_ms: _Optional[int] = ...) -> None: ...
+
+class UpsertRunRequest(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+
+class UpsertRunResponse(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+
+class GetRunRequest(_message.Message):
+    __slots__ = ("entity", "project", "run_id")
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    entity: str
+    project: str
+    run_id: str
+    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., run_id: _Optional[str] = ...) -> None: ...
+
+class GetRunResponse(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+
+class RecordUseRequest(_message.Message):
+    __slots__ = ("run", "version_id")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    version_id: str
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ..., version_id: _Optional[str] = ...) -> None: ...
+
+class RecordUseResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListVersionRunsRequest(_message.Message):
+    __slots__ = ("version_id", "kind")
+    VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    version_id: str
+    kind: EdgeKind
+    def __init__(self, version_id: _Optional[str] = ..., kind: _Optional[_Union[EdgeKind, str]] = ...) -> None: ...
+
+class ListVersionRunsResponse(_message.Message):
+    __slots__ = ("runs",)
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    runs: _containers.RepeatedCompositeFieldContainer[Run]
+    def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ...) -> None: ...
+
+class ListRunVersionsRequest(_message.Message):
+    __slots__ = ("entity", "project", "run_id", "kind")
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    entity: str
+    project: str
+    run_id: str
+    kind: EdgeKind
+    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., run_id: _Optional[str] = ..., kind: _Optional[_Union[EdgeKind, str]] = ...) -> None: ...
+
+class ListRunVersionsResponse(_message.Message):
+    __slots__ = ("version_ids",)
+    VERSION_IDS_FIELD_NUMBER: _ClassVar[int]
+    version_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, version_ids: _Optional[_Iterable[str]] = ...) -> None: ...
