@@ -198,7 +198,7 @@ def _finite_float(text: str) -> float:
 
 def _check_key_count(metadata: Mapping[str, Any]) -> None:
     if len(metadata) > METADATA_KEYS_MAX:
-        raise _invalid(f"metadata has {len(metadata)} keys, more than {METADATA_KEYS_MAX}. Nest them or log a file.")
+        raise _invalid(f"metadata has {len(metadata)} keys, more than {METADATA_KEYS_MAX}. Nest or log a file.")
 
 
 def _check_size(encoded: bytes) -> None:
