@@ -1,0 +1,40 @@
+"""`holdfast registry …`: hands everything to the registry's own program, whose options these are."""
+
+import typer
+
+from holdfast.cli.server_process import become
+
+PROGRAM = "holdfast_registry"
+
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+registry_app = typer.Typer(help="A registry of your own: serve it, make tokens, check its store.", no_args_is_help=True)
+token_app = typer.Typer(help="Tokens that clients of a registry on TCP need.", no_args_is_help=True)
+registry_app.add_typer(token_app, name="token")
+
+
+@registry_app.command("serve", context_settings=_PASS_ON)
+def serve(context: typer.Context) -> None:
+    """Runs a registry in the foreground (`holdfast registry serve --help` lists the options)."""
+    become(PROGRAM, ["serve", *context.args])
+
+
+@registry_app.command("init", context_settings=_PASS_ON)
+def init(context: typer.Context) -> None:
+    """Makes a registry's data folder and prints its first token, once."""
+    become(PROGRAM, ["init", *context.args])
+
+
+@registry_app.command("fsck", context_settings=_PASS_ON)
+def fsck(context: typer.Context) -> None:
+    """Compares database, store and digests; names every damage and the versions it hurts.
+
+    Exits 0 when all is well and 1 when something is damaged.
+    """
+    become(PROGRAM, ["fsck", *context.args])
+
+
+@token_app.command("create", context_settings=_PASS_ON)
+def create_token(context: typer.Context) -> None:
+    """Makes a token and prints it, once."""
+    become(PROGRAM, ["token", "create", *context.args])
