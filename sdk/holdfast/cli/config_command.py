@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-
 from holdfast.cli import output
 from holdfast.cli.exit_codes import CommandError, ExitCode
 from holdfast.cli.server_process import read_settings

@@ -21,7 +21,9 @@ _REASONS_OF_CODE: dict[ExitCode, frozenset[Reason]] = {
     ExitCode.USAGE: frozenset(
         {Reason.INVALID_NAME, Reason.INVALID_PATH, Reason.INVALID_METADATA, Reason.INVALID_ARGUMENT}
     ),
-    ExitCode.NOT_FOUND: frozenset({Reason.NOT_FOUND, Reason.FILE_MISSING, Reason.REFERENCE_MISSING}),
+    ExitCode.NOT_FOUND: frozenset(
+        {Reason.NOT_FOUND, Reason.VERSION_DELETED, Reason.FILE_MISSING, Reason.REFERENCE_MISSING}
+    ),
     ExitCode.DAMAGED: frozenset(
         {
             Reason.STORE_DAMAGED,

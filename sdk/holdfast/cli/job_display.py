@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from holdfast.cli.output import human_duration, human_size, human_time, make_table, printable
 from holdfastpb.daemon.v1.control_pb2 import GetStatusResponse, Job
 from holdfastpb.daemon.v1.log_pb2 import JobState
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 ENDED = frozenset({JobState.JOB_STATE_COMMITTED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
 
@@ -81,12 +80,16 @@ def render_snapshot(snapshot: Snapshot) -> RenderableType:
         )
     ]
     if not status.registry_reachable:
-        parts.append(Text(printable(f"registry {status.registry} does not answer: {status.registry_problem}"), "yellow"))
+        parts.append(
+            Text(printable(f"registry {status.registry} does not answer: {status.registry_problem}"), "yellow")
+        )
     if active:
         columns = ("artifact", "state", "files", "found", "read", "known", "sent", "waits for")
         parts.append(make_table(columns, map(_active_row, active)))
     if ended:
-        parts.append(make_table(("artifact", "ended as", "finalized (UTC)", "size", "sent", "error"), map(_ended_row, ended)))
+        parts.append(
+            make_table(("artifact", "ended as", "finalized (UTC)", "size", "sent", "error"), map(_ended_row, ended))
+        )
     return Group(*parts)
 
 

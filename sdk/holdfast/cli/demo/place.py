@@ -33,6 +33,7 @@ class DemoPlace:
 
     @property
     def download(self) -> Path:
+        """Where it is downloaded to."""
         return self.root / "download"
 
     @property
@@ -48,6 +49,7 @@ class DemoPlace:
 
     @property
     def places(self) -> Places:
+        """Where the demo's daemon and registry keep their things."""
         return find_places(self.environment)
 
 
@@ -78,7 +80,9 @@ def demo_place(root: Path, *, bytes_needed: int, keep: bool) -> Iterator[DemoPla
 
 def _make_fresh(root: Path) -> None:
     if root.exists() and not (root / _MARKER).is_file():
-        raise CommandError(f"{root} exists and was not made by the demo; name another folder with --dir", ExitCode.USAGE)
+        raise CommandError(
+            f"{root} exists and was not made by the demo; name another folder with --dir", ExitCode.USAGE
+        )
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     (root / _MARKER).write_text(_MARKER_TEXT, encoding="utf-8")

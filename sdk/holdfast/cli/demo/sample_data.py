@@ -92,7 +92,9 @@ def _same_bytes(left: Path, right: Path) -> bool:
 def _package_folders() -> Iterator[Path]:
     for kind in ("platlib", "stdlib"):
         root = Path(sysconfig.get_path(kind))
-        yield from (p for p in sorted(root.iterdir()) if p.is_dir() and p.name not in ("site-packages", "dist-packages"))
+        yield from (
+            p for p in sorted(root.iterdir()) if p.is_dir() and p.name not in ("site-packages", "dist-packages")
+        )
 
 
 def _measure(root: Path) -> TreeSize:

@@ -1,0 +1,196 @@
+"""`holdfast artifact …`: put, get, ls, info, verify and rm, with the options that Weights & Biases' command has."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import holdfast
+import typer
+from holdfast.cli import output
+from holdfast.cli.exit_codes import CommandError, ExitCode
+from holdfast_contract.names import ArtifactName, parse_artifact_name
+
+if TYPE_CHECKING:
+    from holdfast.artifact import Artifact
+
+artifact_app = typer.Typer(help="Put, get, list, inspect, verify and remove versions.", no_args_is_help=True)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="[[ENTITY/]PROJECT/]NAME[:ALIAS], default latest.")]
+
+
+class Policy(StrEnum):
+    """Whether files may be changed while they are logged."""
+
+    MUTABLE = "mutable"
+    IMMUTABLE = "immutable"
+
+
+@artifact_app.command("put")
+def put(  # noqa: PLR0913 - one parameter an option, as typer wants it
+    path: Annotated[str, typer.Argument(help="A file, a folder, or a URI to log as a reference.")],
+    name: Annotated[
+        str | None, typer.Option("--name", "-n", help="[[ENTITY/]PROJECT/]NAME; default: the name of PATH.")
+    ] = None,
+    description: Annotated[str | None, typer.Option("--description", "-d", help="In your words.")] = None,
+    type_: Annotated[str, typer.Option("--type", "-t", help="Type of the artifact.")] = "dataset",
+    alias: Annotated[list[str] | None, typer.Option("--alias", "-a", help="May be given several times.")] = None,
+    run_id: Annotated[str | None, typer.Option("--id", help="Id of the run that logs it; default: a new run.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of --id.")] = False,
+    skip_cache: Annotated[
+        bool, typer.Option("--skip_cache", "--skip-cache", help="Accepted for compatibility; nothing is staged anyway.")
+    ] = False,
+    policy: Annotated[
+        Policy, typer.Option(help="immutable: the files are left alone until it is done.")
+    ] = Policy.MUTABLE,
+    as_json: JsonOption = False,
+) -> None:
+    """Logs a file, a folder or a reference as a new version, and waits until it is committed.
+
+    Interrupted, the daemon finishes it: see `holdfast status`.
+    """
+    target = _target_name(path, name)
+    artifact = holdfast.Artifact(target.collection, type=type_, description=description)
+    _add(artifact, path, skip_cache=skip_cache, policy=policy)
+    with holdfast.init(
+        entity=target.entity,
+        project=target.project,
+        config={"path": path},
+        job_type="cli_put",
+        id=run_id,
+        resume=resume or None,
+    ) as run:
+        logged = run.log_artifact(artifact, aliases=alias or ["latest"])
+    logged.wait()
+    if as_json:
+        output.print_json(version_as_json(logged))
+        return
+    output.say("Artifact uploaded, use this artifact in a run by adding:")
+    output.print_line(f'artifact = run.use_artifact("{logged.qualified_name}")')
+
+
+def _target_name(path: str, name: str | None) -> ArtifactName:
+    target = parse_artifact_name(name or Path(path.rstrip("/")).name)
+    if target.alias is not None:
+        raise CommandError(f"--name {name} has an alias; give it as --alias {target.alias}", ExitCode.USAGE)
+    return target
+
+
+def _add(artifact: "Artifact", path: str, *, skip_cache: bool, policy: Policy) -> None:
+    local = Path(path)
+    if local.is_dir():
+        artifact.add_dir(path, skip_cache=skip_cache, policy=policy.value)
+    elif local.is_file():
+        artifact.add_file(path, skip_cache=skip_cache, policy=policy.value)
+    elif "://" in path:
+        artifact.add_reference(path)
+    elif local.exists():
+        raise CommandError(f"{path} is neither a file nor a folder", ExitCode.USAGE)
+    else:
+        raise CommandError(f"{path} does not exist; PATH must be a file, a folder or a URI", ExitCode.NOT_FOUND)
+
+
+@artifact_app.command("get")
+def get(
+    name: NameArgument,
+    root: Annotated[Path | None, typer.Option(help="Folder to download to; default: ./artifacts/NAME:vN.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Refuse a version of another type.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Downloads a version and prints the folder; what is there and right is left alone."""
+    artifact = _fetch(name, type_)
+    output.say(f"Downloading {artifact.type} artifact {artifact.qualified_name} ({output.human_size(artifact.size)})")
+    folder = artifact.download(root=None if root is None else str(root))
+    if as_json:
+        output.print_json({"root": str(folder), **version_as_json(artifact)})
+    else:
+        output.print_line(str(folder))
+
+
+@artifact_app.command("info")
+def info(
+    name: NameArgument,
+    files: Annotated[bool, typer.Option("--files", help="Also list the files.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Prints what is known of a version, and who logged and used it."""
+    artifact = _fetch(name)
+    logged_by = artifact.logged_by()
+    used_by = [run.id for run in artifact.used_by()]
+    found = {**version_as_json(artifact), "logged_by": logged_by.id if logged_by else None, "used_by": used_by}
+    entries = [
+        {"path": entry.path, "size_bytes": entry.size, "digest": entry.digest, "reference": entry.ref}
+        for entry in (artifact.manifest.entries.values() if files else ())
+    ]
+    if as_json:
+        output.print_json({**found, "files": entries} if files else found)
+        return
+    size = f"{output.human_size(found['size_bytes'])} in {found['entry_count']:,} files"
+    output.print_fields({**_joined(found), "size_bytes": None, "entry_count": None, "size": size})
+    for entry in entries:
+        output.print_line(f"{entry['size_bytes'] or 0:>15}  {entry['digest']}  {entry['path']}")
+
+
+@artifact_app.command("verify")
+def verify(
+    name: NameArgument,
+    root: Annotated[Path | None, typer.Option(help="Folder to compare; default: where `get` puts it.")] = None,
+) -> None:
+    """Compares a folder with a version: every file's digest, and files that do not belong to it.  Exits 4 on a difference."""
+    artifact = _fetch(name)
+    if root is not None and not root.is_dir():
+        raise CommandError(f"{root} is not a folder; nothing to verify", ExitCode.NOT_FOUND)
+    try:
+        artifact.verify(root=None if root is None else str(root))
+    except (ValueError, FileNotFoundError) as difference:
+        raise CommandError(str(difference), ExitCode.DAMAGED) from difference
+    output.say(f"{artifact.qualified_name}: all {artifact.file_count:,} files are as they were logged")
+
+
+@artifact_app.command("rm")
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME:VERSION", help="[[ENTITY/]PROJECT/]NAME:vN or an alias.")],
+    delete_aliases: Annotated[
+        bool, typer.Option("--delete-aliases", help="Also when the version carries aliases, `latest` included.")
+    ] = False,
+) -> None:
+    """Deletes one version; the others keep their numbers and their bytes."""
+    if parse_artifact_name(name).alias is None:
+        raise CommandError(
+            f"{name} names no version; write {name}:vN, so that nothing goes by accident", ExitCode.USAGE
+        )
+    artifact = _fetch(name)
+    artifact.delete(delete_aliases=delete_aliases)
+    output.say(f"deleted {artifact.qualified_name}")
+
+
+def _fetch(name: str, type_: str | None = None) -> "Artifact":
+    parse_artifact_name(name)
+    return holdfast.Api().artifact(name, type=type_)
+
+
+def version_as_json(artifact: "Artifact") -> dict[str, Any]:
+    """A committed version as one flat object; sizes in bytes, times as the registry's ISO text."""
+    return {
+        "qualified_name": artifact.qualified_name,
+        "name": artifact.name,
+        "version": artifact.version,
+        "type": artifact.type,
+        "state": str(artifact.state),
+        "digest": artifact.digest,
+        "size_bytes": artifact.size,
+        "entry_count": artifact.file_count,
+        "aliases": list(artifact.aliases),
+        "tags": list(artifact.tags),
+        "description": artifact.description,
+        "metadata": artifact.metadata,
+        "created_at": artifact.created_at,
+        "updated_at": artifact.updated_at,
+    }
+
+
+def _joined(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields for people: lists as words, metadata as one line of JSON."""
+    shown = {name: ", ".join(value) if isinstance(value, list) else value for name, value in fields.items()}
+    return {**shown, "metadata": json.dumps(fields["metadata"]) if fields["metadata"] else None}
