@@ -43,9 +43,10 @@ def say(message: str) -> None:
 
 
 def print_error(message: str) -> None:
-    """An error in one or two lines, on standard error."""
+    """An error on standard error: its first line, and its last when there are more (the end of a log says most)."""
     lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
-    text = Text("error: ", style="bold red").append(printable("\n".join(lines[:2])), style="not bold default")
+    shown = [*lines[:1], *lines[1:][-1:]]
+    text = Text("error: ", style="bold red").append(printable("\n".join(shown)), style="not bold default")
     stderr_console().print(text, soft_wrap=True)
 
 
