@@ -1,0 +1,103 @@
+"""What one process has once: its settings, its id, its connection to the daemon.
+
+This is where the SDK is put together.  Everything is made when first needed, and made anew in a forked child.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from holdfast._settings import SdkSettings, load_sdk_settings
+from holdfast_contract.places import Places, find_places
+
+if TYPE_CHECKING:
+    from holdfast._daemon_client import DaemonClient
+
+
+class ProcessContext:
+    """The SDK of one process; its parts are made when first asked for."""
+
+    def __init__(self) -> None:
+        """Makes the context of this process; reads nothing yet."""
+        # From the kernel: `random` may be seeded alike in every worker.
+        self.client_id = os.urandom(16).hex()
+        self._lock = threading.Lock()
+        self._daemon: DaemonClient | None = None
+
+    @cached_property
+    def settings(self) -> SdkSettings:
+        """The settings, as the environment had them when they were first needed."""
+        return load_sdk_settings(os.environ)
+
+    @cached_property
+    def places(self) -> Places:
+        """Where the daemon is met."""
+        return find_places(os.environ)
+
+    @property
+    def daemon(self) -> DaemonClient:
+        """The client of the daemon; not connected yet."""
+        with self._lock:
+            if self._daemon is None:
+                self._daemon = self._new_daemon_client()
+            return self._daemon
+
+    def _new_daemon_client(self) -> DaemonClient:
+        from holdfast._daemon_client import DaemonClient
+        from holdfast._daemon_launcher import DaemonLauncher
+
+        return DaemonClient(DaemonLauncher(self.places, start_timeout_s=self.settings.start_timeout_s))
+
+    def before_fork(self) -> None:
+        """Brings the connection to rest; see `_daemon_client`."""
+        self._lock.acquire()
+        if self._daemon is not None:
+            self._daemon.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        """Lets the parent go on."""
+        if self._daemon is not None:
+            self._daemon.after_fork_in_parent()
+        self._lock.release()
+
+    def close(self) -> None:
+        """Ends the connection; a later call makes a new one."""
+        if self._daemon is not None:
+            self._daemon.close()
+
+
+_context = ProcessContext()
+
+
+def this_process() -> ProcessContext:
+    """Returns the context of the calling process."""
+    return _context
+
+
+def reset_process() -> None:
+    """Forgets settings and connection, as a new process would; for programs that change HOLDFAST_DATA_DIR, and for tests."""
+    global _context
+    _context.close()
+    _context = ProcessContext()
+
+
+def _after_fork_in_child() -> None:
+    global _context
+    _context = ProcessContext()
+
+
+def _close_at_exit() -> None:
+    # gRPC's threads must not run into an interpreter that is half gone.
+    _context.close()
+
+
+os.register_at_fork(
+    before=lambda: _context.before_fork(),
+    after_in_parent=lambda: _context.after_fork_in_parent(),
+    after_in_child=_after_fork_in_child,
+)
+atexit.register(_close_at_exit)

@@ -1,0 +1,47 @@
+"""What can be set in the user's process; everything else belongs to the daemon."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holdfast_contract.settings import environment_name, load_settings, unknown_variables
+
+SECTION = "holdfast"
+
+_OTHER_PROCESSES = ("HOLDFAST_DAEMON_", "HOLDFAST_REGISTRY_")
+"""Names that the daemon and the registry judge themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class SdkSettings:
+    """Settings of the SDK.  Environment: HOLDFAST_<FIELD>; file: [holdfast] <field>."""
+
+    entity: str = "local"
+    """Entity (tenant) of artifacts and runs that name none."""
+    project: str = "uncategorized"
+    """Project of artifacts and runs that name none."""
+    artifact_dir: str = "./artifacts"
+    """Folder below which downloads go when no root is given."""
+    start_timeout_s: float = 30.0
+    """Seconds that a daemon may take to start, or to end when it is being replaced."""
+    progress: bool = True
+    """Whether `wait()` and `download()` show a progress bar when standard error is a terminal."""
+
+
+def load_sdk_settings(environ: Mapping[str, str]) -> SdkSettings:
+    """Reads the settings, and warns of HOLDFAST_* names that mean nothing.
+
+    Raises:
+        SettingError: a value cannot be understood.
+    """
+    known = [environment_name(SECTION, field.name) for field in dataclasses.fields(SdkSettings)]
+    unknown = [name for name in unknown_variables(environ, known) if not name.startswith(_OTHER_PROCESSES)]
+    if unknown:
+        warnings.warn(
+            f"Nothing reads {', '.join(unknown)} from the environment; `holdfast config` lists what can be set.",
+            stacklevel=2,
+        )
+    return load_settings(SdkSettings, SECTION, environ)
