@@ -1,0 +1,130 @@
+"""The command line's calls to the daemon, and through it to the registry, that the public API has no method for."""
+
+import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+from google.protobuf.message import Message
+from holdfast._daemon_client import DaemonClient
+from holdfast._daemon_launcher import DaemonLauncher
+from holdfast._settings import SdkSettings, load_sdk_settings
+from holdfast.errors import UnavailableError
+from holdfast_contract.limits import PAGE_SIZE_MAX
+from holdfast_contract.places import find_places
+from holdfastpb.daemon.v1 import control_pb2
+from holdfastpb.registry.v1 import collection_pb2, version_pb2
+
+R = TypeVar("R", bound=Message)
+
+_CONTROL = "/holdfast.daemon.v1.ControlService"
+_COLLECTIONS = "/holdfast.registry.v1.CollectionService"
+_VERSIONS = "/holdfast.registry.v1.VersionService"
+
+
+class FindOnly(DaemonLauncher):
+    """A launcher that finds a daemon and never starts one: for commands that only look, and for those that stop it."""
+
+    def ensure_listening(self) -> None:
+        """Returns when a daemon accepts connections.
+
+        Raises:
+            UnavailableError: none does.
+        """
+        if not self.is_listening():
+            raise UnavailableError(
+                f"no daemon runs for {self.places.data_dir}; unfinished work goes on when one starts: holdfast daemon start"
+            )
+
+
+class DaemonLink:
+    """A connection to the daemon of this user and data folder."""
+
+    def __init__(self, client: DaemonClient, settings: SdkSettings) -> None:
+        """Wraps a client; use `connect` or `find`."""
+        self._client = client
+        self._settings = settings
+
+    @classmethod
+    def connect(cls, *, start: bool = True) -> "DaemonLink":
+        """Connects to the daemon, starting it when allowed.
+
+        Raises:
+            UnavailableError: there is none, or it does not answer.
+        """
+        settings = load_sdk_settings(os.environ)
+        launcher_type = DaemonLauncher if start else FindOnly
+        client = DaemonClient(launcher_type(find_places(os.environ), start_timeout_s=settings.start_timeout_s))
+        client.connect()
+        return cls(client, settings)
+
+    @classmethod
+    def find(cls) -> "DaemonLink | None":
+        """Connects to the running daemon; `None` when none runs.
+
+        Raises:
+            UnavailableError: one listens and does not answer.
+        """
+        settings = load_sdk_settings(os.environ)
+        launcher = FindOnly(find_places(os.environ), start_timeout_s=settings.start_timeout_s)
+        return cls.connect(start=False) if launcher.is_listening() else None
+
+    @property
+    def default_entity(self) -> str:
+        """Entity of names that have none."""
+        return self._settings.entity
+
+    @property
+    def default_project(self) -> str:
+        """Project of names that have none."""
+        return self._settings.project
+
+    def status(self) -> control_pb2.GetStatusResponse:
+        """The daemon's state."""
+        return self._call(f"{_CONTROL}/GetStatus", control_pb2.GetStatusRequest(), control_pb2.GetStatusResponse)
+
+    def jobs(self) -> Sequence[control_pb2.Job]:
+        """The daemon's jobs, newest first."""
+        request = control_pb2.ListJobsRequest(page_size=PAGE_SIZE_MAX)
+        return self._call(f"{_CONTROL}/ListJobs", request, control_pb2.ListJobsResponse).jobs
+
+    def drain(self) -> None:
+        """Asks the daemon to end within 10 s; what is acknowledged is kept."""
+        self._call(f"{_CONTROL}/Drain", control_pb2.DrainRequest(), control_pb2.DrainResponse)
+
+    def trim_cache(self, bytes_max: int) -> control_pb2.TrimCacheResponse:
+        """Shrinks the cache of packs to at most `bytes_max`."""
+        request = control_pb2.TrimCacheRequest(bytes_max=bytes_max)
+        return self._call(f"{_CONTROL}/TrimCache", request, control_pb2.TrimCacheResponse)
+
+    def list_collections(self, entity: str, project: str, type_: str) -> list[collection_pb2.Collection]:
+        """All collections of a project, by name; an empty type means all."""
+        request = collection_pb2.ListCollectionsRequest(
+            entity=entity, project=project, type=type_, page_size=PAGE_SIZE_MAX
+        )
+        found: list[collection_pb2.Collection] = []
+        while True:
+            page = self._call(f"{_COLLECTIONS}/ListCollections", request, collection_pb2.ListCollectionsResponse)
+            found += page.collections
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
+
+    def list_versions(self, entity: str, project: str, name: str, type_: str) -> list[version_pb2.Version]:
+        """All committed versions of a collection, newest first.
+
+        Raises:
+            NotFoundError: no such collection.
+        """
+        request = version_pb2.ListVersionsRequest(
+            entity=entity, project=project, collection=name, type=type_, page_size=PAGE_SIZE_MAX
+        )
+        found: list[version_pb2.Version] = []
+        while True:
+            page = self._call(f"{_VERSIONS}/ListVersions", request, version_pb2.ListVersionsResponse)
+            found += page.versions
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
+
+    def _call(self, method: str, request: Message, response_type: type[R]) -> R:
+        return self._client.unary(method, request, response_type)
