@@ -1,0 +1,1 @@
+"""Packs kept for reading, when the registry is on another machine."""

@@ -1,0 +1,290 @@
+"""Makes packs readable as files of this machine: in place where the registry is here, by transfer where it is not.
+
+A pack of which a good part is wanted comes whole, is checked chunk by chunk, and stays in the cache; of others only the wanted
+ranges come, into a sparse temporary file where they lie at their own offsets, so that whoever reads sees no difference.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from holdfast_contract import os_layer
+from holdfast_contract.errors import PackError
+from holdfast_contract.limits import FIND_MISSING_DEADLINE_S, KIB, PACK_BYTES_MAX
+from holdfast_contract.pack import read_index, verify_frames
+from holdfast_contract.reasons import Reason
+from holdfast_daemon.cache.pack_cache import PackCache
+from holdfast_daemon.codec import decompress
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.pipeline.bounded_tasks import run_to_end
+from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile, check_located
+from holdfast_daemon.pipeline.pack_chunks import PackUnusableError
+from holdfast_daemon.registry_client import RegistryClient
+from holdfast_daemon.workers import Workers
+from holdfastpb.registry.v1.pack_pb2 import (
+    LocateChunksRequest,
+    LocateChunksResponse,
+    PackReadGrant,
+    ReadPackRequest,
+)
+
+TRANSFERS_MAX = 4
+"""Packs on their way at once: enough to fill a line at 100 ms (64 MiB each), few enough to keep messages in order."""
+WHOLE_PACK_SHARE = 4
+"""Once a download has asked for more than 1/4 of a pack it gets all of it: at most a quarter is then transferred twice."""
+RANGE_GAP_BYTES_MAX = 64 * KIB
+"""Transferring a gap of this size costs less than a further range."""
+TRANSFER_ATTEMPTS = 2
+"""A pack that arrives damaged twice is damaged at its source."""
+USE_ATTEMPTS = 3
+"""Once for a damaged pack in the cache, once more for a pack that was rewritten meanwhile."""
+
+
+@dataclass(slots=True)
+class Reader:
+    """One download (or verification, or read) and what it has asked for so far."""
+
+    entity: str
+    skip_cache: bool = False
+    asked_bytes: dict[bytes, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class BroughtPacks:
+    """Packs as files, until `PackSource.release`."""
+
+    files: tuple[PackFile, ...]
+    pinned: list[bytes] = field(default_factory=list)
+    temporary: list[Path] = field(default_factory=list)
+
+
+class PackSource:
+    """Finds chunks and brings the packs that hold them."""
+
+    def __init__(self, registry: RegistryClient, cache: PackCache, workers: Workers) -> None:
+        self._registry = registry
+        self._cache = cache
+        self._workers = workers
+        self._transfers = asyncio.Semaphore(TRANSFERS_MAX)
+        self._coming: dict[bytes, asyncio.Task[None]] = {}
+
+    async def locate(
+        self, reader: Reader, digests: bytes, lengths: Sequence[int]
+    ) -> tuple[tuple[PackReadGrant, ...], Located]:
+        """Asks where chunks are.
+
+        Raises:
+            HoldfastError: STORE_DAMAGED: a chunk of a committed version is not stored, or the answer cannot be.
+        """
+        if not digests:
+            return (), check_located(LocateChunksResponse(), ())
+        request = LocateChunksRequest(entity=reader.entity, digests=digests)
+        try:
+            response = await self._registry.call(
+                self._registry.packs.LocateChunks, request, deadline_s=FIND_MISSING_DEADLINE_S
+            )
+        except HoldfastError as error:
+            if error.reason is not Reason.NOT_FOUND:
+                raise
+            text = f"the registry lost chunk {error.metadata.get('digest', '')}; run `holdfast registry fsck`"
+            raise HoldfastError(Reason.STORE_DAMAGED, text, **error.metadata) from error
+        return tuple(response.packs), check_located(response, lengths)
+
+    async def bring(self, reader: Reader, grants: Sequence[PackReadGrant], located: Located) -> BroughtPacks:
+        """Makes the packs that hold these chunks readable.  Every call needs its `release`.
+
+        Raises:
+            HoldfastError: a transfer failed, or what came is damaged.
+        """
+        frames = _frames_by_pack(located)
+        brought = BroughtPacks(())
+        files: list[PackFile] = [PackFile("", grant.pack_id) for grant in grants]
+        try:
+            for index in sorted(frames):
+                path = await self._bring_one(reader, grants[index], frames[index], brought)
+                files[index] = PackFile(str(path), grants[index].pack_id)
+        except BaseException:
+            await self.release(brought)
+            raise
+        brought.files = tuple(files)
+        return brought
+
+    async def _bring_one(
+        self, reader: Reader, grant: PackReadGrant, frames: list[tuple[int, int]], brought: BroughtPacks
+    ) -> Path:
+        if grant.WhichOneof("how") == "filesystem":
+            return Path(grant.filesystem.path)
+        if len(grant.pack_id) != 16 or not 0 < grant.size_bytes <= PACK_BYTES_MAX:
+            raise HoldfastError(Reason.STORE_DAMAGED, "the registry names a pack that cannot be; ask its operator")
+        ranges = _merged(frames)
+        asked = reader.asked_bytes.get(grant.pack_id, 0) + sum(length for _, length in ranges)
+        reader.asked_bytes[grant.pack_id] = asked
+        path = None if reader.skip_cache else self._cache.pin(grant.pack_id)
+        wants_whole = asked * WHOLE_PACK_SHARE >= grant.size_bytes and grant.size_bytes <= self._cache.bytes_max
+        if path is None and wants_whole and not reader.skip_cache:
+            await self._into_cache(reader.entity, grant)
+            path = self._cache.pin(grant.pack_id)
+        if path is not None:
+            brought.pinned.append(grant.pack_id)
+            return path
+        path = self._temporary(grant.pack_id)
+        brought.temporary.append(path)
+        async with self._transfers:
+            await self._transfer(reader.entity, grant, ranges, path)
+        return path
+
+    def _temporary(self, pack_id: bytes) -> Path:
+        return self._cache.folder / f".{pack_id.hex()}.{os.urandom(6).hex()}.tmp"
+
+    async def _into_cache(self, entity: str, grant: PackReadGrant) -> None:
+        """One transfer for all who wait for a pack; it is not cut off when one of them gives up."""
+        coming = self._coming.get(grant.pack_id)
+        if coming is None:
+            coming = asyncio.create_task(self._fetch_whole(entity, grant))
+            self._coming[grant.pack_id] = coming
+            coming.add_done_callback(lambda task: self._forget(grant.pack_id, task))
+        await asyncio.shield(coming)
+
+    def _forget(self, pack_id: bytes, task: "asyncio.Task[None]") -> None:
+        self._coming.pop(pack_id, None)
+        if not task.cancelled():
+            task.exception()  # taken note of: those who wait have raised it, and there may be none left
+
+    async def _fetch_whole(self, entity: str, grant: PackReadGrant) -> None:
+        async with self._transfers:
+            for attempt in range(1, TRANSFER_ATTEMPTS + 1):
+                path = self._temporary(grant.pack_id)
+                try:
+                    await self._transfer(entity, grant, [(0, grant.size_bytes)], path)
+                    problem = await self._workers.in_process(pack_problem, str(path), grant.pack_id)
+                    if problem is None:
+                        await self._workers.in_thread(self._cache.publish, grant.pack_id, path, grant.size_bytes)
+                        return
+                finally:
+                    await self._workers.in_thread(os_layer.unlink_if_exists, path)
+                if attempt == TRANSFER_ATTEMPTS:
+                    text = f"pack {grant.pack_id.hex()} arrived damaged ({problem}); run `holdfast registry fsck`"
+                    raise HoldfastError(Reason.STORE_DAMAGED, text, pack=grant.pack_id.hex())
+
+    async def _transfer(self, entity: str, grant: PackReadGrant, ranges: list[tuple[int, int]], path: Path) -> None:
+        """Writes ranges of a pack at their own offsets.
+
+        Raises:
+            HoldfastError: the registry's error; STORE_DAMAGED when it sends less or more than asked; OUT_OF_SPACE.
+        """
+        request = ReadPackRequest(
+            entity=entity,
+            pack_id=grant.pack_id,
+            offsets=[offset for offset, _ in ranges],
+            lengths=[length for _, length in ranges],
+        )
+        file = _RangeFile(path)
+        try:
+            responses = self._registry.stream(self._registry.packs.ReadPack, request)
+            whole = await self._write_ranges(file, ranges, responses)
+        except OSError as error:
+            text = f"the cache cannot take pack {grant.pack_id.hex()} ({error.strerror}); make room in {path.parent}"
+            raise HoldfastError(Reason.OUT_OF_SPACE, text, path=str(path.parent)) from error
+        finally:
+            file.close()
+        if not whole:
+            text = f"the registry sent other than the wanted bytes of pack {grant.pack_id.hex()}; try again"
+            raise HoldfastError(Reason.STORE_DAMAGED, text, pack=grant.pack_id.hex())
+
+    async def _write_ranges(
+        self, file: "_RangeFile", ranges: list[tuple[int, int]], responses: AsyncIterator[Any]
+    ) -> bool:
+        at, done = 0, 0
+        async for response in responses:
+            data = memoryview(response.data)
+            while data:
+                if at == len(ranges):
+                    return False
+                offset, length = ranges[at]
+                piece = data[: length - done]
+                await run_to_end(self._workers.in_thread(file.write, piece, offset + done))
+                data, done = data[len(piece) :], done + len(piece)
+                if done == length:
+                    at, done = at + 1, 0
+        return at == len(ranges)
+
+    async def release(self, brought: BroughtPacks) -> None:
+        """Ends the use of brought packs."""
+        for pack_id in brought.pinned:
+            self._cache.unpin(pack_id)
+        brought.pinned = []
+        for path in brought.temporary:
+            await self._workers.in_thread(os_layer.unlink_if_exists, path)
+        brought.temporary = []
+
+    async def recover(self, error: PackUnusableError, pack: PackFile, shown: str, attempt: int) -> None:
+        """Prepares another attempt after a pack could not be used.
+
+        A damaged pack of the cache is dropped; one that is gone is looked for anew, since the registry's garbage collection
+        rewrites packs.
+
+        Raises:
+            HoldfastError: STORE_DAMAGED: another attempt would meet the same bytes.
+        """
+        in_cache = pack.path == str(self._cache.path_of(pack.pack_id))
+        if attempt >= USE_ATTEMPTS or not (in_cache or error.missing):
+            raise error.to_error(pack.pack_id, shown) from error
+        if in_cache:
+            await self._workers.in_thread(self._cache.drop, pack.pack_id)
+
+
+class _RangeFile:
+    """A new file, made at the first write; written from threads, one after another."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def write(self, data: memoryview, offset: int) -> None:
+        if self._descriptor < 0:
+            self._descriptor = os_layer.create_new(self._path)
+        os_layer.pwrite_all(self._descriptor, data, offset)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+
+def _frames_by_pack(located: Located) -> dict[int, list[tuple[int, int]]]:
+    frames: dict[int, list[tuple[int, int]]] = {}
+    for pack, offset, length in zip(located.pack_indexes, located.offsets, located.stored_lengths, strict=True):
+        frames.setdefault(pack, []).append((offset, length))
+    return frames
+
+
+def _merged(frames: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges (offset, length) that cover all frames, ascending, with small gaps read over."""
+    merged: list[tuple[int, int]] = []
+    for offset, length in sorted(frames):
+        if merged and offset <= sum(merged[-1]) + RANGE_GAP_BYTES_MAX:
+            start, before = merged[-1]
+            merged[-1] = (start, max(before, offset + length - start))
+        else:
+            merged.append((offset, length))
+    return merged
+
+
+def pack_problem(path: str, pack_id: bytes) -> str | None:
+    """Checks a whole pack file, every chunk of it; returns what is wrong with it.  For worker processes."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+
+        def pread(offset: int, length: int) -> bytes:
+            return os.pread(descriptor, length, offset)
+
+        try:
+            index = read_index(pread, os.fstat(descriptor).st_size, pack_id=pack_id)
+        except PackError as error:
+            return error.message
+        damaged = verify_frames(index, pread, decompress)
+        return f"{len(damaged)} of {len(index)} chunks are damaged" if damaged else None
+    finally:
+        os.close(descriptor)
