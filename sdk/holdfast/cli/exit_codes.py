@@ -3,6 +3,7 @@
 from enum import IntEnum
 
 from holdfast_contract.reasons import Reason
+from holdfast_contract.settings import SettingError
 
 
 class ExitCode(IntEnum):
@@ -65,6 +66,8 @@ def exit_code_of(error: BaseException) -> ExitCode:
     reason = getattr(error, "reason", None)
     if isinstance(reason, Reason):
         return _CODE_OF_REASON.get(reason, ExitCode.FAILED)
+    if isinstance(error, SettingError):
+        return ExitCode.USAGE
     if isinstance(error, FileNotFoundError):
         return ExitCode.NOT_FOUND
     return ExitCode.FAILED

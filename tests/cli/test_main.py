@@ -1,0 +1,112 @@
+"""The command as a whole: help everywhere, errors in a line or two, never a traceback for a user's mistake."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import holdfast
+import pytest
+import typer.main
+from holdfast.cli.exit_codes import ExitCode
+from holdfast.cli.main import app
+from typer.testing import CliRunner
+
+runner = CliRunner()
+
+
+def all_commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command below a group with the words that name it."""
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if hasattr(command, "commands"):
+            yield from all_commands(command, (*path, name))
+
+
+COMMANDS = dict(all_commands(typer.main.get_command(app)))
+
+
+def test_version_is_the_packages() -> None:
+    result = runner.invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"holdfast {holdfast.__version__}\n")
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_and_option_says_what_it_is_for(words: tuple[str, ...]) -> None:
+    command = COMMANDS[words]
+    assert command.help
+    silent = [p.name for p in command.params if not getattr(p, "help", None) and p.name not in ("name", "args")]
+    assert not silent
+
+
+@pytest.mark.parametrize(
+    "words", [w for w in COMMANDS if w[0] != "registry" or w in {("registry",), ("registry", "token")}], ids=" ".join
+)
+def test_help_is_printed_without_touching_a_daemon(words: tuple[str, ...], tmp_path: Path) -> None:
+    result = runner.invoke(app, [*words, "--help"], env={"HOLDFAST_DATA_DIR": str(tmp_path / "none")})
+    assert result.exit_code == 0
+    assert "Usage: " in result.output
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["artifact", "put"],
+        ["artifact", "put", "x", "--policy", "sometimes"],
+        ["artifact", "put", ".", "-n", "project/name:alias"],
+        ["artifact", "put", ".", "-n", "a/b/c/d"],
+        ["artifact", "info", "a name with spaces:v0/"],
+        ["artifact", "ls", "a/b/c/d"],
+        ["artifact", "rm", "project/name"],
+        ["cache", "trim", "much"],
+        ["status", "--interval", "0"],
+        ["demo", "--size", "1MB"],
+        ["demo", "--workers", "0"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_use_exits_2_and_says_why(arguments: list[str], tmp_path: Path) -> None:
+    result = runner.invoke(app, arguments, env={"HOLDFAST_DATA_DIR": str(tmp_path / "none")})
+    assert (result.exit_code, result.stdout) == (ExitCode.USAGE, "")
+    assert "rror: " in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_is_put_must_exist(tmp_path: Path) -> None:
+    result = runner.invoke(app, ["artifact", "put", str(tmp_path / "absent"), "-n", "p/absent"])
+    assert result.exit_code == ExitCode.NOT_FOUND
+    assert "does not exist" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["status"], ["daemon", "status"]], ids=" ".join)
+def test_looking_never_starts_a_daemon(words: list[str], tmp_path: Path) -> None:
+    environ = {"HOLDFAST_DATA_DIR": str(tmp_path / "data"), "HOLDFAST_RUNTIME_DIR": str(tmp_path / "run")}
+    result = runner.invoke(app, words, env=environ)
+    assert (result.exit_code, result.stdout) == (ExitCode.UNREACHABLE, "")
+    assert result.stderr.startswith("error: no daemon runs for ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_stopping_what_does_not_run_is_done(tmp_path: Path) -> None:
+    environ = {"HOLDFAST_DATA_DIR": str(tmp_path / "data"), "HOLDFAST_RUNTIME_DIR": str(tmp_path / "run")}
+    result = runner.invoke(app, ["daemon", "stop"], env=environ)
+    assert (result.exit_code, result.stderr) == (0, "no daemon is running\n")
+
+
+def test_logs_that_do_not_exist_are_not_found(tmp_path: Path) -> None:
+    result = runner.invoke(app, ["daemon", "logs"], env={"HOLDFAST_DATA_DIR": str(tmp_path)})
+    assert (result.exit_code, result.stdout) == (ExitCode.NOT_FOUND, "")
+    assert "does not exist" in result.stderr
+
+
+def test_a_setting_that_is_not_understood_is_an_error_of_one_line(tmp_path: Path) -> None:
+    environ = {**os.environ, "HOLDFAST_DATA_DIR": str(tmp_path), "HOLDFAST_START_TIMEOUT_S": "soon"}
+    command = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "status"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=60)
+    assert done.returncode == ExitCode.USAGE
+    assert done.stderr.splitlines() == ["error: HOLDFAST_START_TIMEOUT_S = 'soon' is not a number"]
