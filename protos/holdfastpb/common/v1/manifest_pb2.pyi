@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ManifestSegment(_message.Message):
-    __slots__ = ("paths", "digests", "sizes", "chunked_entries", "chunk_counts", "chunk_digests", "chunk_lengths", "references", "extras")
+    __slots__ = ("paths", "digests", "sizes", "chunked_entries", "chunk_counts", "chunk_digests", "chunk_lengths", "references", "extras", "long_chunk_lists")
     PATHS_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
     SIZES_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,7 @@ class ManifestSegment(_message.Message):
     CHUNK_LENGTHS_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
     EXTRAS_FIELD_NUMBER: _ClassVar[int]
+    LONG_CHUNK_LISTS_FIELD_NUMBER: _ClassVar[int]
     paths: _containers.RepeatedScalarFieldContainer[str]
     digests: bytes
     sizes: _containers.RepeatedScalarFieldContainer[int]
@@ -26,7 +27,28 @@ class ManifestSegment(_message.Message):
     chunk_lengths: _containers.RepeatedScalarFieldContainer[int]
     references: _containers.RepeatedCompositeFieldContainer[Reference]
     extras: _containers.RepeatedCompositeFieldContainer[Extra]
-    def __init__(self, paths: _Optional[_Iterable[str]] = ..., digests: _Optional[bytes] = ..., sizes: _Optional[_Iterable[int]] = ..., chunked_entries: _Optional[_Iterable[int]] = ..., chunk_counts: _Optional[_Iterable[int]] = ..., chunk_digests: _Optional[bytes] = ..., chunk_lengths: _Optional[_Iterable[int]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., extras: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ...) -> None: ...
+    long_chunk_lists: _containers.RepeatedCompositeFieldContainer[LongChunkList]
+    def __init__(self, paths: _Optional[_Iterable[str]] = ..., digests: _Optional[bytes] = ..., sizes: _Optional[_Iterable[int]] = ..., chunked_entries: _Optional[_Iterable[int]] = ..., chunk_counts: _Optional[_Iterable[int]] = ..., chunk_digests: _Optional[bytes] = ..., chunk_lengths: _Optional[_Iterable[int]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., extras: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., long_chunk_lists: _Optional[_Iterable[_Union[LongChunkList, _Mapping]]] = ...) -> None: ...
+
+class LongChunkList(_message.Message):
+    __slots__ = ("entry_index", "list_digests", "list_lengths", "chunk_count")
+    ENTRY_INDEX_FIELD_NUMBER: _ClassVar[int]
+    LIST_DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    LIST_LENGTHS_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    entry_index: int
+    list_digests: bytes
+    list_lengths: _containers.RepeatedScalarFieldContainer[int]
+    chunk_count: int
+    def __init__(self, entry_index: _Optional[int] = ..., list_digests: _Optional[bytes] = ..., list_lengths: _Optional[_Iterable[int]] = ..., chunk_count: _Optional[int] = ...) -> None: ...
+
+class ChunkList(_message.Message):
+    __slots__ = ("digests", "lengths")
+    DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    LENGTHS_FIELD_NUMBER: _ClassVar[int]
+    digests: bytes
+    lengths: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, digests: _Optional[bytes] = ..., lengths: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Reference(_message.Message):
     __slots__ = ("entry_index", "uri", "digest")

@@ -40,16 +40,20 @@ class LogArtifactRequest(_message.Message):
     def __init__(self, open: _Optional[_Union[Open, _Mapping]] = ..., batch: _Optional[_Union[RecordBatch, _Mapping]] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ...) -> None: ...
 
 class Open(_message.Message):
-    __slots__ = ("session_id", "client_id", "artifact_name", "artifact_type")
+    __slots__ = ("session_id", "client_id", "artifact_name", "artifact_type", "entity", "project")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_NAME_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     client_id: str
     artifact_name: str
     artifact_type: str
-    def __init__(self, session_id: _Optional[str] = ..., client_id: _Optional[str] = ..., artifact_name: _Optional[str] = ..., artifact_type: _Optional[str] = ...) -> None: ...
+    entity: str
+    project: str
+    def __init__(self, session_id: _Optional[str] = ..., client_id: _Optional[str] = ..., artifact_name: _Optional[str] = ..., artifact_type: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ...) -> None: ...
 
 class RecordBatch(_message.Message):
     __slots__ = ("first_seq", "records")
@@ -248,16 +252,18 @@ class JobProgress(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., artifact_name: _Optional[str] = ..., artifact_type: _Optional[str] = ..., entries_read: _Optional[int] = ..., entries_total: _Optional[int] = ..., bytes_total: _Optional[int] = ..., bytes_read: _Optional[int] = ..., bytes_deduplicated: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., waiting_for: _Optional[str] = ..., created_at_ms: _Optional[int] = ..., finalized_at_ms: _Optional[int] = ...) -> None: ...
 
 class WaitArtifactResponse(_message.Message):
-    __slots__ = ("progress", "version", "error", "created")
+    __slots__ = ("progress", "version", "error", "created", "warnings")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     progress: JobProgress
     version: _version_pb2.Version
     error: _error_pb2.ErrorDetail
     created: bool
-    def __init__(self, progress: _Optional[_Union[JobProgress, _Mapping]] = ..., version: _Optional[_Union[_version_pb2.Version, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.ErrorDetail, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, progress: _Optional[_Union[JobProgress, _Mapping]] = ..., version: _Optional[_Union[_version_pb2.Version, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.ErrorDetail, _Mapping]] = ..., created: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CancelArtifactRequest(_message.Message):
     __slots__ = ("job_id",)

@@ -1,0 +1,70 @@
+"""`python -m holdfast_daemon`: starts the daemon, or prints its settings."""
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import logging
+import os
+import sys
+
+from holdfast_contract.os_layer import EXIT_CODE_FSYNC, FsyncError
+from holdfast_contract.places import find_places
+from holdfast_contract.settings import SettingError, explain_settings, load_settings
+
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.lifecycle import EXIT_CODE_ANOTHER_RUNS, AnotherDaemonRunsError
+from holdfast_daemon.settings import DaemonSettings
+
+EXIT_CODE_USAGE = 2
+EXIT_CODE_FAILED = 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns the exit code (75: another daemon runs, 74: the disk fails, 2: settings)."""
+    parser = argparse.ArgumentParser(prog="holdfast_daemon", description="Holdfast's daemon")
+    parser.add_argument("command", nargs="?", choices=["serve"], help="run until stopped")
+    parser.add_argument("--ready-fd", type=int, help="descriptor that is told READY")
+    parser.add_argument("--foreground", action="store_true", help="log to stderr")
+    parser.add_argument("--print-config", action="store_true", help="print the settings in force as JSON")
+    parser.add_argument("--json", action="store_true", help="accepted for symmetry; the output is JSON")
+    options = parser.parse_args(arguments)
+    try:
+        if options.print_config:
+            found = explain_settings(DaemonSettings, "daemon", os.environ)
+            print(json.dumps([dataclasses.asdict(value) for value in found], indent=2))
+            return 0
+        if options.command is None:
+            parser.error("say what to do: serve, or --print-config")
+        return _serve(options.ready_fd, options.foreground)
+    except (SettingError, PermissionError) as error:
+        print(f"holdfast daemon: {error}", file=sys.stderr)
+        return EXIT_CODE_USAGE
+
+
+def _serve(ready_fd: int | None, foreground: bool) -> int:
+    from holdfast_daemon.server import serve
+
+    settings = load_settings(DaemonSettings, "daemon", os.environ)
+    places = find_places(os.environ)
+    del foreground  # the log is stderr; whoever starts the daemon decides where that goes
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    os.umask(0o077)
+    try:
+        asyncio.run(serve(settings, places, ready_fd))
+    except AnotherDaemonRunsError as error:
+        print(f"holdfast daemon: {error}", file=sys.stderr)
+        return EXIT_CODE_ANOTHER_RUNS
+    except FsyncError as error:
+        print(f"holdfast daemon: {error}", file=sys.stderr)
+        return EXIT_CODE_FSYNC
+    except HoldfastError as error:
+        print(f"holdfast daemon: {error.message}", file=sys.stderr)
+        return EXIT_CODE_FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

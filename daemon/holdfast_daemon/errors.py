@@ -1,0 +1,45 @@
+"""The one exception that crosses the daemon's modules: a reason for machines, a message for people."""
+
+from holdfast_contract.reasons import REASONS, Reason
+from holdfastpb.common.v1.error_pb2 import ErrorDetail
+
+ERROR_DETAIL_BYTES_MAX = 4096
+"""Trailers are limited to 8 KiB by default; half of it leaves room for the status message."""
+
+
+class HoldfastError(Exception):
+    """Something that a caller must hear of.
+
+    Attributes:
+        reason: decides the gRPC status and what a client does.
+        message: what happened, to which file or version, and what to do.
+        metadata: machine-readable particulars.
+    """
+
+    def __init__(self, reason: Reason, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.metadata = metadata
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later without anyone changing it."""
+        return REASONS[self.reason].retryable
+
+    def to_detail(self) -> ErrorDetail:
+        """The error as it travels and as it is kept in the journal."""
+        return ErrorDetail(
+            reason=self.reason.value,
+            domain="holdfast",
+            message=self.message[:2000],
+            metadata={k: v[:500] for k, v in self.metadata.items()},
+            retryable=self.retryable,
+        )
+
+    @classmethod
+    def from_detail(cls, detail: ErrorDetail) -> "HoldfastError":
+        """The reverse of `to_detail`; a reason of a newer version becomes INTERNAL."""
+        known = detail.reason in Reason.__members__.values()
+        reason = Reason(detail.reason) if known else Reason.INTERNAL
+        return cls(reason, detail.message, **dict(detail.metadata))

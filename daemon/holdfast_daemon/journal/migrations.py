@@ -1,0 +1,109 @@
+"""Schema of the journal, as numbered steps; an older journal is brought up to date before it is used.
+
+`user_version` holds the number of the last step, so a start with nothing to do needs no migration library.
+"""
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from holdfast_contract.reasons import Reason
+
+from holdfast_daemon.errors import HoldfastError
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+SCHEMA_VERSION = 1
+
+_STEP_1 = """
+CREATE TABLE job (
+    job_id TEXT PRIMARY KEY,
+    client_id TEXT NOT NULL,
+    opened BLOB NOT NULL,              -- Open, as received
+    state INTEGER NOT NULL,            -- JobState
+    acked_seq INTEGER NOT NULL DEFAULT 0,
+    finalize BLOB,                     -- Finalize, as received
+    finalize_order INTEGER,            -- order of Finalize among all jobs
+    begin_request_id TEXT,
+    commit_request_id TEXT,
+    result BLOB,                       -- WaitArtifactResponse, once the job has ended
+    created_at_ms INTEGER NOT NULL,
+    finalized_at_ms INTEGER,
+    ended_at_ms INTEGER
+);
+CREATE INDEX job_state ON job (state);
+CREATE TABLE record (
+    job_id TEXT NOT NULL REFERENCES job ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    payload BLOB NOT NULL,             -- Record; inline bytes are left out once they are in the spool
+    ingested INTEGER NOT NULL DEFAULT 0,
+    error BLOB,                        -- ErrorDetail of a record that cannot be done
+    PRIMARY KEY (job_id, seq)
+) WITHOUT ROWID;
+CREATE TABLE entry_run (
+    run_id INTEGER PRIMARY KEY,
+    job_id TEXT NOT NULL REFERENCES job ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    segment BLOB NOT NULL              -- ManifestSegment: entries that the record gave, sorted within the run
+);
+CREATE INDEX entry_run_job ON entry_run (job_id, seq);
+CREATE TABLE pack (
+    pack_id BLOB PRIMARY KEY,
+    entity TEXT NOT NULL,
+    sealed INTEGER NOT NULL DEFAULT 0,
+    size_bytes INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE pack_fragment (
+    fragment_id INTEGER PRIMARY KEY,
+    pack_id BLOB NOT NULL REFERENCES pack ON DELETE CASCADE,
+    job_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    fragment BLOB NOT NULL             -- PackIndex fragment, in the order of the frames
+);
+CREATE INDEX pack_fragment_pack ON pack_fragment (pack_id);
+CREATE INDEX pack_fragment_job ON pack_fragment (job_id);
+CREATE TABLE file_state (
+    folder BLOB NOT NULL,
+    after_name TEXT NOT NULL,          -- last name of the slice before; empty for the first
+    state BLOB NOT NULL,               -- FolderState
+    stored_at_s INTEGER NOT NULL DEFAULT (strftime('%s', 'now')),
+    PRIMARY KEY (folder, after_name)
+) WITHOUT ROWID;
+CREATE INDEX file_state_stored ON file_state (stored_at_s);
+CREATE TABLE known_chunk (
+    digest BLOB PRIMARY KEY            -- a chunk of a large file that was committed; a hint that saves spooling it again
+) WITHOUT ROWID;
+"""
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Brings the schema up to date, each step in a transaction.
+
+    Raises:
+        HoldfastError: the journal was written by a newer version (PROTOCOL_MISMATCH); nothing was changed.
+    """
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found == SCHEMA_VERSION:
+        return
+    if found > SCHEMA_VERSION:
+        raise HoldfastError(
+            Reason.PROTOCOL_MISMATCH,
+            f"{path} was written by a newer Holdfast (schema {found}, this one knows {SCHEMA_VERSION}); upgrade this one.",
+        )
+    _apply(connection)
+
+
+def _apply(connection: sqlite3.Connection) -> None:
+    # Imported only here: the library costs 80 ms, and almost every start finds the schema as it should be.
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+    steps = Migrations("holdfast-journal")
+
+    @steps(name="0001_jobs_packs_file_state", transactional=False)
+    def _first(database: "Database") -> None:
+        database.conn.executescript(f"BEGIN IMMEDIATE; {_STEP_1} COMMIT;")
+
+    steps.apply(Database(connection))
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.commit()

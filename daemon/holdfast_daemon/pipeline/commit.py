@@ -1,0 +1,185 @@
+"""Commit: assembles the manifest, sees the job's packs off, and asks the registry for a version until it has one.
+
+The answer is one of four: a version; "bring the manifest" (we expected a no-op and somebody was faster); chunks that are missing (a
+garbage collection, a restored backup, a hint of ours that was wrong), after which the files that hold them are read again; or an error.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from holdfast_contract.failpoints import failpoint
+from holdfast_contract.limits import COMMIT_DEADLINE_S, COMMIT_ROUNDS_MAX, DIGEST_BYTES
+from holdfast_contract.reasons import Reason
+from holdfastpb.common.v1.error_pb2 import ErrorDetail
+from holdfastpb.daemon.v1.log_pb2 import JOB_STATE_COMMIT, JOB_STATE_UPLOAD, WaitArtifactResponse
+from holdfastpb.registry.v1.version_pb2 import CommitVersionRequest, CommitVersionResponse
+
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.journal.journal import Journal
+from holdfast_daemon.journal.rows import IngestYield
+from holdfast_daemon.pipeline.assemble import Assembled, AssembleOutcome, AssembleTask, assemble
+from holdfast_daemon.pipeline.ingest import Ingest
+from holdfast_daemon.pipeline.job import Job
+from holdfast_daemon.pipeline.leases import Leases
+from holdfast_daemon.registry_client import RegistryClient, retry_delay_s
+from holdfast_daemon.spool.spool import Spool
+from holdfast_daemon.workers import Workers
+
+T = TypeVar("T")
+
+KNOWN_CHUNKS_PER_JOB_MAX = 500_000
+"""Hints kept for one version: 160 GB of large files."""
+
+
+class Committer:
+    """Brings jobs whose records are all read to their end."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        spool: Spool,
+        workers: Workers,
+        ingest: Ingest,
+        registry: RegistryClient,
+        leases: Leases,
+        retry_delay_max_s: float,
+    ) -> None:
+        self._journal = journal
+        self._spool = spool
+        self._workers = workers
+        self._ingest = ingest
+        self._registry = registry
+        self._leases = leases
+        self._retry_delay_max_s = retry_delay_max_s
+
+    async def commit(self, job: Job) -> tuple[WaitArtifactResponse, list[bytes]] | frozenset[bytes]:
+        """Does one round.
+
+        Returns:
+            The result and chunks worth remembering; or the chunks that the registry misses, which must be read again.
+
+        Raises:
+            HoldfastError: the job has failed for good.
+        """
+        job.set_state(JOB_STATE_UPLOAD)
+        for pack in self._spool.packs_of(job.job_id):
+            self._spool.want(pack)
+        for _ in range(COMMIT_ROUNDS_MAX):
+            await self._with_patience(job, lambda: self._leases.ensure(job))
+            assembled = await self._assemble(job)
+            if assembled.root_digest:
+                await self._see_packs_off(job)
+            job.set_state(JOB_STATE_COMMIT)
+            response: CommitVersionResponse = await self._with_patience(job, partial(self._call, job, assembled))
+            if response.HasField("version"):
+                return self._result(response, assembled)
+            if response.manifest_needed:
+                job.latest_digest = ""
+                continue
+            return _split(response.missing_digests)
+        raise HoldfastError(Reason.INTERNAL, f"the registry did not accept the version in {COMMIT_ROUNDS_MAX} rounds")
+
+    async def list_draft(self, job: Job) -> Assembled:
+        """Entries of a draft, as they would be committed now."""
+        task = AssembleTask(self._journal.path, job.job_id, "", None)
+        return _unwrap(await self._workers.in_process(assemble, task))
+
+    async def _assemble(self, job: Job) -> Assembled:
+        async def step() -> Assembled:
+            async with self._spool.borrow(job.entity) as pack:
+                target = self._spool.target(pack)
+                task = AssembleTask(self._journal.path, job.job_id, job.latest_digest, target)
+                assembled = _unwrap(await self._workers.in_process(assemble, task))
+                await self._ingest.store(job, 0, IngestYield(fragments=assembled.fragments))
+                return assembled
+
+        failpoint("commit.before_assemble")
+        return await self._ingest.with_space(job, step)
+
+    async def _see_packs_off(self, job: Job) -> None:
+        """Waits until every pack of the job is in the registry.
+
+        Raises:
+            HoldfastError: the uploader has given the job up.
+        """
+        packs = self._spool.packs_of(job.job_id)
+        for pack in packs:
+            self._spool.want(pack)
+        for pack in packs:
+            gone = asyncio.create_task(pack.gone.wait())
+            try:
+                while not gone.done():
+                    if 0 in job.failed_records:
+                        raise job.failed_records[0]
+                    changed = asyncio.create_task(job.wait_changed())
+                    await asyncio.wait((gone, changed), return_when=asyncio.FIRST_COMPLETED)
+                    changed.cancel()
+            finally:
+                gone.cancel()
+        if 0 in job.failed_records:
+            raise job.failed_records[0]
+
+    async def _call(self, job: Job, assembled: Assembled) -> CommitVersionResponse:
+        finalize = job.finalize
+        assert finalize is not None, "only finalized jobs are committed"
+        await self._leases.ensure(job)
+        request = CommitVersionRequest(
+            request_id=job.row.commit_request_id,
+            version_id=job.version_id,
+            lease_id=job.lease_id,
+            artifact_digest=assembled.digest,
+            manifest_root=assembled.root_digest,
+            description=finalize.description,
+            has_description=finalize.has_description,
+            metadata_json=finalize.metadata_json,
+            aliases=finalize.aliases,
+            tags=finalize.tags,
+            run=finalize.run if finalize.HasField("run") else None,
+            has_history_step=finalize.has_history_step,
+            history_step=finalize.history_step,
+            use_after_commit=finalize.use_after_commit,
+        )
+        failpoint("commit.before_call")
+        response: CommitVersionResponse = await self._registry.call(
+            self._registry.versions.CommitVersion, request, deadline_s=COMMIT_DEADLINE_S
+        )
+        failpoint("commit.after_call")
+        return response
+
+    async def _with_patience(self, job: Job, step: Callable[[], Awaitable[T]]) -> T:
+        """Repeats a call while the registry is away; a lease that has ended is begun anew."""
+        attempt = 0
+        while True:
+            try:
+                result = await step()
+            except HoldfastError as error:
+                if error.reason in (Reason.LEASE_EXPIRED, Reason.VERSION_NOT_PENDING):
+                    await self._leases.forget(job)
+                elif not error.retryable:
+                    raise
+                else:
+                    job.wait_for_outside(f"{error.message}; tried again soon")
+                attempt += 1
+                await asyncio.sleep(retry_delay_s(attempt, self._retry_delay_max_s))
+            else:
+                job.wait_for_outside("")
+                return result
+
+    def _result(
+        self, response: CommitVersionResponse, assembled: Assembled
+    ) -> tuple[WaitArtifactResponse, list[bytes]]:
+        result = WaitArtifactResponse(version=response.version, created=response.created, warnings=assembled.warnings)
+        chunks = assembled.large_chunks[: KNOWN_CHUNKS_PER_JOB_MAX * DIGEST_BYTES] if response.created else b""
+        return result, [chunks[i : i + DIGEST_BYTES] for i in range(0, len(chunks), DIGEST_BYTES)]
+
+
+def _unwrap(outcome: AssembleOutcome) -> Assembled:
+    if outcome.assembled is None:
+        raise HoldfastError.from_detail(ErrorDetail.FromString(outcome.problem or b""))
+    return outcome.assembled
+
+
+def _split(digests: bytes) -> frozenset[bytes]:
+    return frozenset(digests[i : i + DIGEST_BYTES] for i in range(0, len(digests), DIGEST_BYTES))

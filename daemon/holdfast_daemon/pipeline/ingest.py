@@ -1,0 +1,185 @@
+"""Ingest: turns a job's records into entries and spooled chunks, with workers for small files and threads for large ones.
+
+Records of one job are read concurrently (their order matters only when the manifest is assembled); each job has a bounded number of
+steps under way, so jobs share the workers fairly.  One step: load what is known of the files → borrow a spool pack → worker → journal
+what it brought (entries, pack index, file states: one transaction) → take over.
+"""
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable
+from itertools import groupby
+from typing import TypeVar
+
+from holdfast_contract.os_layer import FsyncError
+from holdfast_contract.reasons import Reason
+from holdfastpb.common.v1.error_pb2 import ErrorDetail
+from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
+from holdfastpb.daemon.v1.log_pb2 import AddFile, Record
+from holdfastpb.registry.v1.version_pb2 import ListManifestSegmentsRequest
+
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.journal.journal import Journal
+from holdfast_daemon.journal.rows import IngestYield
+from holdfast_daemon.pipeline.ingest_files import FileItem, FileResult, FileTask, ingest_files, single_file_key
+from holdfast_daemon.pipeline.ingest_tree import ingest_reference, ingest_tree
+from holdfast_daemon.pipeline.job import Job, PendingRecord
+from holdfast_daemon.pipeline.large_file import LargeFiles
+from holdfast_daemon.registry_client import RegistryClient, retry_delay_s
+from holdfast_daemon.spool.spool import Spool
+from holdfast_daemon.workers import WorkerDiedError, Workers
+
+FILES_PER_STEP = 512
+SPACE_RETRY_S = 2.0
+BASE_RETRY_DELAY_MAX_S = 30.0
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+T = TypeVar("T")
+_File = tuple[int, AddFile]
+
+
+class Ingest:
+    """Reads records.  One for the whole daemon."""
+
+    def __init__(self, journal: Journal, spool: Spool, workers: Workers, registry: RegistryClient) -> None:
+        self.journal = journal
+        self.registry = registry
+        self.spool = spool
+        self.workers = workers
+        self.large = LargeFiles(self)
+        self.bytes_read = 0
+        """Bytes read since the start, for rates."""
+
+    async def ingest_records(self, job: Job, records: list[PendingRecord]) -> None:
+        """Reads the given records; returns when each is done or has failed."""
+        steps = job.steps
+        parsed = [(pending.seq, Record.FromString(pending.payload)) for pending in records]
+        async with asyncio.TaskGroup() as group:
+            for run in _runs_of_files(parsed):
+                group.create_task(self._ingest_files(job, run, steps))
+            for seq, record in parsed:
+                if record.WhichOneof("what") != "add_file":
+                    group.create_task(self.settle(job, seq, self._ingest_other(job, seq, record, steps)))
+
+    async def settle(self, job: Job, seq: int, work: Awaitable[None]) -> None:
+        """Waits for one record's work and notes how it ended."""
+        error: HoldfastError | None = None
+        try:
+            await work
+        except HoldfastError as problem:
+            error = problem
+        except WorkerDiedError as problem:
+            error = HoldfastError(Reason.INTERNAL, str(problem))
+        await self._mark(job, seq, error)
+
+    async def _mark(self, job: Job, seq: int, error: HoldfastError | None) -> None:
+        if error is not None:
+            job.failed_records[seq] = error
+        await self.journal.mark_ingested(job.job_id, seq, error.to_detail().SerializeToString() if error else None)
+        job.mark_ingested(seq)
+
+    async def _ingest_other(self, job: Job, seq: int, record: Record, steps: asyncio.Semaphore) -> None:
+        kind = record.WhichOneof("what")
+        if kind == "add_tree":
+            await ingest_tree(self, job, seq, record.add_tree.local_path, record.add_tree.prefix, steps)
+        elif kind == "add_reference":
+            await ingest_reference(self, job, seq, record.add_reference, steps)
+        elif kind == "add_base":
+            await self._ingest_base(job, seq, record.add_base.version_id)
+        elif kind not in ("remove", "add_bytes"):
+            # Those two have nothing to read: assemble applies a removal; inline bytes came with the record.
+            raise HoldfastError(
+                Reason.INVALID_ARGUMENT, "a record of a kind that this daemon does not know; upgrade it"
+            )
+
+    async def _ingest_files(self, job: Job, files: list[_File], steps: asyncio.Semaphore) -> None:
+        """Reads files named one by one: small ones in one worker call, large ones in blocks."""
+        keys = [single_file_key(f.local_path) for _, f in files]
+        states = await self.journal.load_folder_states(keys)
+        items = [FileItem(seq, f.local_path, f.path, states.get(k)) for (seq, f), k in zip(files, keys, strict=True)]
+
+        async def step() -> FileResult:
+            async with steps, self.spool.borrow(job.entity) as pack:
+                task = FileTask(items, self.spool.target(pack), job.distrusted)
+                result = await self.workers.in_process(ingest_files, task)
+                await self.store(job, result.done[0] if result.done else 0, result.brought, result.done)
+                return result
+
+        result = await self.with_space(job, step)
+        for seq in result.done:
+            job.mark_ingested(seq)
+        for seq, detail in result.failed:
+            await self._mark(job, seq, HoldfastError.from_detail(ErrorDetail.FromString(detail)))
+        by_seq = dict(files)
+        async with asyncio.TaskGroup() as group:
+            for seq in result.large:
+                found = by_seq[seq]
+                group.create_task(self.settle(job, seq, self.large.ingest(job, seq, found.local_path, found.path)))
+
+    async def _ingest_base(self, job: Job, seq: int, version_id: str) -> None:
+        """Takes over the entries of a committed version, not its bytes; waits while the registry is away."""
+        token, attempt = "", 0
+        while True:
+            request = ListManifestSegmentsRequest(version_id=version_id, page_token=token)
+            try:
+                page = await self.registry.call(self.registry.versions.ListManifestSegments, request)
+            except HoldfastError as error:
+                if not error.retryable:
+                    raise
+                job.wait_for_outside(f"{error.message}; tried again soon")
+                attempt += 1
+                await asyncio.sleep(retry_delay_s(attempt, BASE_RETRY_DELAY_MAX_S))
+                continue
+            job.wait_for_outside("")
+            entries = sum(len(ManifestSegment.FromString(s).sizes) for s in page.segments)
+            await self.store(job, seq, IngestYield(segments=list(page.segments), entries=entries))
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def store(self, job: Job, seq: int, brought: IngestYield, done: list[int] | None = None) -> None:
+        """Makes durable what a step has brought, takes over its frames and counts it."""
+        if brought.segments or brought.fragments or brought.states or done:
+            await self.journal.store_yield(job.job_id, seq, brought, job.entity, done or ())
+        self.spool.adopt(brought.fragments, job.entity, job.job_id)
+        self.count(job, brought)
+
+    def count(self, job: Job, brought: IngestYield) -> None:
+        """Adds to the progress of a job."""
+        self.bytes_read += brought.bytes_read
+        job.entries_read += brought.entries
+        job.bytes_total += brought.bytes_total
+        job.bytes_read += brought.bytes_total
+        job.bytes_deduplicated += brought.bytes_known
+        job.changed()
+
+    async def with_space(self, job: Job, step: Callable[[], Awaitable[T]]) -> T:
+        """Does a step again and again while the disk is full; the job says so."""
+        while True:
+            try:
+                result = await step()
+            except FsyncError:
+                raise
+            except OSError as error:
+                if error.errno not in _NO_SPACE:
+                    raise
+                job.wait_for_outside(f"space on the disk of {self.spool.folder} ({error.strerror}); tried again soon")
+                await asyncio.sleep(SPACE_RETRY_S)
+            else:
+                job.wait_for_outside("")
+                return result
+
+
+def _runs_of_files(records: list[tuple[int, Record]]) -> list[list[_File]]:
+    """AddFile records that follow each other with the same `overwrite`, in runs for one worker call."""
+
+    def kind(item: tuple[int, tuple[int, Record]]) -> tuple[int, bool]:
+        position, (seq, record) = item
+        return seq - position, record.add_file.overwrite
+
+    files = [(seq, record) for seq, record in records if record.WhichOneof("what") == "add_file"]
+    runs: list[list[_File]] = []
+    for _, group in groupby(enumerate(files), key=kind):
+        run = [(seq, record.add_file) for _, (seq, record) in group]
+        runs.extend(run[i : i + FILES_PER_STEP] for i in range(0, len(run), FILES_PER_STEP))
+    return runs

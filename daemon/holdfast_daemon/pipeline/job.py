@@ -1,0 +1,167 @@
+"""One artifact on its way, in memory: what has been received, what is read, and who wants to hear of it.
+
+The journal holds what must survive; this is rebuilt from it after a start.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from holdfastpb.daemon.v1.log_pb2 import (
+    JOB_STATE_DRAFT,
+    Finalize,
+    JobProgress,
+    Open,
+    WaitArtifactResponse,
+)
+
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.journal.rows import ENDED_STATES, JobRow
+
+STEPS_PER_JOB = 4
+"""Ingest steps of one job under way: two for each processor of a small machine keep the workers busy, and another job's step comes soon."""
+
+
+@dataclass(slots=True)
+class PendingRecord:
+    """A record that is not read yet."""
+
+    seq: int
+    payload: bytes
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A session or job that has not ended, or has just ended."""
+
+    row: JobRow
+    opened: Open
+    finalize: Finalize | None = None
+    pending: list[PendingRecord] = field(default_factory=list)
+    """Received and journalled, not handed out for reading."""
+    failed_records: dict[int, HoldfastError] = field(default_factory=dict)
+    record_count: int = 0
+    ingested_seq: int = 0
+    """Every record up to this number is read (or has failed)."""
+    _ingested: set[int] = field(default_factory=set)
+    entries_read: int = 0
+    bytes_total: int = 0
+    bytes_read: int = 0
+    bytes_deduplicated: int = 0
+    bytes_sent: int = 0
+    waiting_for: str = ""
+    result: WaitArtifactResponse | None = None
+    streams: int = 0
+    """SDK streams attached."""
+    idle_since_s: float = field(default_factory=time.monotonic)
+    task: "asyncio.Task[None] | None" = None
+    lease_id: str = ""
+    version_id: str = ""
+    latest_digest: str = ""
+    begun_for: tuple[str, str, str] | None = None
+    """(entity, project, collection) that the lease was opened for."""
+    distrusted: frozenset[bytes] = frozenset()
+    """Chunks that we took for stored and the registry does not have."""
+    reading: "set[asyncio.Task[None]]" = field(default_factory=set)
+    """Ingest under way."""
+    steps: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STEPS_PER_JOB))
+    listing: tuple[int, object] | None = None
+    """(acked_seq, Assembled) of the last listing of a draft, for its pages."""
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def job_id(self) -> str:
+        """Id of the session and of the job."""
+        return self.row.job_id
+
+    @property
+    def entity(self) -> str:
+        """Whose chunks they are."""
+        return self.finalize.entity if self.finalize else self.opened.entity or "local"
+
+    @property
+    def project(self) -> str:
+        """Where the version goes."""
+        return self.finalize.project if self.finalize else self.opened.project or "uncategorized"
+
+    @property
+    def has_ended(self) -> bool:
+        """Committed, failed or cancelled."""
+        return self.row.state in ENDED_STATES
+
+    @property
+    def is_ingested(self) -> bool:
+        """Every record received so far is read or has failed."""
+        return self.ingested_seq >= self.row.acked_seq
+
+    @property
+    def order_key(self) -> tuple[str, str, str, str]:
+        """Jobs with the same key are committed in the order of their Finalize."""
+        assert self.finalize is not None, "only finalized jobs have an order"
+        return self.row.client_id, self.finalize.entity, self.finalize.project, self.finalize.collection
+
+    def mark_ingested(self, seq: int) -> None:
+        """Notes that a record is done; raises `ingested_seq` over what is contiguous."""
+        self._ingested.add(seq)
+        while self.ingested_seq + 1 in self._ingested:
+            self.ingested_seq += 1
+            self._ingested.discard(self.ingested_seq)
+        self.changed()
+
+    def restart_ingest(self) -> None:
+        """Everything is to be read again."""
+        self.ingested_seq = 0
+        self._ingested.clear()
+        self.failed_records.clear()
+        self.entries_read = self.bytes_total = self.bytes_read = self.bytes_deduplicated = 0
+
+    def set_state(self, state: int) -> None:
+        """Moves on; durable only where the journal says so."""
+        self.row.state = state
+        self.changed()
+
+    def changed(self) -> None:
+        """Wakes everyone who waits for this job."""
+        event, self._changed = self._changed, asyncio.Event()
+        event.set()
+
+    async def wait_changed(self, timeout_s: float | None = None) -> None:
+        """Returns at the next change, or after the time."""
+        event = self._changed
+        try:
+            await asyncio.wait_for(event.wait(), timeout_s)
+        except TimeoutError:
+            return
+
+    def wait_for_outside(self, what: str) -> None:
+        """Says what the job waits for; empty when it goes on."""
+        if what != self.waiting_for:
+            self.waiting_for = what
+            self.changed()
+
+    def progress(self) -> JobProgress:
+        """Where the job stands."""
+        return JobProgress(
+            job_id=self.job_id,
+            state=JobState.Name(self.row.state or JOB_STATE_DRAFT),  # type: ignore[arg-type]
+            artifact_name=self.opened.artifact_name,
+            artifact_type=self.opened.artifact_type,
+            entries_read=self.entries_read,
+            entries_total=self.entries_read,
+            bytes_total=self.bytes_total,
+            bytes_read=self.bytes_read,
+            bytes_deduplicated=self.bytes_deduplicated,
+            bytes_sent=self.bytes_sent,
+            waiting_for=self.waiting_for,
+            created_at_ms=self.row.created_at_ms,
+            finalized_at_ms=self.row.finalized_at_ms or 0,
+        )
+
+
+def job_from_row(row: JobRow) -> Job:
+    """A job as the journal knows it; records are loaded separately."""
+    finalize = Finalize.FromString(row.finalize) if row.finalize is not None else None
+    job = Job(row, Open.FromString(row.opened), finalize)
+    if row.result is not None:
+        job.result = WaitArtifactResponse.FromString(row.result)
+    return job

@@ -1,0 +1,285 @@
+"""All jobs of the daemon: takes them up (new, resumed, or after a start), drives each from its records to its end, and lets go of old ones.
+
+One task a job: read what comes → when finalized and all is read, wait for its turn → commit → end.  A job that fails says why and
+stops nobody else.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+
+from holdfast_contract.limits import COMMIT_ROUNDS_MAX, LEASE_RENEW_S
+from holdfast_contract.os_layer import EXIT_CODE_FSYNC, FsyncError
+from holdfast_contract.reasons import Reason
+from holdfastpb.common.v1.error_pb2 import ErrorDetail
+from holdfastpb.daemon.v1.log_pb2 import (
+    JOB_STATE_CANCELLED,
+    JOB_STATE_COMMITTED,
+    JOB_STATE_FAILED,
+    Record,
+    WaitArtifactResponse,
+)
+
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.journal.journal import Journal
+from holdfast_daemon.journal.rows import JobRow
+from holdfast_daemon.pipeline.commit import Committer
+from holdfast_daemon.pipeline.ingest import Ingest
+from holdfast_daemon.pipeline.job import Job, PendingRecord, job_from_row
+from holdfast_daemon.pipeline.leases import Leases
+from holdfast_daemon.spool.spool import Spool, SpoolPack
+
+ENDED_JOBS_KEPT = 1000
+"""Ended jobs held in memory, so that a late wait() finds its answer without the journal."""
+HOUSEKEEPING_S = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+def now_ms() -> int:
+    """The time as it is shown to people; nothing is decided by it but how long ended jobs stay listed."""
+    return time.time_ns() // 1_000_000
+
+
+class Jobs:
+    """Registry of jobs in memory and their driver."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        spool: Spool,
+        ingest: Ingest,
+        *,
+        draft_ttl_s: float,
+        finished_ttl_s: float,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        self.by_id: dict[str, Job] = {}
+        self._journal = journal
+        self._spool = spool
+        self.ingest = ingest
+        self._draft_ttl_s = draft_ttl_s
+        self._finished_ttl_s = finished_ttl_s
+        self._clock_ms = clock_ms
+        self.committer: Committer
+        self.leases: Leases
+
+    def connect(self, committer: Committer, leases: Leases) -> None:
+        """Completes the wiring: committer and leases need the jobs, too."""
+        self.committer, self.leases = committer, leases
+
+    @property
+    def active(self) -> list[Job]:
+        """Jobs that have not ended."""
+        return [job for job in self.by_id.values() if not job.has_ended]
+
+    async def find(self, job_id: str) -> Job:
+        """A job in memory or, if it ended, from the journal.
+
+        Raises:
+            HoldfastError: NOT_FOUND.
+        """
+        job = self.by_id.get(job_id)
+        if job is None:
+            row = await self._journal.load_job(job_id)
+            if row is None:
+                raise HoldfastError(Reason.NOT_FOUND, f"the daemon knows no job {job_id}", job=job_id)
+            job = self.by_id.setdefault(job_id, job_from_row(row))
+        return job
+
+    def start(self, job: Job) -> None:
+        """Takes a job up."""
+        self.by_id[job.job_id] = job
+        job.task = asyncio.create_task(self._drive(job), name=f"job-{job.job_id}")
+
+    def read(self, job: Job, records: list[PendingRecord]) -> None:
+        """Starts reading records of a job."""
+        if not records:
+            return
+        task = asyncio.create_task(self.ingest.ingest_records(job, records))
+        job.reading.add(task)
+        task.add_done_callback(lambda _: job.changed())
+
+    async def resume(self, lost: set[tuple[str, int]]) -> None:
+        """Takes up the jobs of the journal after a start; `lost` are records whose spooled bytes did not survive."""
+        for row in await self._journal.load_active_jobs():
+            job = job_from_row(row)
+            pending = []
+            for record in await self._journal.load_records(job.job_id):
+                if record.error is not None:
+                    job.failed_records[record.seq] = HoldfastError.from_detail(ErrorDetail.FromString(record.error))
+                if record.ingested and (job.job_id, record.seq) not in lost:
+                    job.mark_ingested(record.seq)
+                    continue
+                await self._journal.reset_record(job.job_id, record.seq)
+                if Record.FromString(record.payload).WhichOneof("what") == "add_bytes":
+                    job.failed_records[record.seq] = _bytes_lost(record.payload)
+                    job.mark_ingested(record.seq)
+                    continue
+                pending.append(PendingRecord(record.seq, record.payload))
+            self.start(job)
+            self.read(job, pending)
+
+    async def cancel(self, job: Job) -> bool:
+        """Stops a job; False when it has been committed."""
+        if job.has_ended:
+            return job.row.state == JOB_STATE_CANCELLED
+        error = HoldfastError(Reason.CANCELLED, f"{job.opened.artifact_name}: cancelled by its user")
+        await self._stop_reading(job)
+        if job.task is not None and job.task is not asyncio.current_task():
+            job.task.cancel()
+            await asyncio.wait([job.task])
+        if not job.has_ended:
+            await self.leases.abort(job)
+            await self._end(job, JOB_STATE_CANCELLED, WaitArtifactResponse(error=error.to_detail()))
+        return job.row.state == JOB_STATE_CANCELLED
+
+    def lost_pack(self, pack: SpoolPack) -> None:
+        """A pack turned out to be damaged: its jobs read their files again."""
+        digests = bytes(pack.index.digests)
+        damaged = frozenset(digests[i : i + 32] for i in range(0, len(digests), 32))
+        for job_id in pack.jobs:
+            if job_id in self.by_id:
+                self.by_id[job_id].distrusted |= damaged
+
+    async def close(self) -> None:
+        """Stops driving; what is journalled goes on with the next start."""
+        tasks = [t for job in self.by_id.values() for t in (job.task, *job.reading) if t is not None and not t.done()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def housekeeping(self) -> None:
+        """Renews leases and lets go of drafts without a caller and of jobs that ended long ago, until cancelled."""
+        renewed_s = time.monotonic()
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            for job in self.active:
+                idle_s = time.monotonic() - job.idle_since_s
+                if job.finalize is None and job.streams == 0 and idle_s > self._draft_ttl_s:
+                    await self.cancel(job)
+                    await self._journal.drop_job(job.job_id)
+            if time.monotonic() - renewed_s > LEASE_RENEW_S:
+                renewed_s = time.monotonic()
+                for job in self.active:
+                    await self.leases.renew(job)
+            await self._journal.drop_ended_jobs(self._clock_ms() - int(self._finished_ttl_s * 1000))
+            self._forget_old()
+
+    def _forget_old(self) -> None:
+        ended = [job for job in self.by_id.values() if job.has_ended]
+        for job in ended[: max(0, len(ended) - ENDED_JOBS_KEPT)]:
+            del self.by_id[job.job_id]
+
+    async def _drive(self, job: Job) -> None:
+        """From the first record to the end; every way out is an end that the journal knows."""
+        try:
+            result, known = await self._carry_out(job)
+            await self._end(job, JOB_STATE_COMMITTED, result, known)
+        except asyncio.CancelledError:
+            raise
+        except FsyncError as error:
+            _log.critical("%s; stopping before anything wrong is acknowledged", error)
+            os._exit(EXIT_CODE_FSYNC)
+        except HoldfastError as error:
+            await self._fail(job, error)
+        except Exception as error:
+            _log.exception("job %s", job.job_id)
+            text = f"{job.opened.artifact_name}: the daemon has a defect ({error!r}); its log has the details"
+            await self._fail(job, HoldfastError(Reason.INTERNAL, text))
+
+    async def _carry_out(self, job: Job) -> tuple[WaitArtifactResponse, list[bytes]]:
+        for _ in range(COMMIT_ROUNDS_MAX):
+            await self._until_read(job)
+            await self._until_turn(job)
+            outcome = await self.committer.commit(job)
+            if isinstance(outcome, tuple):
+                return outcome
+            _log.warning("job %s: the registry misses %d chunks; their files are read again", job.job_id, len(outcome))
+            await self._read_again(job, outcome)
+        raise HoldfastError(Reason.BLOBS_MISSING, "the registry keeps missing chunks that were sent; run its fsck")
+
+    async def _until_read(self, job: Job) -> None:
+        """Waits until the job is finalized and all its records are read.
+
+        Raises:
+            HoldfastError: that of the first record that cannot be done.
+        """
+        while job.finalize is None or not job.is_ingested or job.reading:
+            for task in [t for t in job.reading if t.done()]:
+                job.reading.discard(task)
+                task.result()
+            if job.finalize is None or not job.is_ingested or job.reading:
+                await job.wait_changed()
+        if job.failed_records:
+            raise job.failed_records[min(job.failed_records)]
+
+    async def _until_turn(self, job: Job) -> None:
+        """Commits of one client to one collection keep the order of their Finalize."""
+        while True:
+            before = [other for other in self.active if _goes_before(other, job)]
+            if not before:
+                return
+            await before[0].wait_changed()
+
+    async def _read_again(self, job: Job, missing: frozenset[bytes]) -> None:
+        job.distrusted |= missing
+        await self._journal.forget_known_chunks(list(missing))
+        records = await self._journal.load_records(job.job_id)
+        job.restart_ingest()
+        pending = []
+        for record in records:
+            kind = Record.FromString(record.payload).WhichOneof("what")
+            if kind in ("add_file", "add_tree"):
+                await self._journal.reset_record(job.job_id, record.seq)
+                pending.append(PendingRecord(record.seq, record.payload))
+            else:
+                job.mark_ingested(record.seq)
+        if not pending:
+            raise HoldfastError(
+                Reason.BLOBS_MISSING,
+                f"{job.opened.artifact_name}: the registry has lost chunks that can't be read again",
+            )
+        self.read(job, pending)
+
+    async def _fail(self, job: Job, error: HoldfastError) -> None:
+        _log.warning("job %s failed: %s", job.job_id, error.message)
+        await self._stop_reading(job)
+        await self.leases.abort(job)
+        await self._end(job, JOB_STATE_FAILED, WaitArtifactResponse(error=error.to_detail()))
+
+    async def _stop_reading(self, job: Job) -> None:
+        for task in job.reading:
+            task.cancel()
+        if job.reading:
+            await asyncio.wait(job.reading)
+        job.reading.clear()
+
+    async def _end(self, job: Job, state: int, result: WaitArtifactResponse, known: list[bytes] | None = None) -> None:
+        row: JobRow = job.row
+        result.progress.CopyFrom(job.progress())
+        result.progress.state = state  # type: ignore[assignment]
+        await self._journal.end_job(job.job_id, state, result.SerializeToString(), self._clock_ms(), known or ())
+        row.ended_at_ms = self._clock_ms()
+        job.result = result
+        job.waiting_for = ""
+        job.set_state(state)
+        for pack in self._spool.packs_of(job.job_id):
+            self._spool.want(pack)  # sent if another job needs it, else removed
+
+
+def _goes_before(other: Job, job: Job) -> bool:
+    if other is job or other.finalize is None or other.row.finalize_order is None:
+        return False
+    assert job.row.finalize_order is not None, "only finalized jobs wait for their turn"
+    return other.row.finalize_order < job.row.finalize_order and other.order_key == job.order_key
+
+
+def _bytes_lost(payload: bytes) -> HoldfastError:
+    path = Record.FromString(payload).add_bytes.path
+    return HoldfastError(
+        Reason.FILE_MISSING, f"{path}: its bytes were lost when the machine stopped; add it again.", path=path
+    )

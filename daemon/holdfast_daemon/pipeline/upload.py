@@ -1,0 +1,294 @@
+"""Negotiates and sends spool packs: asks what is missing, leaves out what is not, brings the rest as the registry grants, seals.
+
+One pack: seal it here → FindMissing → (rewrite without what is stored already) → GrantPacks → link or stream → SealPack → gone.
+Each step is safe to repeat, and a crash after any of them ends in the next start doing it again: the registry then calls the chunks
+present, or the pack sealed.  Packs that share chunks with one under way wait for it, so that nothing is sent twice.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from holdfast_contract import os_layer
+from holdfast_contract.failpoints import failpoint
+from holdfast_contract.limits import COMMIT_DEADLINE_S, DIGEST_BYTES, FIND_MISSING_DEADLINE_S, MIB
+from holdfast_contract.pack import PACK_HEADER_BYTES, PACK_ID_BYTES, PackIndex
+from holdfast_contract.reasons import Reason
+from holdfastpb.registry.v1.pack_pb2 import (
+    FindMissingRequest,
+    FindMissingResponse,
+    GrantPacksRequest,
+    PackGrant,
+    PackIntent,
+    SealPackRequest,
+    WritePackRequest,
+)
+
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.pipeline.job import Job
+from holdfast_daemon.pipeline.leases import Leases
+from holdfast_daemon.registry_client import RegistryClient, retry_delay_s
+from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter, pack_path, seal
+from holdfast_daemon.spool.spool import Spool, SpoolPack
+from holdfast_daemon.workers import Workers
+
+REWRITE_DEAD_SHARE = 0.02
+"""A pack is rewritten when more than this share of its bytes is stored already: below, the copy costs more than it saves."""
+WRITE_BYTES = 1 * MIB
+STREAM_DEADLINE_S = 600.0
+_BAD_PACK = (Reason.PACK_TORN, Reason.PACK_DAMAGED, Reason.CHUNK_DIGEST_MISMATCH)
+_NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
+
+_log = logging.getLogger(__name__)
+
+
+class Uploader:
+    """Sends wanted packs, several at a time."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        workers: Workers,
+        registry: RegistryClient,
+        leases: Leases,
+        jobs: dict[str, Job],
+        *,
+        slots: int,
+        retry_delay_max_s: float,
+    ) -> None:
+        self._spool = spool
+        self._workers = workers
+        self._registry = registry
+        self._leases = leases
+        self._jobs = jobs
+        self._slots = slots
+        self._retry_delay_max_s = retry_delay_max_s
+        self._queue: asyncio.Queue[SpoolPack] = asyncio.Queue()
+        self._in_flight: dict[bytes, tuple[frozenset[bytes], asyncio.Event]] = {}
+        self.bytes_sent = 0
+        """Bytes brought to the registry since the start."""
+        self.on_lost_pack: Callable[[SpoolPack], None] = lambda pack: None
+        """Called when a pack turns out to be damaged here; its jobs read their files again."""
+        spool.on_wanted = self._queue.put_nowait
+
+    async def run(self) -> None:
+        """Sends packs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._slots):
+                group.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        while True:
+            pack = await self._queue.get()
+            pack.closing = True
+            if pack.lent or pack.pack_id not in self._spool.packs:
+                continue  # whoever holds it asks again when it is given back
+            await self._send(pack)
+
+    async def _send(self, pack: SpoolPack) -> None:
+        """Sends one pack, with all the patience that it takes."""
+        for attempt in range(10**9):
+            jobs = self._active_jobs(pack)
+            if not jobs:
+                await self._spool.drop(pack)
+                return
+            try:
+                await self._send_once(pack, jobs[0])
+            except HoldfastError as error:
+                if not await self._after_error(pack, jobs, error):
+                    return
+            except os_layer.FsyncError:
+                raise
+            except OSError as error:
+                self._tell(pack, f"space for pack {pack.pack_id.hex()} ({error.strerror}); tried again soon")
+            else:
+                self._tell(pack, "")
+                return
+            await asyncio.sleep(retry_delay_s(attempt, self._retry_delay_max_s))
+
+    async def _after_error(self, pack: SpoolPack, jobs: list[Job], error: HoldfastError) -> bool:
+        """Decides what an error means; returns whether to try again."""
+        if error.reason == Reason.LEASE_EXPIRED:
+            for job in jobs:
+                await self._leases.forget(job)
+            return True
+        if error.reason in _BAD_PACK:
+            _log.error("pack %s is damaged: %s", pack.pack_id.hex(), error.message)
+            self.on_lost_pack(pack)
+            await self._spool.drop(pack)
+            return False
+        if error.reason == Reason.PACK_ID_REUSED or not error.retryable:
+            await self._give_up(pack, jobs, error)
+            return bool(self._active_jobs(pack))
+        self._tell(pack, f"{error.message}; tried again soon")
+        return True
+
+    async def _give_up(self, pack: SpoolPack, jobs: list[Job], error: HoldfastError) -> None:
+        """The job whose lease was used can't go on; the pack's other jobs may (another entity's rights, another collection)."""
+        _log.error("job %s: %s", jobs[0].job_id, error.message)
+        jobs[0].failed_records[0] = error
+        jobs[0].changed()
+        pack.jobs.discard(jobs[0].job_id)
+        pack.gone.set() if not pack.jobs else None
+
+    async def _send_once(self, pack: SpoolPack, job: Job) -> None:
+        await self._spool.seal(pack)
+        lease_id = await self._leases.ensure(job)
+        failpoint("upload.after_seal")
+        digests = _digest_set(pack.index)
+        await self._wait_for_overlapping(digests)
+        done = asyncio.Event()
+        key = pack.pack_id
+        self._in_flight[key] = (digests, done)
+        try:
+            pack = await self._without_present(pack, job, lease_id)
+            if len(pack.index):
+                await self._bring(pack, job, lease_id)
+            await self._spool.drop(pack)
+        finally:
+            del self._in_flight[key]
+            done.set()
+
+    async def _wait_for_overlapping(self, digests: frozenset[bytes]) -> None:
+        while True:
+            others = [event for known, event in self._in_flight.values() if not known.isdisjoint(digests)]
+            if not others:
+                return
+            await others[0].wait()
+
+    async def _without_present(self, pack: SpoolPack, job: Job, lease_id: str) -> SpoolPack:
+        """The pack, or one without the chunks that the registry has (perhaps an empty one)."""
+        request = FindMissingRequest(lease_id=lease_id, digests=bytes(pack.index.digests))
+        response: FindMissingResponse = await self._registry.call(
+            self._registry.packs.FindMissing, request, deadline_s=FIND_MISSING_DEADLINE_S
+        )
+        failpoint("upload.after_find_missing")
+        missing = _positions(response.missing_bitmap, len(pack.index))
+        present_bytes = pack.index.stored_bytes - sum(pack.index.stored_lengths[i] for i in missing)
+        job.bytes_deduplicated += present_bytes
+        if len(missing) == len(pack.index) or present_bytes <= REWRITE_DEAD_SHARE * pack.index.stored_bytes:
+            return pack
+        if not missing:
+            pack.index = PackIndex(pack.pack_id)
+            return pack
+        index, size = await self._workers.in_thread(_rewrite, self._spool.folder, pack.index, missing)
+        new = SpoolPack(
+            index.pack_id, pack.entity, index, sealed_bytes=size, end=PACK_HEADER_BYTES + index.stored_bytes
+        )
+        await self._spool.replace(pack, new)
+        return new
+
+    async def _bring(self, pack: SpoolPack, job: Job, lease_id: str) -> None:
+        """Moves a sealed pack into the registry's store, as granted, and has it checked there."""
+        intent = PackIntent(pack_id=pack.pack_id, size_bytes=pack.sealed_bytes, chunk_count=len(pack.index))
+        response = await self._registry.call(
+            self._registry.packs.GrantPacks, GrantPacksRequest(lease_id=lease_id, packs=[intent])
+        )
+        failpoint("upload.after_grant")
+        grant: PackGrant = response.grants[0]
+        if not grant.sealed:
+            path = pack_path(self._spool.folder, pack.pack_id)
+            if grant.WhichOneof("how") == "filesystem":
+                await self._workers.in_thread(_place, path, Path(grant.filesystem.path))
+            else:
+                await self._stream(path, pack, lease_id, grant.grpc.committed_bytes)
+            failpoint("upload.after_transfer")
+        await self._registry.call(
+            self._registry.packs.SealPack,
+            SealPackRequest(lease_id=lease_id, pack_id=pack.pack_id, size_bytes=pack.sealed_bytes),
+            deadline_s=COMMIT_DEADLINE_S,
+        )
+        failpoint("upload.after_seal_pack")
+        self.bytes_sent += pack.sealed_bytes
+        job.bytes_sent += pack.sealed_bytes
+        job.changed()
+
+    async def _stream(self, path: Path, pack: SpoolPack, lease_id: str, offset: int) -> None:
+        async def messages() -> AsyncIterator[WritePackRequest]:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                at = offset
+                while at < pack.sealed_bytes:
+                    data = await self._workers.in_thread(os.pread, descriptor, WRITE_BYTES, at)
+                    first = at == offset
+                    yield WritePackRequest(
+                        lease_id=lease_id if first else "",
+                        pack_id=pack.pack_id if first else b"",
+                        offset=at,
+                        data=data,
+                        finish=at + len(data) >= pack.sealed_bytes,
+                    )
+                    at += len(data)
+            finally:
+                os.close(descriptor)
+
+        await self._registry.call(self._registry.packs.WritePack, messages(), deadline_s=STREAM_DEADLINE_S)
+
+    def _active_jobs(self, pack: SpoolPack) -> list[Job]:
+        """Jobs that still need the pack; finalized ones first, since their place at the registry is certain."""
+        jobs = [self._jobs[j] for j in pack.jobs if j in self._jobs and not self._jobs[j].has_ended]
+        return sorted(jobs, key=lambda job: (job.finalize is None, 0 in job.failed_records))
+
+    def _tell(self, pack: SpoolPack, what: str) -> None:
+        for job in self._active_jobs(pack):
+            job.wait_for_outside(what)
+
+
+def _digest_set(index: PackIndex) -> frozenset[bytes]:
+    digests = bytes(index.digests)
+    return frozenset(digests[i : i + DIGEST_BYTES] for i in range(0, len(digests), DIGEST_BYTES))
+
+
+def _positions(bitmap: bytes, count: int) -> list[int]:
+    """Positions of the bits that are set."""
+    if bitmap.count(0xFF) == count // 8 and count % 8 == 0:
+        return list(range(count))
+    return [i for i in range(count) if bitmap[i >> 3] >> (i & 7) & 1]
+
+
+def _rewrite(folder: Path, index: PackIndex, positions: list[int]) -> tuple[PackIndex, int]:
+    """Copies some frames of a pack into a new, sealed one."""
+    offsets = index.offsets()
+    target = PackTarget(str(folder), os.urandom(PACK_ID_BYTES), 0, 0)
+    source = os.open(pack_path(folder, index.pack_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        with PackWriter(target) as writer:
+            for i in positions:
+                stored = os.pread(source, index.stored_lengths[i], offsets[i])
+                writer.append(index.digest_at(i), stored, index.lengths[i], index.codecs[i])
+            (fragment,) = writer.fragments()
+    finally:
+        os.close(source)
+    rewritten = PackIndex.decode_fragment(fragment)
+    return rewritten, seal(str(folder), rewritten)
+
+
+def _place(source: Path, target: Path) -> None:
+    """Gives the pack a second name in the registry's folder; copies it where links are not possible."""
+    try:
+        os_layer.link(source, target)
+    except FileExistsError:
+        return  # a try before this one came as far as here
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    temporary = target.with_name(f".{target.name}.{os.urandom(6).hex()}.tmp")
+    descriptor = os_layer.create_new(temporary)
+    try:
+        with source.open("rb") as file:
+            while block := file.read(4 * MIB):
+                os_layer.write_all(descriptor, block)
+        os_layer.fsync(descriptor)
+    except OSError:
+        os_layer.unlink(temporary)
+        raise
+    finally:
+        os.close(descriptor)
+    os_layer.rename(temporary, target)

@@ -1,0 +1,121 @@
+"""The daemon's connection to the registry: stubs, deadlines, and errors by reason."""
+
+import random
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import grpc
+import grpc.aio
+from holdfast_contract.limits import MESSAGE_BYTES_MAX, PROTOCOL_MAX, PROTOCOL_MIN, UNARY_DEADLINE_S
+from holdfast_contract.reasons import Reason
+from holdfastpb.common.v1.error_pb2 import ErrorDetail
+from holdfastpb.common.v1.hello_pb2 import HelloRequest, HelloResponse
+from holdfastpb.registry.v1.collection_pb2_grpc import CollectionServiceStub
+from holdfastpb.registry.v1.pack_pb2_grpc import PackServiceStub
+from holdfastpb.registry.v1.registry_pb2_grpc import RegistryServiceStub
+from holdfastpb.registry.v1.run_pb2_grpc import RunServiceStub
+from holdfastpb.registry.v1.version_pb2_grpc import VersionServiceStub
+
+from holdfast_daemon import __version__
+from holdfast_daemon.errors import HoldfastError
+
+ERROR_KEY = "holdfast-error-bin"
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A registry that restarts is found again within a second: the journal has the patience, not the channel.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+
+# What a failed call means when the other side gave no reason (a proxy, a dead connection, an older version).
+_REASON_OF_STATUS = {
+    grpc.StatusCode.UNAVAILABLE: Reason.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: Reason.DEADLINE,
+    grpc.StatusCode.CANCELLED: Reason.UNAVAILABLE,
+    grpc.StatusCode.UNAUTHENTICATED: Reason.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED: Reason.PERMISSION_DENIED,
+    grpc.StatusCode.NOT_FOUND: Reason.NOT_FOUND,
+    grpc.StatusCode.INVALID_ARGUMENT: Reason.INVALID_ARGUMENT,
+}
+
+
+RETRY_BASE_S = 0.1
+
+
+def retry_delay_s(attempt: int, max_s: float) -> float:
+    """Full jitter over an exponential: many daemons that lost one registry do not come back together."""
+    return random.uniform(0.5, 1.0) * min(max_s, RETRY_BASE_S * 2.0 ** min(attempt, 16))
+
+
+def to_error(error: grpc.aio.AioRpcError, address: str) -> HoldfastError:
+    """The error that a failed call stands for."""
+    trailer: Any = error.trailing_metadata() or ()
+    for key, value in trailer:
+        if key == ERROR_KEY and isinstance(value, bytes):
+            return HoldfastError.from_detail(ErrorDetail.FromString(value))
+    reason = _REASON_OF_STATUS.get(error.code(), Reason.INTERNAL)
+    return HoldfastError(reason, f"the registry at {address}: {error.details() or error.code().name}")
+
+
+class RegistryClient:
+    """Stubs over one channel, which reconnects by itself.
+
+    Args:
+        address: gRPC target, e.g. `unix:/run/…` or `host:port`.
+        token: bearer token; None on a private Unix socket.
+        root_certificates: PEM for a TLS connection; None connects in plaintext (loopback and Unix sockets).
+    """
+
+    def __init__(self, address: str, token: str | None = None, root_certificates: bytes | None = None) -> None:
+        self.address = address
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        if root_certificates is None:
+            self.channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        else:
+            credentials = grpc.ssl_channel_credentials(root_certificates or None)
+            self.channel = grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+        # The generated stubs are typed for the blocking channel; on an asyncio channel their calls are awaitable.
+        self.versions: Any = VersionServiceStub(cast(grpc.Channel, self.channel))
+        self.packs: Any = PackServiceStub(cast(grpc.Channel, self.channel))
+        self.runs: Any = RunServiceStub(cast(grpc.Channel, self.channel))
+        self.collections: Any = CollectionServiceStub(cast(grpc.Channel, self.channel))
+        self._registry: Any = RegistryServiceStub(cast(grpc.Channel, self.channel))
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Credentials, for calls that are passed on for others."""
+        return self._metadata
+
+    async def call(self, method: Any, request: Any, *, deadline_s: float = UNARY_DEADLINE_S) -> Any:
+        """Makes one unary call (or one with a stream of requests).
+
+        Raises:
+            HoldfastError: the reason is the registry's, or UNAVAILABLE / DEADLINE when it does not answer.
+        """
+        try:
+            return await method(request, timeout=deadline_s, metadata=self._metadata)
+        except grpc.aio.AioRpcError as error:
+            raise to_error(error, self.address) from error
+
+    async def stream(self, method: Any, request: Any, *, deadline_s: float | None = None) -> AsyncIterator[Any]:
+        """Makes one call that answers with a stream.  Raises as `call`, possibly after some messages."""
+        try:
+            async for response in method(request, timeout=deadline_s, metadata=self._metadata):
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise to_error(error, self.address) from error
+
+    async def hello(self, *, deadline_s: float = UNARY_DEADLINE_S) -> HelloResponse:
+        """Shakes hands; raises as `call`."""
+        request = HelloRequest(protocol_min=PROTOCOL_MIN, protocol_max=PROTOCOL_MAX, software_version=__version__)
+        return cast(HelloResponse, await self.call(self._registry.Hello, request, deadline_s=deadline_s))
+
+    async def close(self) -> None:
+        """Ends the channel."""
+        await self.channel.close(None)

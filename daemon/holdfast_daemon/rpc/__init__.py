@@ -1,0 +1,1 @@
+"""Servicers: unpack a request, call the pipeline, pack the answer."""

@@ -1,0 +1,69 @@
+"""Passes the registry's read and metadata calls on, with the daemon's credentials; the messages are not decoded.
+
+Workers need no token and no network of their own.  What writes content (begin, commit, packs) is the daemon's own business and is refused.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+from holdfast_contract.limits import COMMIT_DEADLINE_S
+from holdfast_contract.reasons import Reason
+
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.registry_client import RegistryClient, to_error
+
+FORWARDED = frozenset(
+    f"/holdfast.registry.v1.{method}"
+    for method in (
+        "RegistryService/Hello",
+        "VersionService/GetVersion",
+        "VersionService/ResolveVersion",
+        "VersionService/ListVersions",
+        "VersionService/ListManifestSegments",
+        "VersionService/UpdateVersion",
+        "VersionService/DeleteVersion",
+        "CollectionService/GetCollection",
+        "CollectionService/ListCollections",
+        "RunService/UpsertRun",
+        "RunService/GetRun",
+        "RunService/RecordUse",
+        "RunService/ListVersionRuns",
+        "RunService/ListRunVersions",
+    )
+)
+_PREFIX = "/holdfast.registry.v1."
+
+
+class Forwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Handler of all calls to the registry's services that arrive on the daemon's socket."""
+
+    def __init__(self, registry: RegistryClient) -> None:
+        self._registry = registry
+        self._stubs: dict[str, Callable[..., Any]] = {}
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        """The handler of a call; None when it is not for the registry."""
+        method: str = details.method
+        if not method.startswith(_PREFIX):
+            return None
+
+        async def forward(request: bytes, context: "grpc.aio.ServicerContext[Any, Any]") -> bytes:
+            return await self._forward(method, request, context)
+
+        return grpc.unary_unary_rpc_method_handler(forward)
+
+    async def _forward(self, method: str, request: bytes, context: "grpc.aio.ServicerContext[Any, Any]") -> bytes:
+        if method not in FORWARDED:
+            raise HoldfastError(Reason.PERMISSION_DENIED, f"{method} is not passed on; the daemon does that itself")
+        stub = self._stubs.get(method)
+        if stub is None:
+            stub = self._stubs[method] = self._registry.channel.unary_unary(method)
+        left = context.time_remaining()
+        deadline_s = min(left, COMMIT_DEADLINE_S) if left is not None else COMMIT_DEADLINE_S
+        try:
+            answer: bytes = await stub(request, timeout=deadline_s, metadata=self._registry.metadata)
+        except grpc.aio.AioRpcError as error:
+            raise to_error(error, self._registry.address) from error
+        return answer

@@ -1,0 +1,237 @@
+"""Puts the daemon together: the only place where its parts are made and know of each other."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+import uuid
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+from holdfast_contract.limits import MESSAGE_BYTES_MAX
+from holdfast_contract.places import Places
+from holdfast_contract.settings import SettingError
+from holdfastpb.daemon.v1.control_pb2 import GetStatusResponse
+from holdfastpb.daemon.v1.control_pb2_grpc import add_ControlServiceServicer_to_server
+from holdfastpb.daemon.v1.fetch_pb2_grpc import add_FetchServiceServicer_to_server
+from holdfastpb.daemon.v1.log_pb2_grpc import add_LogServiceServicer_to_server
+
+from holdfast_daemon import __version__, lifecycle
+from holdfast_daemon.cache.pack_cache import PackCache
+from holdfast_daemon.embedded_registry import EmbeddedRegistry
+from holdfast_daemon.journal.journal import Journal, PlacedFileStates
+from holdfast_daemon.pipeline.bring_packs import PackSource
+from holdfast_daemon.pipeline.commit import Committer
+from holdfast_daemon.pipeline.fetch import Fetch
+from holdfast_daemon.pipeline.ingest import Ingest
+from holdfast_daemon.pipeline.intake import Intake
+from holdfast_daemon.pipeline.jobs import Jobs
+from holdfast_daemon.pipeline.leases import Leases
+from holdfast_daemon.pipeline.manifest_pages import ManifestPages
+from holdfast_daemon.pipeline.read_entry import ReadEntry
+from holdfast_daemon.pipeline.upload import Uploader
+from holdfast_daemon.pipeline.verify import Verify
+from holdfast_daemon.registry_client import RegistryClient
+from holdfast_daemon.rpc.control_service import ControlService, Rates
+from holdfast_daemon.rpc.fetch_service import FetchService
+from holdfast_daemon.rpc.forward import Forwarder
+from holdfast_daemon.rpc.guard import Guard
+from holdfast_daemon.rpc.log_service import LogService
+from holdfast_daemon.settings import DaemonSettings
+from holdfast_daemon.spool.spool import Spool
+from holdfast_daemon.workers import Workers
+
+SERVER_OPTIONS = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+RATE_SAMPLE_S = 0.5
+CALLS_GRACE_S = 2.0
+"""Calls under way have this long to end at a drain: streams of records resume at the next daemon anyway."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What lives as long as the daemon."""
+
+    journal: Journal
+    workers: Workers
+    registry: RegistryClient
+    embedded: EmbeddedRegistry | None
+    spool: Spool
+    jobs: Jobs
+    uploader: Uploader
+    rates: Rates
+
+
+async def serve(settings: DaemonSettings, places: Places, ready_fd: int | None) -> None:
+    """Runs the daemon until it is asked to end, signalled, or idle.
+
+    Raises:
+        AnotherDaemonRunsError: the data folder has one.
+        PermissionError: a folder is not ours alone.
+        SettingError: the settings contradict each other.
+    """
+    lifecycle.prepare_folders(places)
+    lock = lifecycle.lock(places)
+    token = lifecycle.make_token(places.daemon_token)
+    guard = Guard(token)
+    parts = _make_parts(settings, places)
+    ending = lifecycle.Ending(settings.idle_exit_s, lambda: guard.calls > 0 or bool(parts.jobs.active))
+    server = grpc.aio.server(interceptors=(guard,), options=SERVER_OPTIONS)
+    _add_services(server, settings, places, parts, ending)
+    lifecycle.remove_stale_socket(places.daemon_socket)
+    server.add_insecure_port(f"unix:{places.daemon_socket}")
+    lost = await parts.spool.recover()
+    tasks = _start_background(parts)
+    await parts.jobs.resume(lost)
+    await server.start()
+    os.chmod(places.daemon_socket, 0o600)
+    ending.listen_for_signals()
+    _log.info(
+        "daemon %s, pid %d, data in %s, registry %s", __version__, os.getpid(), places.data_dir, parts.registry.address
+    )
+    lifecycle.say_ready(ready_fd)
+    await ending.wait()
+    _log.info("stopping: %s", ending.reason)
+    guard.draining = True
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(_stop(server, parts, tasks), settings.shutdown_s)
+    lifecycle.remove_stale_socket(places.daemon_socket)
+    os.close(lock)
+
+
+async def _stop(server: grpc.aio.Server, parts: _Parts, tasks: list[asyncio.Task[None]]) -> None:
+    """Ends everything in the reverse order; being cut short loses nothing."""
+    await server.stop(CALLS_GRACE_S)
+    await parts.jobs.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    if parts.embedded is not None:
+        await parts.embedded.stop()
+    await parts.registry.close()
+    parts.workers.close()
+    await asyncio.to_thread(parts.journal.close)
+
+
+def _make_parts(settings: DaemonSettings, places: Places) -> _Parts:
+    journal = Journal(places.journal)
+    workers = Workers(settings.worker_processes or None)
+    registry = connect_registry(settings, places)
+    embedded = None if settings.registry else EmbeddedRegistry(places, registry)
+    spool = Spool(places.spool, journal, workers, settings.spool_bytes_max)
+    ingest = Ingest(journal, spool, workers, registry)
+    jobs = Jobs(journal, spool, ingest, draft_ttl_s=settings.draft_ttl_s, finished_ttl_s=settings.finished_job_ttl_s)
+    leases = Leases(journal, registry)
+    delay_s = settings.retry_delay_max_s
+    committer = Committer(journal, spool, workers, ingest, registry, leases, delay_s)
+    jobs.connect(committer, leases)
+    uploader = Uploader(
+        spool, workers, registry, leases, jobs.by_id, slots=settings.uploads_max, retry_delay_max_s=delay_s
+    )
+    uploader.on_lost_pack = jobs.lost_pack
+    rates = Rates(lambda: (ingest.bytes_read, uploader.bytes_sent))
+    return _Parts(journal, workers, registry, embedded, spool, jobs, uploader, rates)
+
+
+def _add_services(
+    server: grpc.aio.Server, settings: DaemonSettings, places: Places, parts: _Parts, ending: lifecycle.Ending
+) -> None:
+    registry, workers, jobs = parts.registry, parts.workers, parts.jobs
+    intake = Intake(parts.journal, parts.spool, workers, jobs.ingest, jobs)
+    cache = PackCache(places.cache, settings.cache_bytes_max)
+    cache.open()
+    manifests, packs = ManifestPages(registry), PackSource(registry, cache, workers)
+    fetch = Fetch(manifests, packs, workers, PlacedFileStates(parts.journal))
+    fetch_service = FetchService(fetch, Verify(manifests, workers), ReadEntry(manifests, packs, workers))
+    embedded = parts.embedded
+    control = ControlService(
+        jobs,
+        parts.journal,
+        parts.spool,
+        workers,
+        cache,
+        GetStatusResponse(
+            pid=os.getpid(),
+            started_at_ms=time.time_ns() // 1_000_000,
+            software_version=__version__,
+            data_dir=str(places.data_dir),
+            registry="embedded" if embedded else settings.registry,
+            spool_bytes_max=settings.spool_bytes_max,
+            cache_bytes_max=settings.cache_bytes_max,
+        ),
+        instance_id=uuid.uuid4().hex,
+        drain=ending.ask,
+        registry_problem=lambda: embedded.problem if embedded else "",
+        rates=parts.rates,
+    )
+    add_ControlServiceServicer_to_server(control, server)
+    add_LogServiceServicer_to_server(LogService(intake, jobs, jobs.committer, registry), server)
+    add_FetchServiceServicer_to_server(fetch_service, server)
+    server.add_generic_rpc_handlers((Forwarder(registry),))
+
+
+def _start_background(parts: _Parts) -> list[asyncio.Task[None]]:
+    parts.workers.warm()
+    work = [parts.uploader.run(), parts.jobs.housekeeping(), _sample(parts.rates)]
+    if parts.embedded is not None:
+        work.append(parts.embedded.watch())
+    return [asyncio.create_task(_or_die(w)) for w in work]
+
+
+async def _or_die(work: Coroutine[Any, Any, None]) -> None:
+    """A background loop that ends by an error would leave a daemon that acknowledges and never delivers: end it instead."""
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except Exception:
+        _log.critical("a part of the daemon has failed; it ends, and the next start goes on", exc_info=True)
+        os._exit(70)
+
+
+async def _sample(rates: Rates) -> None:
+    while True:
+        await asyncio.sleep(RATE_SAMPLE_S)
+        rates.sample()
+
+
+def connect_registry(settings: DaemonSettings, places: Places) -> RegistryClient:
+    """The client of the configured registry, or of the embedded one.
+
+    Raises:
+        SettingError: a token or certificate file cannot be read, or plaintext off this machine was not allowed.
+    """
+    if not settings.registry:
+        return RegistryClient(f"unix:{places.registry_socket}")
+    token = _read(settings.registry_token_file) if settings.registry_token_file else None
+    if settings.registry.startswith("unix:") or is_loopback(settings.registry) or settings.registry_insecure:
+        return RegistryClient(settings.registry, token.strip() if token else None)
+    certificates = _read(settings.registry_ca_file).encode() if settings.registry_ca_file else b""
+    return RegistryClient(settings.registry, token.strip() if token else None, certificates)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether host:port is on this machine."""
+    host = address.rsplit(":", 1)[0].strip("[]")
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).expanduser().read_text(encoding="ascii")
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror}") from error

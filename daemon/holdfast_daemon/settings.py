@@ -1,0 +1,39 @@
+"""Settings of the daemon; `holdfast config` prints them with their meanings."""
+
+from dataclasses import dataclass
+
+from holdfast_contract.limits import GIB
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSettings:
+    """All knobs of the daemon.  Environment: HOLDFAST_DAEMON_<FIELD>; file: [daemon]."""
+
+    registry: str = ""
+    """Address of the registry, host:port or unix:/path; empty: an embedded one in the data folder."""
+    registry_token_file: str = ""
+    """File that holds the registry's token; empty: none is sent (private Unix sockets)."""
+    registry_insecure: bool = False
+    """Speak plaintext with a registry off this machine; loopback and Unix sockets are always plaintext."""
+    registry_ca_file: str = ""
+    """PEM file of the authority that signed the registry's certificate; empty: the system's authorities."""
+    worker_processes: int = 0
+    """Processes that read and hash small files; 0: one for each processor."""
+    spool_bytes_max: int = 8 * GIB
+    """Bytes of packs waiting to be sent; ingest pauses when it is full."""
+    cache_bytes_max: int = 10 * GIB
+    """Bytes of packs kept for reading (only used with a registry on another machine)."""
+    uploads_max: int = 4
+    """Packs sent at the same time; each costs up to 64 MiB of disk reads, no memory to speak of."""
+    retry_delay_max_s: float = 30.0
+    """Longest pause in seconds between two tries to reach the registry."""
+    idle_exit_s: float = 900.0
+    """Exit after this many seconds without a client and without work; 0: never."""
+    draft_ttl_s: float = 86_400.0
+    """Seconds after which a draft that nobody finalises, and whose caller is gone, is dropped."""
+    finished_job_ttl_s: float = 604_800.0
+    """Seconds for which finished jobs stay listed."""
+    shutdown_s: float = 10.0
+    """Seconds that a drain may take before the process ends anyway (which loses nothing)."""
+    log_level: str = "info"
+    """debug, info, warning or error."""

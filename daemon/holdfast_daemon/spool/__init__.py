@@ -1,0 +1,1 @@
+"""Packs on their way out."""

@@ -1,0 +1,248 @@
+"""Packs on their way out: which are open, who may append, what is waiting, and how many bytes there are.
+
+Life of a pack: open (frames are appended, one writer at a time) → wanted (a job needs it sent, or it is full) → sealed (footer, flushed)
+→ gone (its chunks are in the registry).  A pack stays open for appends until an upload slot is free for it, so that many small jobs
+share one pack without anybody waiting for a timer.
+
+What a crash leaves: an open pack whose journalled frames are there (checked at the start, they need not have been flushed) and perhaps
+bytes behind them (overwritten); a sealed pack; or a file without a row (removed at the start).
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from holdfast_contract import os_layer
+from holdfast_contract.errors import PackError
+from holdfast_contract.limits import MIB, PACK_BYTES_MAX, PACK_CHUNKS_MAX
+from holdfast_contract.pack import PACK_HEADER_BYTES, PACK_ID_BYTES, PackIndex, encode_header, verify_frames
+
+from holdfast_daemon.codec import decompress
+from holdfast_daemon.journal.journal import Journal
+from holdfast_daemon.journal.rows import PackRow
+from holdfast_daemon.pipeline.ingest_large import has_room
+from holdfast_daemon.spool.pack_writer import PackTarget, flush_pack, pack_path, seal
+from holdfast_daemon.workers import Workers
+
+FULL_BYTES = PACK_BYTES_MAX - 8 * MIB
+"""A pack with less room than this is sent rather than appended to: the next block of a large file would not fit."""
+FULL_FRAMES = PACK_CHUNKS_MAX - 1024
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class SpoolPack:
+    """One pack of the spool."""
+
+    pack_id: bytes
+    entity: str
+    index: PackIndex
+    jobs: set[str] = field(default_factory=set)
+    """Jobs that have appended frames."""
+    lent: bool = False
+    wanted: bool = False
+    """It is to be sent; appended to all the same until its turn comes."""
+    closing: bool = False
+    """Its turn has come: no more appends."""
+    sealed_bytes: int = 0
+    """Size of the whole file once it is sealed; 0 before."""
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    end: int = 0
+    """Where the next frame goes; 0 while the file does not exist."""
+
+    def extend(self, fragment: PackIndex) -> None:
+        """Takes over frames that were appended."""
+        self.index.extend(fragment)
+        self.end = (self.end or PACK_HEADER_BYTES) + fragment.stored_bytes
+
+    @property
+    def written(self) -> bool:
+        """Whether the file exists and counts."""
+        return self.end > 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes on the disk, nearly."""
+        return self.sealed_bytes or self.end
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it should be sent rather than appended to."""
+        return self.end >= FULL_BYTES or len(self.index) >= FULL_FRAMES
+
+
+class Spool:
+    """All packs of the spool.  Used from the event loop only; file work goes to threads."""
+
+    def __init__(self, folder: Path, journal: Journal, workers: Workers, bytes_max: int) -> None:
+        self.folder = folder
+        self.bytes_max = bytes_max
+        self._journal = journal
+        self._workers = workers
+        self.packs: dict[bytes, SpoolPack] = {}
+        self._room = asyncio.Condition()
+        self.on_wanted: Callable[[SpoolPack], None] = lambda pack: None
+        """Called when a pack is to be sent; the uploader sets it."""
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of all packs."""
+        return sum(p.size_bytes for p in self.packs.values())
+
+    def packs_of(self, job_id: str) -> list[SpoolPack]:
+        """Packs that hold frames of a job and are not sent yet."""
+        return [p for p in self.packs.values() if job_id in p.jobs]
+
+    @asynccontextmanager
+    async def borrow(self, entity: str) -> AsyncIterator[SpoolPack]:
+        """Lends an open pack with room for at least one block; waits while the spool is over its budget."""
+        if not self._has_budget():
+            for waiting in list(self.packs.values()):
+                if not waiting.lent:
+                    self.want(waiting)
+            async with self._room:
+                await self._room.wait_for(self._has_budget)
+        pack = next((p for p in self.packs.values() if self._is_idle(p, entity)), None)
+        if pack is None:
+            pack_id = os.urandom(PACK_ID_BYTES)
+            pack = self.packs[pack_id] = SpoolPack(pack_id, entity, PackIndex(pack_id))
+        pack.lent = True
+        try:
+            yield pack
+        finally:
+            pack.lent = False
+            if not pack.written:
+                self._forget(pack)
+                os_layer.unlink_if_exists(pack_path(self.folder, pack.pack_id))
+            elif pack.closing or pack.is_full:
+                self.want(pack, again=True)
+
+    def target(self, pack: SpoolPack) -> PackTarget:
+        """The pack as a writer sees it."""
+        return PackTarget(str(self.folder), pack.pack_id, pack.end, len(pack.index))
+
+    def adopt(self, fragments: list[bytes], entity: str, job_id: str) -> None:
+        """Takes over frames that a writer has appended and the journal has noted."""
+        for encoded in fragments:
+            fragment = PackIndex.decode_fragment(encoded)
+            pack = self.packs.get(fragment.pack_id)
+            if pack is None:
+                pack = self.packs[fragment.pack_id] = SpoolPack(fragment.pack_id, entity, PackIndex(fragment.pack_id))
+            pack.extend(fragment)
+            pack.jobs.add(job_id)
+            if pack.is_full and not pack.lent:
+                self.want(pack)
+
+    def want(self, pack: SpoolPack, *, again: bool = False) -> None:
+        """Asks for a pack to be sent as soon as there is a slot."""
+        if pack.written and (again or not pack.wanted):
+            pack.wanted = True
+            self.on_wanted(pack)
+
+    async def seal(self, pack: SpoolPack) -> None:
+        """Closes a pack for appends and flushes it; repeated calls do nothing.
+
+        Raises:
+            OSError: no space; try again later.
+        """
+        assert not pack.lent, "a pack that somebody is writing to cannot be sealed"
+        if pack.sealed_bytes:
+            return
+        pack.lent = True
+        try:
+            size = await self._workers.in_thread(seal, str(self.folder), pack.index)
+            await self._journal.seal_pack(pack.pack_id, size)
+            pack.sealed_bytes = size
+        finally:
+            pack.lent = False
+
+    async def flush_job(self, job_id: str) -> None:
+        """Brings all frames of a job to stable storage."""
+        packs = [p for p in self.packs_of(job_id) if not p.sealed_bytes]
+        await asyncio.gather(
+            *(self._workers.in_thread(flush_pack, str(self.folder), p.pack_id) for p in packs if p.written)
+        )
+        if packs:
+            await self._workers.in_thread(os_layer.fsync_folder, self.folder)
+
+    async def drop(self, pack: SpoolPack) -> None:
+        """Removes a pack whose chunks are in the registry (or needed by nobody)."""
+        await self._journal.drop_pack(pack.pack_id)
+        await self._workers.in_thread(os_layer.unlink_if_exists, pack_path(self.folder, pack.pack_id))
+        self._forget(pack)
+        pack.gone.set()
+        async with self._room:
+            self._room.notify_all()
+
+    async def replace(self, old: SpoolPack, new: SpoolPack) -> None:
+        """Puts a rewritten pack in the place of another; whoever waited for the old one is woken when the new one is gone."""
+        await self._journal.replace_pack(
+            old.pack_id, new.pack_id, new.entity, new.index.encode_fragment(), new.sealed_bytes
+        )
+        await self._workers.in_thread(os_layer.unlink_if_exists, pack_path(self.folder, old.pack_id))
+        new.jobs, new.gone, new.wanted, new.closing = old.jobs, old.gone, True, True
+        del self.packs[old.pack_id]
+        self.packs[new.pack_id] = new
+
+    async def recover(self) -> set[tuple[str, int]]:
+        """Takes stock after a start.
+
+        Returns:
+            (job_id, seq) of records whose frames were lost with a power failure: they are to be read again.
+        """
+        rows = await self._journal.load_packs()
+        lost: set[tuple[str, int]] = set()
+        for row in rows:
+            lost |= await self._recover_pack(row)
+        await self._workers.in_thread(self._remove_strangers)
+        return lost
+
+    async def _recover_pack(self, row: PackRow) -> set[tuple[str, int]]:
+        pack = SpoolPack(row.pack_id, row.entity, PackIndex(row.pack_id), {job_id for job_id, _, _ in row.fragments})
+        for _, _, fragment in row.fragments:
+            pack.extend(PackIndex.decode_fragment(fragment))
+        if not pack.written or not await self._workers.in_thread(_frames_are_there, self.folder, pack.index):
+            _log.warning("spool pack %s did not survive; what it held is read again", row.pack_id.hex())
+            await self._journal.drop_pack(row.pack_id)
+            return {(job_id, seq) for job_id, seq, _ in row.fragments}
+        # Sealed or not, it is sealed (again): that flushes what a crash may have caught unflushed.
+        self.packs[row.pack_id] = pack
+        return set()
+
+    def _remove_strangers(self) -> None:
+        for path in self.folder.iterdir():
+            if path.suffix == ".pack" and path.stem not in {p.hex() for p in self.packs}:
+                os_layer.unlink_if_exists(path)
+
+    def _is_idle(self, pack: SpoolPack, entity: str) -> bool:
+        if pack.lent or pack.closing or pack.sealed_bytes or pack.entity != entity or pack.is_full:
+            return False
+        return has_room(PackTarget("", pack.pack_id, pack.end, len(pack.index)))
+
+    def _has_budget(self) -> bool:
+        return self.used_bytes < self.bytes_max
+
+    def _forget(self, pack: SpoolPack) -> None:
+        self.packs.pop(pack.pack_id, None)
+
+
+def _frames_are_there(folder: Path, index: PackIndex) -> bool:
+    """Whether every journalled frame is in the file as it was written."""
+    try:
+        descriptor = os.open(pack_path(folder, index.pack_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        header = os.pread(descriptor, PACK_HEADER_BYTES, 0)
+        if header != encode_header(index.pack_id):
+            return False
+        return not verify_frames(index, lambda offset, length: os.pread(descriptor, length, offset), decompress)
+    except PackError:
+        return False
+    finally:
+        os.close(descriptor)
