@@ -1,0 +1,127 @@
+"""The registry's command line.  Exit codes: 0 done, 2 usage, 73 in use, 74 fsync failed, 78 configuration."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from holdfast_contract.places import find_places
+from holdfast_contract.settings import SettingError, load_settings
+
+from holdfast_registry.auth.tokens import new_token, token_digest
+from holdfast_registry.clock import SystemClock
+from holdfast_registry.database.sqlite import SqliteDatabase
+from holdfast_registry.database.tokens import TokenRepository
+from holdfast_registry.errors import EXIT_CODE_CONFIGURATION, DatabaseError, RegistryError, StartError
+from holdfast_registry.lifecycle import start_log
+from holdfast_registry.server import DATABASE_NAME, open_data_folder, serve
+from holdfast_registry.settings import SECTION, RegistrySettings
+
+_FIRST_TOKEN_NAME = "admin"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code.  A user's mistake is one line on stderr."""
+    os.umask(0o077)  # whatever is made is for this user alone
+    wish = _parser().parse_args(arguments)
+    try:
+        settings = _settings(wish)
+        return int(wish.command(wish, settings))
+    except StartError as error:
+        return _complain(str(error), error.exit_code)
+    except (SettingError, RegistryError, DatabaseError) as error:
+        return _complain(str(error), EXIT_CODE_CONFIGURATION)
+
+
+def _complain(message: str, exit_code: int) -> int:
+    sys.stderr.write(f"holdfast registry: {message}\n")
+    return exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="holdfast registry", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands.add_parser("serve", help="serve until SIGTERM"))
+    init = commands.add_parser("init", help="make the data folder and print the first token, once")
+    init.set_defaults(command=_init)
+    token = commands.add_parser("token", help="tokens of a registry that is not running")
+    create = token.add_subparsers(required=True, metavar="COMMAND").add_parser("create", help="print a new token, once")
+    create.add_argument("--name", default="", help="whose it is")
+    create.set_defaults(command=_create_token)
+    for command in (init, create):
+        command.add_argument("--data-dir", help="folder of database and packs")
+    return parser
+
+
+def _add_serve(serving: argparse.ArgumentParser) -> None:
+    serving.add_argument("--data-dir", help="folder of database and packs")
+    where = serving.add_mutually_exclusive_group()
+    where.add_argument("--socket", help="Unix socket to serve on")
+    where.add_argument("--listen", help="HOST:PORT to serve on; every call then needs a token")
+    serving.add_argument("--insecure", action="store_true", default=None, help="allow plaintext on other than loopback")
+    serving.add_argument("--ready-fd", type=int, help="descriptor that gets READY")
+    serving.add_argument("--idle-exit-s", "--parent-idle-exit-s", type=float, help="end after so long without a call")
+    serving.set_defaults(command=_serve)
+
+
+def _settings(wish: argparse.Namespace) -> RegistrySettings:
+    """Returns the settings in force: the command line wins over environment and file."""
+    settings = load_settings(RegistrySettings, SECTION, os.environ)
+    names = {field.name for field in dataclasses.fields(RegistrySettings)}
+    given = {name: value for name, value in vars(wish).items() if name in names and value is not None}
+    if "socket" in given:
+        given["listen"] = None
+    return dataclasses.replace(settings, **given)
+
+
+def _data_dir(settings: RegistrySettings) -> Path:
+    if settings.data_dir:
+        return Path(os.path.abspath(settings.data_dir))
+    return find_places(os.environ).registry_dir
+
+
+def _serve(wish: argparse.Namespace, settings: RegistrySettings) -> int:
+    start_log(settings.log_level)
+    socket_path = Path(os.path.abspath(settings.socket)) if settings.socket else None
+    if socket_path is None and not settings.listen and not settings.data_dir:
+        socket_path = find_places(os.environ).registry_socket
+    asyncio.run(serve(settings, _data_dir(settings), socket_path, ready_fd=wish.ready_fd))
+    return 0
+
+
+def _init(wish: argparse.Namespace, settings: RegistrySettings) -> int:
+    token = _add_token(_data_dir(settings), _FIRST_TOKEN_NAME, only_first=True)
+    if token is None:
+        raise StartError("This registry has tokens already; `holdfast registry token create` makes another one.")
+    sys.stderr.write("The first token. It is shown only now; keep it like a password:\n")
+    sys.stdout.write(f"{token}\n")
+    return 0
+
+
+def _create_token(wish: argparse.Namespace, settings: RegistrySettings) -> int:
+    token = _add_token(_data_dir(settings), wish.name, only_first=False)
+    sys.stderr.write("A new token. It is shown only now; keep it like a password:\n")
+    sys.stdout.write(f"{token}\n")
+    return 0
+
+
+def _add_token(data_dir: Path, name: str, *, only_first: bool) -> str | None:
+    """Adds a token; needs the lock, since two processes must not write one SQLite file."""
+    lock = open_data_folder(data_dir)
+    try:
+        database = SqliteDatabase(data_dir / DATABASE_NAME, readers=1)
+        try:
+            token = new_token()
+            adding = TokenRepository(database).add(
+                name, token_digest(token), SystemClock().now_ms(), only_first=only_first
+            )
+            return token if asyncio.run(adding) else None
+        finally:
+            database.close()
+    finally:
+        lock.release()

@@ -1,0 +1,1 @@
+"""The registry's metadata: one repository method is one transaction."""

@@ -1,0 +1,423 @@
+"""The life of a version up to its commit: begin, commit, abort; each one transaction.
+
+Order inside the commit's transaction: request answered before? · version pending, lease active · no-op or new ·
+chunks still all there · number · state and content · aliases · tags · lineage · lease closed · response kept.
+A crash before its COMMIT leaves the version PENDING and the lease as it was; after it, everything has happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
+
+from holdfast_contract.failpoints import failpoint
+from sqlalchemy import Connection, and_, bindparam, insert, or_, select, text, update
+
+from holdfast_registry.clock import Clock, IdSource
+from holdfast_registry.database import sqlite_chunks
+from holdfast_registry.database.lineage import add_edge, upsert_run
+from holdfast_registry.database.schema import alias, collection, entity, lease, pack, project, version
+from holdfast_registry.database.sqlite import SqliteDatabase
+from holdfast_registry.database.statements import (
+    Once,
+    ensure_project,
+    find_collection,
+    find_response,
+    load_version,
+    remember_response,
+    touch,
+)
+from holdfast_registry.domain.aliases import plan_aliases
+from holdfast_registry.domain.leases import is_usable, lease_expired
+from holdfast_registry.domain.manifest import ManifestSummary
+from holdfast_registry.domain.records import (
+    CollectionKind,
+    CollectionName,
+    EdgeKind,
+    LeaseGrant,
+    LeaseState,
+    PackState,
+    RunRecord,
+    VersionRecord,
+    VersionState,
+)
+from holdfast_registry.domain.versions import CommitDecision, LatestVersion, check_pending, check_type, decide_commit
+from holdfast_registry.errors import not_found
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A version that waits for its content."""
+
+    version_id: str
+    lease: LeaseGrant
+    latest: LatestVersion | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedManifest:
+    """A manifest whose rules hold and whose chunks were all found."""
+
+    root_digest: bytes
+    summary: ManifestSummary
+    chunk_epoch: int
+    """The entity's, read before the chunks were looked for: while it stands, they are all there."""
+    condemned: Sequence[bytes] = ()
+    """Chunks to be revived by the commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitWish:
+    """What a writer wants committed; names and metadata are checked already."""
+
+    version_id: str
+    lease_id: str
+    artifact_digest: bytes
+    description: str | None
+    metadata_json: bytes
+    aliases: tuple[str, ...]
+    tags: tuple[str, ...]
+    run: RunRecord | None
+    history_step: int | None
+    use_after_commit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PendingVersion:
+    """What a commit goes by, as it is at one moment."""
+
+    version_id: str
+    collection_id: int
+    entity_id: int
+    chunk_epoch: int
+    latest: LatestVersion | None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The outcome of a commit."""
+
+    version: VersionRecord
+    created: bool
+
+
+class NotCommitted(Enum):
+    """Why a commit has changed nothing, though it was not refused."""
+
+    MANIFEST_NEEDED = auto()
+    RECHECK = auto()
+    """Chunks were condemned or deleted since they were found; look again."""
+
+
+_PENDING = (
+    select(
+        version.c.id,
+        version.c.state,
+        version.c.collection_id,
+        collection.c.latest_version_id,
+        project.c.entity_id,
+        entity.c.chunk_epoch,
+        lease.c.state.label("lease_state"),
+        lease.c.expires_at_ms,
+    )
+    .join(collection, collection.c.id == version.c.collection_id)
+    .join(project, project.c.id == collection.c.project_id)
+    .join(entity, entity.c.id == project.c.entity_id)
+    .outerjoin(lease, and_(lease.c.version_id == version.c.id, lease.c.id == bindparam("lease_id")))
+    .where(version.c.id == bindparam("version_id"))
+)
+_LATEST = select(version.c.id, version.c.version_index, version.c.digest, version.c.manifest_root).where(
+    version.c.id == bindparam("version_id")
+)
+_TAKE_NUMBER = (
+    update(collection)
+    .where(collection.c.id == bindparam("row_id"))
+    .values(
+        next_version_index=collection.c.next_version_index + 1,
+        latest_version_id=bindparam("version"),
+        updated_at_ms=bindparam("now_ms"),
+    )
+    .returning(collection.c.next_version_index)
+)
+_END_LEASE = (
+    update(lease)
+    .where(lease.c.id == bindparam("lease_id"), lease.c.state == LeaseState.ACTIVE.value)
+    .values(state=bindparam("new_state"), ended_at_ms=bindparam("now_ms"))
+)
+_DOOM_UPLOADS = (
+    update(pack)
+    .where(pack.c.lease_id == bindparam("of_lease"), pack.c.state == PackState.UPLOADING.value)
+    .values(state=PackState.DOOMED.value, doomed_at_ms=bindparam("now_ms"))
+)
+_SET_STATE = update(version).where(version.c.id == bindparam("version")).values(state=bindparam("new_state"))
+_SET_CONTENT = update(version).where(version.c.id == bindparam("version"))
+_SET_LOGGED_BY = (
+    update(version)
+    .where(version.c.id == bindparam("version"), version.c.logged_by.is_(None))
+    .values(logged_by=bindparam("run_row"))
+)
+_HOLDERS = select(alias.c.name, alias.c.version_id).where(
+    alias.c.collection_id == bindparam("collection_id"),
+    or_(alias.c.version_id == bindparam("target"), alias.c.name.in_(bindparam("names", expanding=True))),
+)
+_MOVE_ALIAS = text(
+    "INSERT INTO alias (collection_id, name, version_id) VALUES (:collection_id, :name, :version_id) "
+    "ON CONFLICT (collection_id, name) DO UPDATE SET version_id = excluded.version_id"
+)
+_DROP_ALIASES = alias.delete().where(
+    alias.c.collection_id == bindparam("of_collection"), alias.c.name.in_(bindparam("names", expanding=True))
+)
+_ADD_TAG = text("INSERT INTO version_tag (version_id, tag) VALUES (:version_id, :tag) ON CONFLICT DO NOTHING")
+_INSERT_COLLECTION = insert(collection).returning(collection.c.id)
+_INSERT_VERSION = insert(version)
+_INSERT_LEASE = insert(lease)
+
+
+def load_latest(connection: Connection, version_id: str | None) -> LatestVersion | None:
+    """Returns what a commit needs of the collection's latest version."""
+    row = connection.execute(_LATEST, {"version_id": version_id}).first() if version_id else None
+    if row is None:
+        return None
+    return LatestVersion(row.id, row.version_index, bytes(row.digest), bytes(row.manifest_root))
+
+
+def end_lease(connection: Connection, lease_id: str, state: LeaseState, now_ms: int) -> None:
+    """Ends a lease that is active; packs that were not sealed under it are given up."""
+    connection.execute(_END_LEASE, {"lease_id": lease_id, "new_state": state.value, "now_ms": now_ms})
+    connection.execute(_DOOM_UPLOADS, {"of_lease": lease_id, "now_ms": now_ms})
+
+
+def add_tags(connection: Connection, version_id: str, tags: Sequence[str]) -> None:
+    """Adds tags that the version does not have."""
+    if tags:
+        connection.execute(_ADD_TAG, [{"version_id": version_id, "tag": tag} for tag in sorted(set(tags))])
+
+
+def change_aliases(
+    connection: Connection,
+    collection_id: int,
+    target: str,
+    *,
+    add: Sequence[str],
+    remove: Sequence[str] = (),
+    is_latest: bool,
+) -> frozenset[str]:
+    """Gives names to a version and takes names from it; returns the versions touched."""
+    names = {*add, *remove, "latest"}
+    found = connection.execute(_HOLDERS, {"collection_id": collection_id, "target": target, "names": sorted(names)})
+    holders: dict[str, str] = {row.name: row.version_id for row in found}
+    plan = plan_aliases(holders, target, add, remove, is_latest=is_latest)
+    if plan.removals:
+        connection.execute(_DROP_ALIASES, {"of_collection": collection_id, "names": list(plan.removals)})
+    if plan.moves:
+        moves = [{"collection_id": collection_id, "name": name, "version_id": target} for name in plan.moves]
+        connection.execute(_MOVE_ALIAS, moves)
+    return plan.touched
+
+
+class CommitRepository:
+    """Begins, commits and aborts versions."""
+
+    def __init__(self, database: SqliteDatabase, clock: Clock, ids: IdSource, lease_ttl_s: int) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self._lease_ttl_s = lease_ttl_s
+
+    async def begin(self, name: CollectionName, type_name: str, once: Once[Begun]) -> bytes:
+        """Opens a PENDING version and its lease; makes project and collection when absent.
+
+        Raises:
+            RegistryError: TYPE_MISMATCH, REQUEST_ID_REUSED.
+        """
+        response = await self._database.write(partial(self._begin, name=name, type_name=type_name, once=once))
+        failpoint("begin.after_commit")
+        return response
+
+    def _begin(self, connection: Connection, name: CollectionName, type_name: str, once: Once[Begun]) -> bytes:
+        if (answered := find_response(connection, once)) is not None:
+            return answered
+        now_ms = self._clock.now_ms()
+        found = find_collection(connection, name)
+        if found is None:
+            entity_id, collection_id = self._make_collection(connection, name, type_name, now_ms)
+            latest = None
+        else:
+            check_type(name.name, found.type, type_name)
+            entity_id, collection_id = found.entity_id, found.id
+            latest = load_latest(connection, found.latest_version_id)
+        version_id, lease_id = self._ids.new_id(), self._ids.new_id()
+        self._insert_pending(connection, version_id, collection_id, now_ms)
+        self._insert_lease(connection, lease_id, entity_id, version_id, now_ms)
+        begun = Begun(version_id, LeaseGrant(lease_id, self._lease_ttl_s), latest)
+        response = remember_response(connection, once, begun, now_ms)
+        failpoint("begin.before_commit")
+        return response
+
+    def _make_collection(
+        self, connection: Connection, name: CollectionName, type_name: str, now_ms: int
+    ) -> tuple[int, int]:
+        entity_id, project_id = ensure_project(connection, name.entity, name.project, now_ms)
+        values = {
+            "public_id": self._ids.new_id(),
+            "project_id": project_id,
+            "name": name.name,
+            "kind": CollectionKind.SEQUENCE.value,
+            "type": type_name,
+            "description": "",
+            "next_version_index": 0,
+            "created_at_ms": now_ms,
+            "updated_at_ms": now_ms,
+        }
+        return entity_id, int(connection.execute(_INSERT_COLLECTION, values).scalar_one())
+
+    def _insert_pending(self, connection: Connection, version_id: str, collection_id: int, now_ms: int) -> None:
+        values = {
+            "id": version_id,
+            "collection_id": collection_id,
+            "state": VersionState.PENDING.value,
+            "size_bytes": 0,
+            "entry_count": 0,
+            "metadata_json": b"",
+            "created_at_ms": now_ms,
+            "updated_at_ms": now_ms,
+            "commit_hash": "",
+            "etag": "",
+        }
+        connection.execute(_INSERT_VERSION, values)
+
+    def _insert_lease(
+        self, connection: Connection, lease_id: str, entity_id: int, version_id: str, now_ms: int
+    ) -> None:
+        values = {
+            "id": lease_id,
+            "entity_id": entity_id,
+            "version_id": version_id,
+            "state": LeaseState.ACTIVE.value,
+            "started_at_ms": now_ms,
+            "expires_at_ms": now_ms + self._lease_ttl_s * 1000,
+        }
+        connection.execute(_INSERT_LEASE, values)
+
+    async def prepare(self, version_id: str, lease_id: str, once: Once[Committed]) -> bytes | PendingVersion:
+        """Returns what a manifest is to be checked against, or the response when it is committed already.
+
+        Raises:
+            RegistryError: NOT_FOUND, LEASE_EXPIRED, VERSION_NOT_PENDING, REQUEST_ID_REUSED.
+        """
+
+        def unit(connection: Connection) -> bytes | PendingVersion:
+            return find_response(connection, once) or self._pending(connection, version_id, lease_id)
+
+        return await self._database.read(unit)
+
+    async def commit(
+        self, wish: CommitWish, manifest: CheckedManifest | None, once: Once[Committed]
+    ) -> bytes | NotCommitted:
+        """Commits in one transaction, or records a no-op on the latest version.
+
+        Raises:
+            RegistryError: NOT_FOUND, LEASE_EXPIRED, VERSION_NOT_PENDING, REQUEST_ID_REUSED; names over their limits.
+        """
+        answer = await self._database.write(partial(self._commit, wish=wish, manifest=manifest, once=once))
+        failpoint("commit.after_commit")
+        return answer
+
+    def _commit(
+        self, connection: Connection, wish: CommitWish, manifest: CheckedManifest | None, once: Once[Committed]
+    ) -> bytes | NotCommitted:
+        if (answered := find_response(connection, once)) is not None:
+            return answered
+        pending = self._pending(connection, wish.version_id, wish.lease_id)
+        decision = decide_commit(wish.artifact_digest, pending.latest, has_manifest=manifest is not None)
+        now_ms = self._clock.now_ms()
+        if decision is CommitDecision.NO_OP and pending.latest is not None:
+            target = pending.latest.version_id
+            connection.execute(_SET_STATE, {"version": wish.version_id, "new_state": VersionState.FAILED.value})
+        elif manifest is None:
+            return NotCommitted.MANIFEST_NEEDED
+        elif manifest.chunk_epoch != pending.chunk_epoch:
+            return NotCommitted.RECHECK
+        else:
+            target = wish.version_id
+            self._set_content(connection, pending, wish, manifest, now_ms)
+        self._record_names(connection, pending, target, wish, now_ms)
+        end_lease(connection, wish.lease_id, LeaseState.CLOSED, now_ms)
+        committed = load_version(connection, target)
+        assert committed is not None, "the version was written in this transaction"
+        response = remember_response(connection, once, Committed(committed, target == wish.version_id), now_ms)
+        failpoint("commit.before_commit")
+        return response
+
+    def _pending(self, connection: Connection, version_id: str, lease_id: str) -> PendingVersion:
+        row = connection.execute(_PENDING, {"version_id": version_id, "lease_id": lease_id}).first()
+        if row is None:
+            raise not_found(f"Version {version_id[:64]!r}")
+        if row.lease_state is None or row.lease_state == LeaseState.EXPIRED:
+            raise lease_expired(lease_id)
+        check_pending(version_id, VersionState(row.state))
+        if not is_usable(LeaseState(row.lease_state), row.expires_at_ms, self._clock.now_ms()):
+            raise lease_expired(lease_id)
+        latest = load_latest(connection, row.latest_version_id)
+        return PendingVersion(row.id, row.collection_id, row.entity_id, row.chunk_epoch, latest)
+
+    def _set_content(
+        self,
+        connection: Connection,
+        pending: PendingVersion,
+        wish: CommitWish,
+        manifest: CheckedManifest,
+        now_ms: int,
+    ) -> None:
+        if manifest.condemned:
+            sqlite_chunks.revive(connection, pending.entity_id, manifest.condemned)
+        number = {"row_id": pending.collection_id, "version": wish.version_id, "now_ms": now_ms}
+        next_index = connection.execute(_TAKE_NUMBER, number).scalar_one()
+        values = {
+            "state": VersionState.COMMITTED.value,
+            "version_index": next_index - 1,
+            "digest": manifest.summary.artifact_digest,
+            "manifest_root": manifest.root_digest,
+            "size_bytes": manifest.summary.size_bytes,
+            "entry_count": manifest.summary.entry_count,
+            "description": wish.description,
+            "metadata_json": wish.metadata_json,
+            "created_at_ms": now_ms,
+            "updated_at_ms": now_ms,
+            "commit_hash": self._ids.new_id(),
+            "history_step": wish.history_step,
+            "etag": self._ids.new_id(),
+        }
+        connection.execute(_SET_CONTENT, values | {"version": wish.version_id})
+
+    def _record_names(
+        self, connection: Connection, pending: PendingVersion, target: str, wish: CommitWish, now_ms: int
+    ) -> None:
+        touched = change_aliases(connection, pending.collection_id, target, add=wish.aliases, is_latest=True)
+        add_tags(connection, target, wish.tags)
+        if target != wish.version_id and wish.tags:
+            touched |= {target}
+        touch(connection, touched - {wish.version_id}, self._ids.new_id, now_ms)
+        if wish.run is None:
+            return
+        run_row = upsert_run(connection, wish.run, now_ms)
+        add_edge(connection, target, run_row, EdgeKind.LOGGED, now_ms)
+        if wish.use_after_commit:
+            add_edge(connection, target, run_row, EdgeKind.USED, now_ms)
+        connection.execute(_SET_LOGGED_BY, {"version": target, "run_row": run_row})
+
+    async def abort(self, version_id: str) -> None:
+        """Gives a PENDING version up and closes its lease; anything else is left alone."""
+
+        def unit(connection: Connection) -> None:
+            found = load_version(connection, version_id)
+            if found is None or found.state is not VersionState.PENDING:
+                return
+            connection.execute(_SET_STATE, {"version": version_id, "new_state": VersionState.FAILED.value})
+            leases = connection.execute(select(lease.c.id).where(lease.c.version_id == version_id)).scalars().all()
+            for lease_id in leases:
+                end_lease(connection, lease_id, LeaseState.CLOSED, self._clock.now_ms())
+
+        await self._database.write(unit)

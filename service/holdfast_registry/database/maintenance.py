@@ -1,0 +1,78 @@
+"""What has to be done from time to time: leases that ran out, answers nobody asks for any more."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from holdfast_registry.clock import Clock
+from holdfast_registry.database.commits import end_lease
+from holdfast_registry.database.schema import lease, pack, request, version
+from holdfast_registry.database.sqlite import SqliteDatabase
+from holdfast_registry.domain.leases import may_expire
+from holdfast_registry.domain.records import LeaseState, PackState, VersionState
+
+REQUESTS_KEPT_MS = 30 * 24 * 3600 * 1000
+"""30 days: a job that was offline for longer begins again."""
+BATCH_ROWS = 500
+"""Of one transaction, so that nobody waits for long."""
+
+_OVERDUE = (
+    select(lease.c.id, lease.c.version_id, lease.c.state, lease.c.expires_at_ms)
+    .where(lease.c.state == LeaseState.ACTIVE.value, lease.c.expires_at_ms <= bindparam("now_ms"))
+    .limit(BATCH_ROWS)
+)
+_FAIL_PENDING = (
+    update(version)
+    .where(version.c.id == bindparam("version"), version.c.state == VersionState.PENDING.value)
+    .values(state=VersionState.FAILED.value)
+)
+_UNSEALED_DOOMED = select(pack.c.pack_id).where(
+    pack.c.state == PackState.DOOMED.value, pack.c.sealed_at_ms.is_(None), pack.c.doomed_at_ms >= bindparam("since_ms")
+)
+_OLD_REQUESTS = select(request.c.request_id).where(request.c.created_at_ms < bindparam("before_ms")).limit(BATCH_ROWS)
+
+
+class MaintenanceRepository:
+    """Expiry and forgetting."""
+
+    def __init__(self, database: SqliteDatabase, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def expire_leases(self) -> int:
+        """Ends leases whose time is over, and gives up what was uploaded under them; returns how many there were.
+
+        It is a transaction on the lease's row, as a commit is: one of the two comes first, never both.
+        """
+        return await self._database.write(self._expire)
+
+    def _expire(self, connection: Connection) -> int:
+        now_ms = self._clock.now_ms()
+        overdue = connection.execute(_OVERDUE, {"now_ms": now_ms}).all()
+        for row in overdue:
+            if may_expire(LeaseState(row.state), row.expires_at_ms, now_ms):
+                end_lease(connection, row.id, LeaseState.EXPIRED, now_ms)
+                connection.execute(_FAIL_PENDING, {"version": row.version_id})
+        return len(overdue)
+
+    async def given_up_packs(self, since_ms: int) -> list[bytes]:
+        """Returns the ids of packs that were given up before they were sealed; their files are of no use."""
+
+        def unit(connection: Connection) -> list[bytes]:
+            return [bytes(found) for found in connection.execute(_UNSEALED_DOOMED, {"since_ms": since_ms}).scalars()]
+
+        return await self._database.read(unit)
+
+    async def forget_requests(self) -> int:
+        """Forgets answers older than 30 days; returns how many there were."""
+        before_ms = self._clock.now_ms() - REQUESTS_KEPT_MS
+        return await self._database.write(partial(_forget, before_ms=before_ms))
+
+
+def _forget(connection: Connection, before_ms: int) -> int:
+    old = connection.execute(_OLD_REQUESTS, {"before_ms": before_ms}).scalars().all()
+    if old:
+        connection.execute(request.delete().where(request.c.request_id.in_(old)))
+    return len(old)

@@ -1,0 +1,311 @@
+"""Leases, packs and the index of chunks; each method one transaction.
+
+A chunk with a row that is not condemned is stored; every such row points into a LIVE pack.  A row gets there only after
+the pack's bytes were checked and are on the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from holdfast_contract.failpoints import failpoint
+from holdfast_contract.pack import PackIndex
+from holdfast_contract.reasons import Reason
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from holdfast_registry.clock import Clock
+from holdfast_registry.database import sqlite_chunks
+from holdfast_registry.database.schema import entity, lease, pack
+from holdfast_registry.database.sqlite import SqliteDatabase
+from holdfast_registry.database.statements import AnyRow, find_entity
+from holdfast_registry.domain.leases import is_usable, lease_expired, needs_renewal, rest_s
+from holdfast_registry.domain.manifest import split_digests
+from holdfast_registry.domain.records import ChunkPlace, LeaseGrant, LeaseState, PackState
+from holdfast_registry.errors import RegistryError
+
+_LEASE = select(lease.c.id, lease.c.entity_id, lease.c.state, lease.c.expires_at_ms).where(
+    lease.c.id == bindparam("lease_id")
+)
+_RENEW = (
+    update(lease)
+    .where(lease.c.id == bindparam("row_id"), lease.c.state == LeaseState.ACTIVE.value)
+    .values(expires_at_ms=bindparam("until_ms"))
+)
+_PACKS = select(pack).where(pack.c.pack_id.in_(bindparam("pack_ids", expanding=True)))
+_PACK_ROWS = select(pack.c.id, pack.c.pack_id, pack.c.size_bytes).where(
+    pack.c.id.in_(bindparam("row_ids", expanding=True))
+)
+_INSERT_PACK = insert(pack)
+_SEAL = (
+    update(pack)
+    .where(pack.c.id == bindparam("row_id"))
+    .values(state=PackState.LIVE.value, live_chunks=bindparam("live"), sealed_at_ms=bindparam("now_ms"))
+)
+_DOOM = (
+    update(pack)
+    .where(pack.c.pack_id == bindparam("doomed_id"), pack.c.state == PackState.UPLOADING.value)
+    .values(state=PackState.DOOMED.value, doomed_at_ms=bindparam("now_ms"))
+)
+_ENTITY_NAME = select(entity.c.name).where(entity.c.id == bindparam("row_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class PackIntent:
+    """A pack that somebody wants to bring."""
+
+    pack_id: bytes
+    size_bytes: int
+    chunk_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PackRecord:
+    """A pack as the database knows it."""
+
+    pack_id: bytes
+    state: PackState
+    size_bytes: int
+    chunk_count: int
+    live_chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Which of the chunks that were asked for are not stored."""
+
+    flags: list[bool]
+    lease: LeaseGrant
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveLease:
+    """A lease under which work may go on."""
+
+    lease_id: str
+    entity_id: int
+    expires_at_ms: int
+
+
+class PackRepository:
+    """Leases, packs, chunks."""
+
+    def __init__(self, database: SqliteDatabase, clock: Clock, lease_ttl_s: int) -> None:
+        self._database = database
+        self._clock = clock
+        self._lease_ttl_s = lease_ttl_s
+
+    async def renew(self, lease_id: str) -> LeaseGrant:
+        """Lets a lease last its full time again.
+
+        Raises:
+            RegistryError: LEASE_EXPIRED.
+        """
+        return await self._database.write(lambda connection: self._renewed(connection, lease_id))
+
+    async def find_missing(self, lease_id: str, digests: Sequence[bytes]) -> Missing:
+        """Looks chunks up under a lease, and renews it.
+
+        Raises:
+            RegistryError: LEASE_EXPIRED.
+        """
+
+        def unit(connection: Connection) -> tuple[ActiveLease, set[bytes]]:
+            active = self._active(connection, lease_id)
+            return active, sqlite_chunks.select_present(connection, active.entity_id, digests)
+
+        active, present = await self._database.read(unit)
+        grant = await self._renew_when_due(active)
+        return Missing([digest not in present for digest in digests], grant)
+
+    async def _renew_when_due(self, active: ActiveLease) -> LeaseGrant:
+        now_ms = self._clock.now_ms()
+        if needs_renewal(active.expires_at_ms, now_ms, self._lease_ttl_s):
+            return await self.renew(active.lease_id)
+        return LeaseGrant(active.lease_id, rest_s(active.expires_at_ms, now_ms))
+
+    async def grant(self, lease_id: str, intents: Sequence[PackIntent]) -> list[PackRecord]:
+        """Notes the packs that are going to be brought; in the order of the intents.
+
+        Raises:
+            RegistryError: LEASE_EXPIRED; PACK_ID_REUSED.
+        """
+
+        def unit(connection: Connection) -> list[PackRecord]:
+            self._renewed(connection, lease_id)
+            active = self._active(connection, lease_id)
+            stored = _packs_by_id(connection, [intent.pack_id for intent in intents])
+            new = [intent for intent in intents if intent.pack_id not in stored]
+            now_ms = self._clock.now_ms()
+            if new:
+                connection.execute(_INSERT_PACK, [_pack_values(intent, active, now_ms) for intent in new])
+            return [_granted(stored.get(intent.pack_id), intent, lease_id) for intent in intents]
+
+        granted = await self._database.write(unit)
+        failpoint("grant.after_row")
+        return granted
+
+    async def pack_of_lease(self, lease_id: str, pack_id: bytes) -> PackRecord:
+        """Returns a pack that was granted under this lease.
+
+        Raises:
+            RegistryError: LEASE_EXPIRED, GRANT_INVALID.
+        """
+
+        def unit(connection: Connection) -> PackRecord:
+            row = _packs_by_id(connection, [pack_id]).get(pack_id)
+            if row is not None and row.lease_id == lease_id and row.state == PackState.LIVE:
+                return _pack_record(row)  # sealed before; that answer holds also when the lease has ended
+            self._active(connection, lease_id)
+            if row is None or row.lease_id != lease_id or row.state == PackState.DOOMED:
+                raise _no_grant(pack_id)
+            return _pack_record(row)
+
+        return await self._database.read(unit)
+
+    async def seal(self, lease_id: str, index: PackIndex) -> tuple[int, LeaseGrant]:
+        """Lets the chunks of a checked pack serve; returns how many do, and the lease.
+
+        Raises:
+            RegistryError: LEASE_EXPIRED, GRANT_INVALID.
+        """
+        answer = await self._database.write(partial(self._seal, lease_id=lease_id, index=index))
+        failpoint("seal.after_commit")
+        return answer
+
+    def _seal(self, connection: Connection, lease_id: str, index: PackIndex) -> tuple[int, LeaseGrant]:
+        active = self._active(connection, lease_id)
+        row = _packs_by_id(connection, [index.pack_id]).get(index.pack_id)
+        if row is None or row.lease_id != lease_id or row.state == PackState.DOOMED:
+            raise _no_grant(index.pack_id)
+        live = row.live_chunks
+        if row.state == PackState.UPLOADING:
+            live = sqlite_chunks.insert_absent(connection, _chunk_rows(active.entity_id, row.id, index))
+            connection.execute(_SEAL, {"row_id": row.id, "live": live, "now_ms": self._clock.now_ms()})
+        grant = self._renewed(connection, lease_id)
+        failpoint("seal.before_commit")
+        return live, grant
+
+    async def doom(self, pack_id: bytes) -> None:
+        """Gives a pack up that turned out to be damaged; its id is never taken again."""
+
+        def unit(connection: Connection) -> None:
+            connection.execute(_DOOM, {"doomed_id": pack_id, "now_ms": self._clock.now_ms()})
+
+        await self._database.write(unit)
+
+    async def places(self, entity_id: int, digests: Sequence[bytes]) -> list[ChunkPlace | None]:
+        """Returns where chunks lie, in the order of the digests; None for one that is not stored."""
+        return await self._database.read(partial(_places, entity_id=entity_id, digests=digests))
+
+    async def lengths(self, entity_id: int, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """Returns digest → length of the chunks that are stored; negative of those that are condemned."""
+        return await self._database.read(partial(sqlite_chunks.select_lengths, entity_id=entity_id, digests=digests))
+
+    async def entity_id(self, name: str) -> int | None:
+        """Returns the row of an entity."""
+        return await self._database.read(partial(find_entity, name=name))
+
+    async def readable_pack(self, entity_name: str, pack_id: bytes) -> PackRecord | None:
+        """Returns a sealed pack of an entity; one that is DOOMED can be read until its file goes."""
+
+        def unit(connection: Connection) -> PackRecord | None:
+            row = _packs_by_id(connection, [pack_id]).get(pack_id)
+            if row is None or row.sealed_at_ms is None:
+                return None
+            owner = connection.execute(_ENTITY_NAME, {"row_id": row.entity_id}).scalar()
+            return _pack_record(row) if owner == entity_name else None
+
+        return await self._database.read(unit)
+
+    def _active(self, connection: Connection, lease_id: str) -> ActiveLease:
+        row = connection.execute(_LEASE, {"lease_id": lease_id}).first()
+        if row is None or not is_usable(LeaseState(row.state), row.expires_at_ms, self._clock.now_ms()):
+            raise lease_expired(lease_id)
+        return ActiveLease(row.id, row.entity_id, row.expires_at_ms)
+
+    def _renewed(self, connection: Connection, lease_id: str) -> LeaseGrant:
+        active = self._active(connection, lease_id)
+        now_ms = self._clock.now_ms()
+        if needs_renewal(active.expires_at_ms, now_ms, self._lease_ttl_s):
+            until_ms = now_ms + self._lease_ttl_s * 1000
+            connection.execute(_RENEW, {"row_id": lease_id, "until_ms": until_ms})
+            return LeaseGrant(lease_id, self._lease_ttl_s)
+        return LeaseGrant(lease_id, rest_s(active.expires_at_ms, now_ms))
+
+
+def _packs_by_id(connection: Connection, pack_ids: Sequence[bytes]) -> dict[bytes, AnyRow]:
+    return {bytes(row.pack_id): row for row in connection.execute(_PACKS, {"pack_ids": list(pack_ids)})}
+
+
+def _pack_values(intent: PackIntent, active: ActiveLease, now_ms: int) -> dict[str, object]:
+    return {
+        "pack_id": intent.pack_id,
+        "entity_id": active.entity_id,
+        "lease_id": active.lease_id,
+        "state": PackState.UPLOADING.value,
+        "size_bytes": intent.size_bytes,
+        "chunk_count": intent.chunk_count,
+        "live_chunks": 0,
+        "created_at_ms": now_ms,
+    }
+
+
+def _granted(row: AnyRow | None, intent: PackIntent, lease_id: str) -> PackRecord:
+    if row is None:
+        return PackRecord(intent.pack_id, PackState.UPLOADING, intent.size_bytes, intent.chunk_count, 0)
+    same = (row.lease_id, row.size_bytes, row.chunk_count) == (lease_id, intent.size_bytes, intent.chunk_count)
+    if not same or row.state == PackState.DOOMED:
+        raise RegistryError(
+            Reason.PACK_ID_REUSED,
+            f"Pack id {intent.pack_id.hex()} belongs to another upload; bring these chunks under a new id.",
+            {"pack": intent.pack_id.hex()},
+        )
+    return _pack_record(row)
+
+
+def _pack_record(row: AnyRow) -> PackRecord:
+    return PackRecord(bytes(row.pack_id), PackState(row.state), row.size_bytes, row.chunk_count, row.live_chunks)
+
+
+def _no_grant(pack_id: bytes) -> RegistryError:
+    return RegistryError(
+        Reason.GRANT_INVALID,
+        f"Pack {pack_id.hex()} was not granted under this lease, or was given up; ask for a grant first.",
+        {"pack": pack_id.hex()},
+    )
+
+
+def _chunk_rows(entity_id: int, pack_row: int, index: PackIndex) -> list[tuple[int, bytes, int, int, int, int, int]]:
+    count = len(index)
+    return list(
+        zip(
+            [entity_id] * count,
+            split_digests(bytes(index.digests)),
+            [pack_row] * count,
+            index.offsets(),
+            index.stored_lengths,
+            index.lengths,
+            index.codecs,
+            strict=True,
+        )
+    )
+
+
+def _places(connection: Connection, entity_id: int, digests: Sequence[bytes]) -> list[ChunkPlace | None]:
+    found = sqlite_chunks.select_places(connection, entity_id, digests)
+    pack_rows = sorted({row.pack for row in found.values()})
+    packs: dict[int, tuple[bytes, int]] = {}
+    for first in range(0, len(pack_rows), 1000):
+        some = connection.execute(_PACK_ROWS, {"row_ids": pack_rows[first : first + 1000]})
+        packs.update((row.id, (bytes(row.pack_id), row.size_bytes)) for row in some)
+    return [_place(found.get(digest), packs) for digest in digests]
+
+
+def _place(row: AnyRow | None, packs: dict[int, tuple[bytes, int]]) -> ChunkPlace | None:
+    if row is None or row.pack not in packs:
+        return None
+    _, pack, offset, stored_length, length, codec = row
+    pack_id, pack_size_bytes = packs[pack]
+    return ChunkPlace(pack_id, pack_size_bytes, offset, stored_length, length, codec)

@@ -1,0 +1,214 @@
+"""Tables of the registry; what the migrations arrive at (a test compares the two).
+
+Written for SQLite and PostgreSQL alike.  A chunk belongs to an entity: nobody can ask what another one stores.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+HEAD_REVISION = "0001"
+"""Revision of the last migration."""
+
+# SQLite numbers rows only in a column that is exactly INTEGER.
+_ROW_ID = BigInteger().with_variant(Integer, "sqlite")
+_ID = String(32)
+_DIGEST = LargeBinary(32)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+entity = Table(
+    "entity",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    # Raised by whatever condemns or deletes rows of `chunk`: while it stands, chunks once found are still there.
+    Column("chunk_epoch", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+project = Table(
+    "project",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("entity_id", ForeignKey("entity.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("entity_id", "name"),
+)
+
+collection = Table(
+    "collection",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("public_id", _ID, nullable=False, unique=True),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    # Only ever raised, in the transaction that commits: numbers have no gap and none is given twice.
+    Column("next_version_index", BigInteger, nullable=False),
+    # No foreign key: version and collection would point at each other.
+    Column("latest_version_id", _ID),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("project_id", "name"),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("run_group", Text, nullable=False),
+    Column("job_type", Text, nullable=False),
+    Column("config_json", LargeBinary, nullable=False),
+    Column("tags_json", Text, nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("project_id", "run_id"),
+)
+
+version = Table(
+    "version",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("collection_id", ForeignKey("collection.id"), nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("version_index", BigInteger),
+    Column("digest", _DIGEST),
+    Column("manifest_root", _DIGEST),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("entry_count", BigInteger, nullable=False),
+    Column("description", Text),
+    Column("metadata_json", LargeBinary, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("commit_hash", Text, nullable=False),
+    Column("logged_by", ForeignKey("run.id")),
+    Column("history_step", BigInteger),
+    Column("etag", Text, nullable=False),
+    UniqueConstraint("collection_id", "version_index"),
+    Index(None, "collection_id", "digest"),
+)
+
+alias = Table(
+    "alias",
+    metadata,
+    Column("collection_id", ForeignKey("collection.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("version_id", ForeignKey("version.id"), nullable=False, index=True),
+)
+
+version_tag = Table(
+    "version_tag",
+    metadata,
+    Column("version_id", ForeignKey("version.id"), primary_key=True),
+    Column("tag", Text, primary_key=True),
+)
+
+edge = Table(
+    "edge",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("version_id", ForeignKey("version.id"), nullable=False),
+    Column("run_id", ForeignKey("run.id"), nullable=False, index=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("version_id", "run_id", "kind"),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("entity_id", ForeignKey("entity.id"), nullable=False),
+    Column("version_id", ForeignKey("version.id"), nullable=False, index=True),
+    Column("state", SmallInteger, nullable=False),
+    Column("started_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    Index(None, "state", "expires_at_ms"),
+)
+
+pack = Table(
+    "pack",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    # Random, never used again, also not after the pack is gone: a late deletion can only hit what is dead.
+    Column("pack_id", LargeBinary(16), nullable=False, unique=True),
+    Column("entity_id", ForeignKey("entity.id"), nullable=False),
+    Column("lease_id", ForeignKey("lease.id"), nullable=False, index=True),
+    Column("state", SmallInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("chunk_count", Integer, nullable=False),
+    # Chunks that served from this pack when it was sealed: the answer to a repeated seal.
+    Column("live_chunks", Integer, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("sealed_at_ms", BigInteger),
+    Column("doomed_at_ms", BigInteger),
+)
+
+chunk = Table(
+    "chunk",
+    metadata,
+    # Without foreign keys: checked inside a savepoint they make SQLite's bulk insert a hundred times slower.  The one
+    # method that inserts has just written the pack's row, and fsck looks for rows without one.
+    Column("entity_id", _ROW_ID, primary_key=True, autoincrement=False),
+    Column("digest", _DIGEST, primary_key=True),
+    Column("pack", _ROW_ID, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("stored_length", Integer, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("codec", SmallInteger, nullable=False),
+    Column("condemned_at_ms", BigInteger),
+    # Look-ups go by the key alone; without a rowid the row lies in the key's own tree.
+    sqlite_with_rowid=False,
+)
+
+request = Table(
+    "request",
+    metadata,
+    Column("request_id", Text, primary_key=True),
+    Column("method", Text, nullable=False),
+    Column("request_digest", _DIGEST, nullable=False),
+    Column("response", LargeBinary, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False, index=True),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", _DIGEST, nullable=False, unique=True),
+    Column("is_admin", Boolean, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("revoked_at_ms", BigInteger),
+)

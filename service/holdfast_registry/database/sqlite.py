@@ -1,0 +1,265 @@
+"""SQLite as the registry's database: one writer, several readers, each connection in a thread of its own.
+
+A *unit* is a plain function on a connection; it is one transaction, or it has not happened.  Units that wait for the
+writer at the same moment share one COMMIT (and its fsync), each inside a savepoint, so one that fails takes no other along.
+Only the writer changes or checkpoints the file: two connections that did could corrupt it in some releases of SQLite.
+
+Write order of a batch:
+  1. BEGIN IMMEDIATE, the units         crash after: none of them has happened
+  2. COMMIT with synchronous=FULL       crash after: all have; a caller that got no answer repeats its request id
+  3. the callers get their results      crash after: nothing to do
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from holdfast_contract.os_layer import FILE_MODE, FsyncError
+from holdfast_contract.reasons import Reason
+from sqlalchemy import URL, Connection, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from holdfast_registry.database.migrate import migrate
+from holdfast_registry.errors import DatabaseError, RegistryError
+
+T = TypeVar("T")
+Unit = Callable[[Connection], T]
+
+BATCH_UNITS_MAX = 32
+"""Units that share a COMMIT: more would delay the first of them, and one fsync for 32 is next to none."""
+BUSY_TIMEOUT_MS = 5000
+"""Nobody else writes; a backup or an fsck may hold the file for a moment."""
+PAGE_CACHE_KIB = 64 * 1024
+"""About 1.2 million rows of `chunk` stay in memory for each connection."""
+
+_FSYNC_ERRORS = frozenset({"SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC"})
+_DAMAGE_ERRORS = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
+
+
+def translate(error: DBAPIError) -> Exception:
+    """Returns what a database error means for the caller."""
+    translated = _meaning(error)
+    translated.__cause__ = error
+    return translated
+
+
+def _meaning(error: DBAPIError) -> Exception:
+    name = str(getattr(error.orig, "sqlite_errorname", ""))
+    if name == "SQLITE_FULL":
+        return RegistryError(
+            Reason.OUT_OF_SPACE, "The disk of the registry's database is full; make space, then repeat."
+        )
+    if name in _FSYNC_ERRORS:
+        return FsyncError(f"The database could not be brought to the disk: {error.orig}")
+    if any(name.startswith(damage) for damage in _DAMAGE_ERRORS):
+        return RegistryError(Reason.STORE_DAMAGED, f"The registry's database is damaged ({name}); run fsck.")
+    return DatabaseError(f"{name}: {error.orig}")
+
+
+def connect(path: Path, *, writable: bool) -> Connection:
+    """Opens the database; nothing is read or changed yet.
+
+    Args:
+        path: of the file; made when absent and `writable`.
+        writable: one connection at most may be.
+    """
+    if writable and not path.exists():
+        # SQLite would make it with whatever the umask allows; its companion files take the mode of this one.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE))
+    url = URL.create("sqlite", database=str(path))
+    engine = create_engine(
+        url,
+        isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are ours, so that they are where we say
+        poolclass=NullPool,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+    )
+    connection = engine.connect()
+    for pragma in _pragmas(writable=writable):
+        connection.exec_driver_sql(f"PRAGMA {pragma}")
+    return connection
+
+
+def _pragmas(*, writable: bool) -> Sequence[str]:
+    shared = (
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        f"cache_size=-{PAGE_CACHE_KIB}",
+        "temp_store=MEMORY",
+    )
+    if writable:
+        return (*shared, "journal_mode=WAL", "synchronous=FULL", "fullfsync=ON", "checkpoint_fullfsync=ON")
+    return (*shared, "query_only=ON", "wal_autocheckpoint=0")
+
+
+@contextmanager
+def transaction(connection: Connection, begin: str) -> Iterator[Connection]:
+    """One transaction from `begin` to COMMIT, or to ROLLBACK when the block raises."""
+    connection.exec_driver_sql(begin)
+    try:
+        yield connection
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        # A full disk makes SQLite roll back by itself.
+        if _in_transaction(connection):
+            connection.exec_driver_sql("ROLLBACK")
+        raise
+
+
+def _in_transaction(connection: Connection) -> bool:
+    return bool(connection.connection.driver_connection.in_transaction)  # type: ignore[union-attr]
+
+
+class _Job(Generic[T]):
+    """One unit on its way through the writer."""
+
+    __slots__ = ("_error", "_result", "_unit", "future")
+
+    def __init__(self, unit: Unit[T]) -> None:
+        self._unit = unit
+        self._result: T | None = None
+        self._error: BaseException | None = None
+        self.future: Future[T] = Future()
+
+    def run(self, connection: Connection) -> None:
+        """Runs the unit; what it raises goes to its caller once the batch is through."""
+        if not self.future.set_running_or_notify_cancel():
+            return  # given up before it began: nothing has happened
+        with _Savepoint(connection) as savepoint:
+            self._result = self._unit(connection)
+        self._error = savepoint.error
+
+    def deliver(self) -> None:
+        """Hands the outcome to the caller."""
+        if self._error is not None:
+            self.fail(self._error)
+        elif self.future.running():
+            self.future.set_result(self._result)  # type: ignore[arg-type]
+
+    def fail(self, error: BaseException) -> None:
+        """Tells the caller that nothing has happened."""
+        if not self.future.cancelled():
+            self.future.set_exception(translate(error) if isinstance(error, DBAPIError) else error)
+
+
+class _Savepoint:
+    """Undoes a unit that raises, and keeps the error for the unit's caller."""
+
+    __slots__ = ("_connection", "error")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> _Savepoint:
+        self._connection.exec_driver_sql("SAVEPOINT unit")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+        if error is not None:
+            if not _in_transaction(self._connection):
+                return False  # the database has undone the whole batch, which fails with this error
+            self.error = error
+            self._connection.exec_driver_sql("ROLLBACK TO unit")
+        self._connection.exec_driver_sql("RELEASE unit")
+        return isinstance(error, Exception)
+
+
+class SqliteDatabase:
+    """Runs units: `write` one after another, `read` several at once, each on one snapshot."""
+
+    def __init__(self, path: Path, readers: int) -> None:
+        """Opens the database and brings it to the current schema.
+
+        Raises:
+            StartError: the schema is newer than this software.
+        """
+        self._path = path
+        self._writer = connect(path, writable=True)
+        try:
+            with transaction(self._writer, "BEGIN IMMEDIATE"):
+                migrate(self._writer)
+        except BaseException:
+            self._writer.close()
+            raise
+        self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+        self._writer_thread = threading.Thread(target=self._write_batches, name="database-writer", daemon=True)
+        self._writer_thread.start()
+        self._local = threading.local()
+        self._reading: list[Connection] = []
+        self._readers = ThreadPoolExecutor(readers, "database-reader", self._connect_reader)
+
+    async def write(self, unit: Unit[T]) -> T:
+        """Runs a unit that may change things; returns when that is on the disk.
+
+        A caller that is cancelled does not cancel its unit.
+        """
+        job = _Job(unit)
+        self._jobs.put(job)
+        return await asyncio.wrap_future(job.future)
+
+    async def read(self, unit: Unit[T]) -> T:
+        """Runs a unit that only reads; it sees one state of the database, with all writes that were answered."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, unit)
+
+    def close(self) -> None:
+        """Finishes what is queued, writes everything into the main file, and closes; blocks."""
+        self._readers.shutdown(wait=True)
+        for connection in self._reading:
+            connection.close()
+        self._jobs.put(None)
+        self._writer_thread.join()
+        self._writer.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._writer.close()
+
+    def _connect_reader(self) -> None:
+        self._local.connection = connect(self._path, writable=False)
+        self._reading.append(self._local.connection)
+
+    def _read(self, unit: Unit[T]) -> T:
+        try:
+            with transaction(self._local.connection, "BEGIN") as connection:
+                return unit(connection)
+        except DBAPIError as error:
+            raise translate(error) from error
+
+    def _write_batches(self) -> None:
+        while (first := self._jobs.get()) is not None:
+            batch = [first]
+            stopping = self._add_waiting(batch)
+            self._write_batch(batch)
+            if stopping:
+                return
+
+    def _add_waiting(self, batch: list[_Job[Any]]) -> bool:
+        """Adds the jobs that wait; returns whether the end of the queue was among them."""
+        while len(batch) < BATCH_UNITS_MAX:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                return False
+            if job is None:
+                return True
+            batch.append(job)
+        return False
+
+    def _write_batch(self, batch: Sequence[_Job[Any]]) -> None:
+        try:
+            with transaction(self._writer, "BEGIN IMMEDIATE"):
+                for job in batch:
+                    job.run(self._writer)
+        except DBAPIError as error:
+            for job in batch:
+                job.fail(error)
+        else:
+            for job in batch:
+                job.deliver()

@@ -1,0 +1,93 @@
+"""The statements on `chunk` that go over tens of thousands of rows, in SQLite's own words.
+
+They take and give columns instead of rows as objects: 65,536 digests are looked up in about 0.15 s.
+PostgreSQL gets a module of the same functions, with arrays as parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+_PARAMETERS_MAX = 16_384
+"""Half of what SQLite allows by default; larger lists are no faster."""
+
+_INSERT = """
+INSERT INTO chunk (entity_id, digest, pack, "offset", stored_length, length, codec, condemned_at_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, NULL)
+ON CONFLICT (entity_id, digest) DO UPDATE SET
+  pack = excluded.pack, "offset" = excluded."offset", stored_length = excluded.stored_length,
+  length = excluded.length, codec = excluded.codec, condemned_at_ms = NULL
+WHERE chunk.condemned_at_ms IS NOT NULL
+"""
+
+
+def _groups(digests: Sequence[bytes]) -> Iterable[tuple[str, tuple[bytes, ...]]]:
+    """Yields placeholders and parameters; lists are filled up to powers of two, so that few statements are prepared."""
+    for first in range(0, len(digests), _PARAMETERS_MAX):
+        group = tuple(digests[first : first + _PARAMETERS_MAX])
+        size = 1 << (len(group) - 1).bit_length()
+        yield ",".join("?" * size), group + group[-1:] * (size - len(group))
+
+
+def select_present(connection: Connection, entity_id: int, digests: Sequence[bytes]) -> set[bytes]:
+    """Returns those chunks that are stored and not condemned."""
+    present: set[bytes] = set()
+    for marks, parameters in _groups(digests):
+        rows = connection.exec_driver_sql(
+            f"SELECT digest FROM chunk WHERE entity_id = ? AND condemned_at_ms IS NULL AND digest IN ({marks})",
+            (entity_id, *parameters),
+        )
+        present.update(rows.scalars())
+    return present
+
+
+def select_lengths(connection: Connection, entity_id: int, digests: Sequence[bytes]) -> dict[bytes, int]:
+    """Returns digest → length of those chunks that have a row; the length of a condemned one is negative."""
+    lengths: dict[bytes, int] = {}
+    for marks, parameters in _groups(digests):
+        rows = connection.exec_driver_sql(
+            "SELECT digest, CASE WHEN condemned_at_ms IS NULL THEN length ELSE -length END "
+            f"FROM chunk WHERE entity_id = ? AND digest IN ({marks})",
+            (entity_id, *parameters),
+        )
+        lengths.update((row[0], row[1]) for row in rows)
+    return lengths
+
+
+def select_places(connection: Connection, entity_id: int, digests: Sequence[bytes]) -> dict[bytes, Any]:
+    """Returns digest → (digest, pack row, offset, stored length, length, codec) of those chunks that have a row."""
+    places: dict[bytes, Any] = {}
+    for marks, parameters in _groups(digests):
+        rows = connection.exec_driver_sql(
+            'SELECT digest, pack, "offset", stored_length, length, codec '
+            f"FROM chunk WHERE entity_id = ? AND digest IN ({marks})",
+            (entity_id, *parameters),
+        )
+        places.update((row[0], row) for row in rows)
+    return places
+
+
+def insert_absent(connection: Connection, rows: Sequence[tuple[int, bytes, int, int, int, int, int]]) -> int:
+    """Adds chunks that have no row, and moves condemned ones to where they were brought now, which revives them.
+
+    Args:
+        connection: in a transaction.
+        rows: (entity, digest, pack row, offset, stored length, length, codec).
+
+    Returns:
+        How many of them serve from their new place; the others were stored before.
+    """
+    # Sorted they go to neighbouring pages.
+    return connection.exec_driver_sql(_INSERT, sorted(rows)).rowcount if rows else 0
+
+
+def revive(connection: Connection, entity_id: int, digests: Sequence[bytes]) -> None:
+    """Takes back the condemnation of chunks that a commit names."""
+    for marks, parameters in _groups(digests):
+        connection.exec_driver_sql(
+            f"UPDATE chunk SET condemned_at_ms = NULL WHERE entity_id = ? AND digest IN ({marks})",
+            (entity_id, *parameters),
+        )

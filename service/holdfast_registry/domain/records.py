@@ -1,0 +1,140 @@
+"""What the registry keeps, as plain values; the database fills them, the wire unpacks them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class VersionState(IntEnum):
+    """Life of a version; the numbers are those of the wire and of the database."""
+
+    PENDING = 1
+    COMMITTED = 2
+    DELETED = 3
+    FAILED = 4
+
+
+class LeaseState(IntEnum):
+    """Life of an upload's lease."""
+
+    ACTIVE = 1
+    CLOSED = 2
+    EXPIRED = 3
+
+
+class PackState(IntEnum):
+    """Life of a pack; ids are random and never used again."""
+
+    UPLOADING = 1
+    LIVE = 2
+    DOOMED = 3
+
+
+class EdgeKind(IntEnum):
+    """How a run relates to a version."""
+
+    LOGGED = 1
+    USED = 2
+
+
+class CollectionKind(IntEnum):
+    """What a collection holds: versions logged into it, or links to versions."""
+
+    SEQUENCE = 1
+    PORTFOLIO = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionName:
+    """Where a collection is."""
+
+    entity: str
+    project: str
+    name: str
+
+    def __str__(self) -> str:
+        """Returns entity/project/name."""
+        return f"{self.entity}/{self.project}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run, as far as lineage needs it; empty fields are unknown."""
+
+    entity: str
+    project: str
+    run_id: str
+    display_name: str = ""
+    group: str = ""
+    job_type: str = ""
+    config_json: bytes = b""
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    state: str = ""
+    host: str = ""
+    created_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRecord:
+    """A collection with a summary of its versions."""
+
+    collection_id: str
+    name: CollectionName
+    type: str
+    description: str
+    created_at_ms: int
+    updated_at_ms: int
+    version_count: int
+    latest_version_index: int
+    latest_size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """A version with all that a reader sees of it."""
+
+    version_id: str
+    name: CollectionName
+    type: str
+    version_index: int
+    state: VersionState
+    digest: bytes
+    manifest_root: bytes
+    size_bytes: int
+    entry_count: int
+    description: str | None
+    metadata_json: bytes
+    aliases: tuple[str, ...]
+    tags: tuple[str, ...]
+    created_at_ms: int
+    updated_at_ms: int
+    commit_hash: str
+    logged_by_run_id: str
+    history_step: int | None
+    etag: str
+
+    def __str__(self) -> str:
+        """Returns entity/project/name:vN."""
+        return f"{self.name}:v{self.version_index}"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseGrant:
+    """A lease as its holder sees it."""
+
+    lease_id: str
+    ttl_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPlace:
+    """Where one chunk lies."""
+
+    pack_id: bytes
+    pack_size_bytes: int
+    offset: int
+    stored_length: int
+    length: int
+    codec: int

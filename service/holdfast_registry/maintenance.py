@@ -1,0 +1,60 @@
+"""The task beside the calls: ends leases that ran out, removes what was uploaded under them, forgets old answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import NoReturn
+
+from holdfast_contract.os_layer import FsyncError
+
+from holdfast_registry.blobstore.store import BlobStore
+from holdfast_registry.clock import Clock
+from holdfast_registry.database.maintenance import MaintenanceRepository
+from holdfast_registry.errors import DatabaseError, RegistryError
+from holdfast_registry.file_threads import FileThreads
+
+logger = logging.getLogger(__name__)
+
+
+class Maintenance:
+    """Does it again and again."""
+
+    def __init__(
+        self,
+        repository: MaintenanceRepository,
+        store: BlobStore,
+        threads: FileThreads,
+        clock: Clock,
+        die: Callable[[OSError], NoReturn],
+    ) -> None:
+        self._repository = repository
+        self._store = store
+        self._threads = threads
+        self._clock = clock
+        self._die = die
+        self._discarded_until_ms = 0
+
+    async def run(self, interval_s: float) -> None:
+        """Does everything now and at every interval, until it is cancelled; a failure is logged and tried again."""
+        while True:
+            try:
+                await self.once()
+            except FsyncError as error:
+                self._die(error)
+            except (RegistryError, DatabaseError, OSError) as error:
+                logger.error("maintenance failed error=%s", error, exc_info=error)
+            await asyncio.sleep(interval_s)
+
+    async def once(self) -> None:
+        """Does everything that is due now."""
+        now_ms = self._clock.now_ms()
+        while expired := await self._repository.expire_leases():
+            logger.info("leases expired count=%s", expired)
+        # Their ids are never used again, so this can only hit files that nobody will ever ask for.
+        for pack_id in await self._repository.given_up_packs(self._discarded_until_ms):
+            await self._threads.run(self._store.discard, pack_id)
+        self._discarded_until_ms = now_ms
+        while await self._repository.forget_requests():
+            logger.debug("old answers forgotten")

@@ -1,0 +1,222 @@
+"""Checks the manifest of a commit: reads its root and segments from the store, applies the rules, looks for the chunks.
+
+Works through groups of segments, so that a manifest of any size needs the memory of one group.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from holdfast_contract.digest import EMPTY_DIGEST
+from holdfast_contract.errors import ManifestError
+from holdfast_contract.limits import FIND_MISSING_DIGESTS_MAX, MIB
+from holdfast_contract.reasons import Reason
+from holdfastpb.common.v1.manifest_pb2 import ManifestRoot, SegmentRef
+
+from holdfast_registry.chunk_reader import ChunkReader
+from holdfast_registry.database.commits import CheckedManifest, PendingVersion
+from holdfast_registry.database.packs import PackRepository
+from holdfast_registry.domain.manifest import (
+    CHUNKS_LISTED_MAX,
+    LongList,
+    ManifestCheck,
+    SegmentContent,
+    check_long_size,
+    lengths_by_digest,
+    overlapping_segments,
+    parse_chunk_list,
+    parse_root,
+)
+from holdfast_registry.errors import RegistryError
+from holdfast_registry.file_threads import FileThreads
+
+logger = logging.getLogger(__name__)
+
+GROUP_BYTES_MAX = 8 * MIB
+"""Encoded segments in memory at once; about 80,000 entries, which take some 30 MiB while they are checked."""
+LISTS_AT_ONCE = 32
+"""Parts of long chunk lists in memory at once: 32 x 147 KB."""
+PAGE_BYTES_MAX = 3 * MIB
+"""Segments of one page; a message has 4 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingChunks:
+    """Chunks that a manifest names and the store does not have."""
+
+    digests: list[bytes]
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the look-ups have come to so far."""
+
+    missing: dict[bytes, None] = field(default_factory=dict)
+    condemned: list[bytes] = field(default_factory=list)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.missing) >= FIND_MISSING_DIGESTS_MAX
+
+
+class ManifestChecker:
+    """Checks manifests against the store of their entity."""
+
+    def __init__(self, reader: ChunkReader, packs: PackRepository, threads: FileThreads) -> None:
+        self._reader = reader
+        self._packs = packs
+        self._threads = threads
+
+    async def check(
+        self, pending: PendingVersion, root_digest: bytes, artifact_digest: bytes
+    ) -> CheckedManifest | MissingChunks:
+        """Applies every rule to a manifest that a client has brought.
+
+        Raises:
+            ContractError: a rule is broken; MANIFEST_DIGEST_MISMATCH when the announced digest is another one's.
+            RegistryError: STORE_DAMAGED.
+        """
+        encoded = await self._read_root_chunk(pending.entity_id, root_digest)
+        if encoded is None:
+            return MissingChunks([root_digest])
+        root = parse_root(encoded)
+        found = _Found()
+        own = lengths_by_digest([s.digest for s in root.segments], [s.length for s in root.segments])
+        if encoded:
+            own[root_digest] = len(encoded)
+        await self._look_for(pending.entity_id, own, found)
+        if not found.missing:
+            check = ManifestCheck(root, await self._known_segments(pending))
+            await self._check_segments(pending.entity_id, root, check, found)
+        if found.missing:
+            return MissingChunks(list(found.missing)[:FIND_MISSING_DIGESTS_MAX])
+        summary = check.finish()
+        if summary.artifact_digest != artifact_digest:
+            raise ManifestError(
+                f"The manifest's artifact digest is {summary.artifact_digest.hex()}, "
+                f"announced was {artifact_digest.hex()}; the process that wrote it has a defect.",
+                Reason.MANIFEST_DIGEST_MISMATCH,
+            )
+        return CheckedManifest(root_digest, summary, pending.chunk_epoch, found.condemned)
+
+    async def read_root(self, entity_id: int, root_digest: bytes) -> ManifestRoot | None:
+        """Returns a manifest's root; None: it is not stored."""
+        encoded = await self._read_root_chunk(entity_id, root_digest)
+        return None if encoded is None else parse_root(encoded)
+
+    async def _read_root_chunk(self, entity_id: int, root_digest: bytes) -> bytes | None:
+        if root_digest == EMPTY_DIGEST:
+            return b""  # no entries: the root encodes to no bytes, and no bytes have no chunk
+        return (await self._reader.read(entity_id, [root_digest]))[0]
+
+    async def _known_segments(self, pending: PendingVersion) -> frozenset[bytes]:
+        """Returns the segments of the collection's latest version: checked then, and its chunks are held by it."""
+        if pending.latest is None:
+            return frozenset()
+        try:
+            root = await self.read_root(pending.entity_id, pending.latest.manifest_root)
+        except RegistryError as error:
+            # Damage to an older version costs the shortcut, not the new version.
+            logger.error("latest version is damaged version=%s message=%s", pending.latest.version_id, error.message)
+            return frozenset()
+        return frozenset(segment.digest for segment in root.segments) if root is not None else frozenset()
+
+    async def _check_segments(self, entity_id: int, root: ManifestRoot, check: ManifestCheck, found: _Found) -> None:
+        for group in _groups(root.segments):
+            encoded = await self._reader.read(entity_id, [segment.digest for segment in group])
+            chunks, long_lists = await self._threads.run(_check_group, check, encoded)
+            await self._look_for(entity_id, chunks, found)
+            for long_list in long_lists:
+                await self._check_long_list(entity_id, long_list, found)
+            if found.is_full:
+                return
+
+    async def _check_long_list(self, entity_id: int, long_list: LongList, found: _Found) -> None:
+        rest, size_bytes = long_list.chunk_count, 0
+        for first in range(0, len(long_list.part_digests), LISTS_AT_ONCE):
+            parts = await self._reader.read(entity_id, long_list.part_digests[first : first + LISTS_AT_ONCE])
+            for encoded in parts:
+                if encoded is None:
+                    return  # it was among the segment's own chunks and is listed as missing
+                digests, lengths = parse_chunk_list(encoded, min(rest, CHUNKS_LISTED_MAX))
+                rest, size_bytes = rest - len(lengths), size_bytes + sum(lengths)
+                await self._look_for(entity_id, lengths_by_digest(digests, lengths), found)
+        check_long_size(long_list, size_bytes)
+
+    async def _look_for(self, entity_id: int, chunks: dict[bytes, int], found: _Found) -> None:
+        if not chunks:
+            return
+        stored = await self._packs.lengths(entity_id, list(chunks))
+        if stored == chunks:
+            return
+        for digest, length in chunks.items():
+            stored_length = stored.get(digest)
+            if stored_length is None:
+                found.missing[digest] = None
+            elif abs(stored_length) != length:
+                raise ManifestError(
+                    f"The manifest gives chunk {digest.hex()} {length} bytes, it has {abs(stored_length)}; "
+                    "the process that wrote it has a defect."
+                )
+            elif stored_length < 0:
+                found.condemned.append(digest)
+
+    async def page(
+        self, entity_id: int, root_digest: bytes, *, first: int, path_prefix: str
+    ) -> tuple[list[bytes], int | None, ManifestRoot]:
+        """Returns encoded segments from number `first` on, where the next page begins (None: nowhere), and the root.
+
+        Raises:
+            RegistryError: STORE_DAMAGED.
+        """
+        root = await self.read_root(entity_id, root_digest)
+        if root is None:
+            raise _lost(root_digest)
+        wanted = [number for number in overlapping_segments(root, path_prefix) if number >= first]
+        shown = wanted[: _segments_that_fit([root.segments[number] for number in wanted])]
+        digests = [root.segments[number].digest for number in shown]
+        segments = await self._reader.read(entity_id, digests)
+        if None in segments:
+            raise _lost(digests[segments.index(None)])
+        next_first = wanted[len(shown)] if len(shown) < len(wanted) else None
+        return [segment for segment in segments if segment is not None], next_first, root
+
+
+def _groups(segments: Iterable[SegmentRef]) -> Iterator[list[SegmentRef]]:
+    group: list[SegmentRef] = []
+    group_bytes = 0
+    for segment in segments:
+        if group and group_bytes + segment.length > GROUP_BYTES_MAX:
+            yield group
+            group, group_bytes = [], 0
+        group.append(segment)
+        group_bytes += segment.length
+    if group:
+        yield group
+
+
+def _check_group(check: ManifestCheck, encoded: Sequence[bytes | None]) -> tuple[dict[bytes, int], list[LongList]]:
+    contents: list[SegmentContent] = []
+    for segment in encoded:
+        assert segment is not None, "every segment had a row"
+        contents.append(check.check_segment(segment))
+    digests = [digest for content in contents for digest in content.chunks]
+    lengths = [length for content in contents for length in content.chunks.values()]
+    return lengths_by_digest(digests, lengths), [one for content in contents for one in content.long_lists]
+
+
+def _segments_that_fit(segments: Sequence[SegmentRef]) -> int:
+    page_bytes = 0
+    for count, segment in enumerate(segments):
+        page_bytes += segment.length
+        if page_bytes > PAGE_BYTES_MAX and count:
+            return count
+    return len(segments)
+
+
+def _lost(digest: bytes) -> RegistryError:
+    return RegistryError(
+        Reason.STORE_DAMAGED, f"The store has lost chunk {digest.hex()} of a committed manifest; run fsck."
+    )

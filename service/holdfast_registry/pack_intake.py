@@ -1,0 +1,262 @@
+"""Packs on their way in: granted, brought, checked chunk by chunk, made durable, and only then serving.
+
+Order of a seal: file opened once · index and every frame checked · fsync, rename, fsync of the folder · one transaction
+that makes its chunks serve.  Whatever a crash leaves, the same seal repeated comes to the same end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from holdfast_contract.errors import PackError
+from holdfast_contract.failpoints import failpoint
+from holdfast_contract.limits import FIND_MISSING_DIGESTS_MAX, PACK_BYTES_MAX, PACK_CHUNKS_MAX
+from holdfast_contract.pack import PACK_ID_BYTES, PackIndex, read_index, verify_frames
+from holdfast_contract.reasons import Reason
+
+from holdfast_registry.blobstore.store import BlobStore
+from holdfast_registry.blobstore.zstd import decompress
+from holdfast_registry.database.packs import Missing, PackIntent, PackRecord, PackRepository
+from holdfast_registry.domain.records import LeaseGrant, PackState
+from holdfast_registry.errors import RegistryError, invalid
+from holdfast_registry.file_threads import FileThreads
+
+logger = logging.getLogger(__name__)
+
+INTENTS_MAX = 64
+"""Packs granted in one call: 4 GiB of work ahead."""
+FREE_BYTES_MIN = 256 * 1024 * 1024
+"""Left free for the database, which must be able to record what happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """How one pack is to be brought."""
+
+    pack_id: bytes
+    sealed: bool
+    received_bytes: int
+    """Of a pack that is streamed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A pack that serves."""
+
+    live_chunks: int
+    lease: LeaseGrant
+
+
+class KeyedLocks:
+    """One lock for each key that is in use."""
+
+    def __init__(self) -> None:
+        self._locks: dict[bytes, tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def hold(self, key: bytes) -> AsyncIterator[None]:
+        """Holds the lock of one key."""
+        lock, holders = self._locks.get(key, (asyncio.Lock(), 0))
+        self._locks[key] = (lock, holders + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, holders = self._locks.pop(key)
+            if holders > 1:
+                self._locks[key] = (lock, holders - 1)
+
+    def held(self, key: bytes) -> bool:
+        """Tells whether somebody holds or waits for it."""
+        return key in self._locks
+
+
+class PackIntake:
+    """Takes packs in."""
+
+    def __init__(
+        self, packs: PackRepository, store: BlobStore, threads: FileThreads, *, verified_at_once: int, streams: bool
+    ) -> None:
+        """Puts it together.
+
+        Args:
+            packs: the index.
+            store: the bytes.
+            threads: where the work is done.
+            verified_at_once: packs that are checked in parallel.
+            streams: packs come over the wire, so that space for them is needed here.
+        """
+        self._packs = packs
+        self._store = store
+        self._threads = threads
+        self._verifying = asyncio.Semaphore(verified_at_once)
+        self._sealing = KeyedLocks()
+        self._writing = KeyedLocks()
+        self._streams = streams
+
+    async def find_missing(self, lease_id: str, digests: Sequence[bytes]) -> Missing:
+        """Tells which chunks are not stored.
+
+        Raises:
+            RegistryError: LEASE_EXPIRED, TOO_LARGE.
+        """
+        if len(digests) > FIND_MISSING_DIGESTS_MAX:
+            raise RegistryError(
+                Reason.TOO_LARGE, f"{len(digests)} digests were asked for; at most {FIND_MISSING_DIGESTS_MAX} a call."
+            )
+        return await self._packs.find_missing(lease_id, digests)
+
+    async def grant(self, lease_id: str, intents: Sequence[PackIntent]) -> list[Grant]:
+        """Says how each pack is to be brought.
+
+        Raises:
+            RegistryError: LEASE_EXPIRED, TOO_LARGE, PACK_ID_REUSED, OUT_OF_SPACE.
+        """
+        _check_intents(intents)
+        if self._streams:
+            await self._threads.run(self._check_space, sum(intent.size_bytes for intent in intents))
+        granted = await self._packs.grant(lease_id, intents)
+        return await self._threads.run(self._grants, granted) if self._streams else self._grants(granted)
+
+    def _check_space(self, needed_bytes: int) -> None:
+        if self._store.free_bytes() < needed_bytes + FREE_BYTES_MIN:
+            raise RegistryError(
+                Reason.OUT_OF_SPACE, f"The registry's disk has no room for {needed_bytes} more bytes; make space there."
+            )
+
+    def _grants(self, records: Sequence[PackRecord]) -> list[Grant]:
+        grants = []
+        for record in records:
+            sealed = record.state is PackState.LIVE
+            received = self._store.received_bytes(record.pack_id) if self._streams and not sealed else 0
+            grants.append(Grant(record.pack_id, sealed, received))
+        return grants
+
+    @asynccontextmanager
+    async def writing(self, lease_id: str, pack_id: bytes) -> AsyncIterator[PackWriter]:
+        """Lets one caller at a time stream a pack.
+
+        Raises:
+            RegistryError: LEASE_EXPIRED, GRANT_INVALID; UNAVAILABLE: another stream is writing it.
+        """
+        record = await self._packs.pack_of_lease(lease_id, pack_id)
+        if self._writing.held(pack_id):
+            raise RegistryError(Reason.UNAVAILABLE, f"Pack {pack_id.hex()} is written by another stream; try again.")
+        async with self._writing.hold(pack_id):
+            yield PackWriter(record, self._store, self._threads)
+
+    async def seal(self, lease_id: str, pack_id: bytes, size_bytes: int) -> Sealed:
+        """Checks a pack that was brought, makes it durable and lets its chunks serve.
+
+        Raises:
+            RegistryError: LEASE_EXPIRED, GRANT_INVALID, PACK_TORN, PACK_DAMAGED, CHUNK_DIGEST_MISMATCH.
+        """
+        async with self._sealing.hold(pack_id):
+            record = await self._packs.pack_of_lease(lease_id, pack_id)
+            if record.state is PackState.LIVE:
+                return Sealed(record.live_chunks, LeaseGrant(lease_id, 0))
+            if size_bytes != record.size_bytes:
+                raise invalid(f"Pack {pack_id.hex()} was granted with {record.size_bytes} bytes, not {size_bytes}.")
+            try:
+                async with self._verifying:
+                    index = await self._threads.run(self._check_and_publish, record)
+            except PackError as error:
+                logger.warning("pack refused pack=%s reason=%s message=%s", pack_id.hex(), error.reason, error.message)
+                await self._packs.doom(pack_id)
+                await self._threads.run(self._store.discard, pack_id)
+                raise
+            live, lease = await self._packs.seal(lease_id, index)
+            return Sealed(live, lease)
+
+    def _check_and_publish(self, record: PackRecord) -> PackIndex:
+        pack = self._store.open_incoming(record.pack_id)
+        if pack is None:
+            raise RegistryError(
+                Reason.GRANT_INVALID, f"Nothing was brought for pack {record.pack_id.hex()}; bring it, then seal it."
+            )
+        with pack:
+            if pack.size_bytes != record.size_bytes:
+                raise PackError(
+                    f"Pack {record.pack_id.hex()} has {pack.size_bytes} bytes, {record.size_bytes} were announced; "
+                    "send it again under a new id.",
+                    Reason.PACK_TORN,
+                )
+            index = read_index(pack.pread, pack.size_bytes, pack_id=record.pack_id)
+            _check_count(index, record)
+            damaged = verify_frames(index, pack.pread, decompress)
+            if damaged:
+                raise PackError(
+                    f"Chunk {index.digest_at(damaged[0]).hex()} of pack {record.pack_id.hex()} has not the bytes of its "
+                    f"digest (as have {len(damaged) - 1} others); send the pack again under a new id.",
+                    Reason.CHUNK_DIGEST_MISMATCH,
+                )
+            failpoint("seal.after_verify")
+            pack.publish()
+        return index
+
+
+class PackWriter:
+    """One stream into one pack."""
+
+    def __init__(self, record: PackRecord, store: BlobStore, threads: FileThreads) -> None:
+        self._record = record
+        self._store = store
+        self._threads = threads
+
+    async def write(self, offset: int, data: bytes) -> int:
+        """Adds bytes; returns how many have arrived in all.
+
+        Raises:
+            RegistryError: GRANT_INVALID: wrong offset or more than was announced; OUT_OF_SPACE.
+        """
+        if self._record.state is PackState.LIVE:
+            return self._record.size_bytes
+        if offset + len(data) > self._record.size_bytes:
+            raise RegistryError(
+                Reason.GRANT_INVALID,
+                f"Pack {self._record.pack_id.hex()} was granted with {self._record.size_bytes} bytes; this is more.",
+                {"expected": str(self._record.size_bytes)},
+            )
+        return await self._threads.run(self._store.write, self._record.pack_id, offset, data)
+
+    async def finish(self) -> int:
+        """Ends the stream; the pack must be whole."""
+        if self._record.state is PackState.LIVE:
+            return self._record.size_bytes
+        received = await self._threads.run(self._store.received_bytes, self._record.pack_id)
+        if received != self._record.size_bytes:
+            raise RegistryError(
+                Reason.GRANT_INVALID,
+                f"Pack {self._record.pack_id.hex()} has {received} of {self._record.size_bytes} bytes; send the rest.",
+                {"expected": str(received)},
+            )
+        await self._threads.run(self._store.finish, self._record.pack_id)
+        return received
+
+
+def _check_intents(intents: Sequence[PackIntent]) -> None:
+    if len(intents) > INTENTS_MAX:
+        raise RegistryError(Reason.TOO_LARGE, f"{len(intents)} packs were asked for; at most {INTENTS_MAX} a call.")
+    if len({intent.pack_id for intent in intents}) < len(intents):
+        raise invalid("A pack id is given twice; each pack needs its own.")
+    for intent in intents:
+        if len(intent.pack_id) != PACK_ID_BYTES:
+            raise invalid(f"A pack id has {PACK_ID_BYTES} bytes, not {len(intent.pack_id)}.")
+        if not 0 < intent.size_bytes <= PACK_BYTES_MAX or not 0 < intent.chunk_count <= PACK_CHUNKS_MAX:
+            raise RegistryError(
+                Reason.TOO_LARGE,
+                f"A pack has 1 to {PACK_BYTES_MAX} bytes and 1 to {PACK_CHUNKS_MAX} chunks, "
+                f"not {intent.size_bytes} and {intent.chunk_count}.",
+            )
+
+
+def _check_count(index: PackIndex, record: PackRecord) -> None:
+    if len(index) != record.chunk_count:
+        raise PackError(
+            f"Pack {record.pack_id.hex()} holds {len(index)} chunks, {record.chunk_count} were announced; "
+            "send it again under a new id."
+        )

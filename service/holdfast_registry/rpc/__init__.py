@@ -1,0 +1,1 @@
+"""The wire: servicers that unpack a call, make it, and pack the answer."""

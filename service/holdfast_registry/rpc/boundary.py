@@ -1,0 +1,152 @@
+"""The one place where a call is let in, logged, and where an exception becomes a status and an ErrorDetail."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn
+
+import grpc
+from grpc.aio import ServicerContext
+from holdfast_contract.errors import ContractError
+from holdfast_contract.os_layer import FsyncError
+from holdfast_contract.reasons import DOMAIN, REASONS, Reason
+from holdfastpb.common.v1.error_pb2 import ErrorDetail
+
+from holdfast_registry.auth.tokens import AUTHORIZATION_KEY, Authenticator
+from holdfast_registry.blobstore.directory import SPACE_ERRORS
+from holdfast_registry.clock import Clock
+from holdfast_registry.errors import RegistryError
+from holdfast_registry.lifecycle import CallGate
+
+logger = logging.getLogger(__name__)
+
+ERROR_KEY = "holdfast-error-bin"
+MESSAGE_CHARS_MAX = 1000
+"""Three of its bytes for each character, and the particulars, stay below the 4 KiB of an ErrorDetail."""
+PARTICULAR_CHARS_MAX = 200
+DRAINING_RETRY_MS = 500
+
+Handler = Any
+"""A method handler, which gRPC's stubs know for blocking servers only."""
+Context = ServicerContext[Any, Any]
+
+
+def describe(error: Exception) -> ErrorDetail:
+    """Returns what the caller gets to know of an exception."""
+    if isinstance(error, RegistryError):
+        return _detail(error.reason, error.message, error.metadata)
+    if isinstance(error, ContractError):
+        return _detail(error.reason, error.message, {})
+    if isinstance(error, OSError) and error.errno in SPACE_ERRORS:
+        return _detail(Reason.OUT_OF_SPACE, "The registry's disk is full; make space there, then repeat.", {})
+    return _detail(Reason.INTERNAL, "The registry failed; its log has the details.", {})
+
+
+def _detail(reason: Reason, message: str, metadata: dict[str, str]) -> ErrorDetail:
+    return ErrorDetail(
+        reason=reason.value,
+        domain=DOMAIN,
+        message=message[:MESSAGE_CHARS_MAX],
+        metadata={key: value[:PARTICULAR_CHARS_MAX] for key, value in metadata.items()},
+        retryable=REASONS[reason].retryable,
+        retry_after_ms=DRAINING_RETRY_MS if reason is Reason.DRAINING else 0,
+    )
+
+
+class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+    """Surrounds every call."""
+
+    def __init__(
+        self, gate: CallGate, authenticator: Authenticator, clock: Clock, die: Callable[[OSError], NoReturn]
+    ) -> None:
+        """Puts it together.
+
+        Args:
+            gate: knows whether the process is ending.
+            authenticator: knows who may call.
+            clock: for durations.
+            die: ends the process when data could not be made durable.
+        """
+        self._gate = gate
+        self._authenticator = authenticator
+        self._clock = clock
+        self._die = die
+        self._surrounded: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """Returns the surrounded handler of a method; the handlers are always the same, so they are kept."""
+        method = handler_call_details.method
+        known = self._surrounded.get(method)
+        if known is None:
+            found = await continuation(handler_call_details)
+            if found is None:
+                return found  # unknown method: UNIMPLEMENTED
+            known = self._surrounded[method] = self._surround(method, found)
+        return known
+
+    def _surround(self, method: str, handler: Handler) -> Handler:
+        arguments = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.unary_unary:
+            return grpc.unary_unary_rpc_method_handler(self._single(method, handler.unary_unary), **arguments)
+        if handler.stream_unary:
+            return grpc.stream_unary_rpc_method_handler(self._single(method, handler.stream_unary), **arguments)
+        assert handler.unary_stream, "no service of the registry streams both ways"
+        return grpc.unary_stream_rpc_method_handler(self._many(method, handler.unary_stream), **arguments)
+
+    def _single(self, method: str, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Callable[..., Any]:
+        async def call(request: Any, context: Context) -> Any:
+            started_s = self._clock.monotonic_s()
+            try:
+                with self._gate.pass_through():
+                    self._authenticate(context)
+                    response = await behaviour(request, context)
+            except Exception as error:
+                await self._refuse(method, context, error)
+                raise
+            self._log_done(method, started_s)
+            return response
+
+        return call
+
+    def _many(self, method: str, behaviour: Callable[[Any, Context], AsyncIterator[Any]]) -> Callable[..., Any]:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+            started_s = self._clock.monotonic_s()
+            try:
+                with self._gate.pass_through():
+                    self._authenticate(context)
+                    async for response in behaviour(request, context):
+                        yield response
+            except Exception as error:
+                await self._refuse(method, context, error)
+                raise
+            self._log_done(method, started_s)
+
+        return call
+
+    def _authenticate(self, context: Context) -> None:
+        values = [value for key, value in context.invocation_metadata() or () if key == AUTHORIZATION_KEY]
+        self._authenticator.check(str(values[0]) if values else None)
+
+    def _log_done(self, method: str, started_s: float) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("call method=%s ms=%.1f", method, (self._clock.monotonic_s() - started_s) * 1000)
+
+    async def _refuse(self, method: str, context: Context, error: Exception) -> None:
+        """Ends the call with a status; gRPC raises through here."""
+        if isinstance(error, FsyncError):
+            self._die(error)
+        detail = describe(error)
+        if detail.reason == Reason.INTERNAL:
+            logger.error("call failed method=%s", method, exc_info=error)
+        else:
+            logger.info("call refused method=%s reason=%s message=%s", method, detail.reason, detail.message)
+        status = grpc.StatusCode[REASONS[Reason(detail.reason)].status]
+        await context.abort(status, detail.message, ((ERROR_KEY, detail.SerializeToString()),))

@@ -1,0 +1,287 @@
+"""Puts the registry together, serves it, and takes it down again; the only module that knows all the parts.
+
+Start: data folder private · lock · database and its schema · store · socket or port · READY.
+End (SIGTERM, SIGINT, idle): new calls refused · running ones finished, 10 s at most · database closed · lock free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from holdfast_contract import os_layer
+from holdfast_contract.limits import MESSAGE_BYTES_MAX, SOCKET_PATH_BYTES_MAX
+from holdfastpb.registry.v1 import (
+    collection_pb2_grpc,
+    pack_pb2_grpc,
+    registry_pb2_grpc,
+    run_pb2_grpc,
+    version_pb2_grpc,
+)
+
+from holdfast_registry.auth.tokens import Authenticator, SocketOwner, TokenHolders
+from holdfast_registry.blobstore.directory import DirectoryStore
+from holdfast_registry.chunk_reader import ChunkReader
+from holdfast_registry.clock import Clock, IdSource, RandomIds, SystemClock
+from holdfast_registry.database.catalogue import CatalogueRepository
+from holdfast_registry.database.commits import CommitRepository
+from holdfast_registry.database.lineage import LineageRepository
+from holdfast_registry.database.maintenance import MaintenanceRepository
+from holdfast_registry.database.packs import PackRepository
+from holdfast_registry.database.sqlite import SqliteDatabase
+from holdfast_registry.database.tokens import TokenRepository
+from holdfast_registry.database.versions import VersionRepository
+from holdfast_registry.errors import EXIT_CODE_LOCKED, StartError
+from holdfast_registry.file_threads import FileThreads
+from holdfast_registry.lifecycle import CallGate, DataFolderLock, die_of_fsync
+from holdfast_registry.maintenance import Maintenance
+from holdfast_registry.manifest_check import ManifestChecker
+from holdfast_registry.pack_intake import PackIntake
+from holdfast_registry.rpc.boundary import CallBoundary
+from holdfast_registry.rpc.collection_servicer import CollectionServicer
+from holdfast_registry.rpc.pack_servicer import PackServicer
+from holdfast_registry.rpc.registry_servicer import RegistryServicer
+from holdfast_registry.rpc.run_servicer import RunServicer
+from holdfast_registry.rpc.version_servicer import VersionServicer
+from holdfast_registry.settings import RegistrySettings
+from holdfast_registry.version_commit import VersionCommitter
+
+logger = logging.getLogger(__name__)
+
+DATABASE_NAME = "registry.sqlite3"
+READY = b"READY\n"
+STOP_GRACE_S = 0.2
+"""For answers that are on their way out when all calls have ended."""
+IDLE_LOOKS = 4
+"""Looks at the clock in the time after which an idle registry ends."""
+
+# Two servers on one port would each get some of the calls, silently; hence no SO_REUSEPORT.
+_OPTIONS: Sequence[tuple[str, int]] = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_concurrent_streams", 100),
+    # Clients ping each 30 s; the default would take that for an attack.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+)
+_TCP_OPTIONS: Sequence[tuple[str, int]] = (
+    ("grpc.max_connection_idle_ms", 15 * 60_000),
+    ("grpc.max_connection_age_ms", 30 * 60_000),
+    ("grpc.max_connection_age_grace_ms", 5 * 60_000),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What serving needs, put together."""
+
+    database: SqliteDatabase
+    store: DirectoryStore
+    threads: FileThreads
+    maintenance: Maintenance
+    gate: CallGate
+    server: grpc.aio.Server
+
+
+def open_data_folder(data_dir: Path) -> DataFolderLock:
+    """Makes the data folder, or checks that it is ours alone, and takes its lock.
+
+    Raises:
+        StartError: it is not private, or another registry uses it.
+    """
+    try:
+        os_layer.make_private_folder(data_dir)
+    except PermissionError as error:
+        raise StartError(str(error)) from error
+    return DataFolderLock(data_dir)
+
+
+async def serve(
+    settings: RegistrySettings,
+    data_dir: Path,
+    socket_path: Path | None,
+    *,
+    ready_fd: int | None = None,
+    clock: Clock | None = None,
+    ids: IdSource | None = None,
+) -> None:
+    """Serves until SIGTERM, SIGINT or the idle limit.
+
+    Args:
+        settings: all knobs.
+        data_dir: folder of database and packs; made when absent.
+        socket_path: where to listen, unless `settings.listen` says a port.
+        ready_fd: gets `READY` and is closed once calls are taken.
+        clock: for tests.
+        ids: for tests.
+
+    Raises:
+        StartError: it cannot start; nothing was changed that a later start would mind.
+    """
+    check_address(settings, socket_path)
+    lock = open_data_folder(data_dir)
+    try:
+        async with _running(settings, data_dir, clock or SystemClock(), ids or RandomIds()) as parts:
+            _listen(parts.server, settings, socket_path)
+            await parts.server.start()
+            logger.info("serving data_dir=%s address=%s", data_dir, settings.listen or socket_path)
+            if ready_fd is not None:
+                os.write(ready_fd, READY)
+                os.close(ready_fd)
+            await _until_told(settings, parts)
+            if not await parts.gate.drain(settings.drain_s):
+                logger.warning("calls were still running after %s s", settings.drain_s)
+            await parts.server.stop(STOP_GRACE_S)
+        if socket_path is not None and not settings.listen:
+            os_layer.unlink_if_exists(socket_path)
+        logger.info("stopped")
+    finally:
+        lock.release()
+
+
+@asynccontextmanager
+async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids: IdSource) -> AsyncIterator[Parts]:
+    """Builds all parts, and takes them down in the opposite order."""
+    os_layer.fsync_folder(data_dir.parent)
+    database = await asyncio.to_thread(SqliteDatabase, data_dir / DATABASE_NAME, settings.database_readers)
+    threads = FileThreads(settings.file_threads)
+    try:
+        parts = await _compose(settings, data_dir, database, threads, clock, ids)
+        maintaining = asyncio.create_task(parts.maintenance.run(settings.maintenance_interval_s))
+        try:
+            yield parts
+        finally:
+            maintaining.cancel()
+            await asyncio.wait([maintaining])
+    finally:
+        await asyncio.to_thread(threads.close)
+        await asyncio.to_thread(database.close)
+
+
+async def _compose(
+    settings: RegistrySettings,
+    data_dir: Path,
+    database: SqliteDatabase,
+    threads: FileThreads,
+    clock: Clock,
+    ids: IdSource,
+) -> Parts:
+    on_socket = not settings.listen
+    store = DirectoryStore(data_dir)
+    commits = CommitRepository(database, clock, ids, settings.lease_ttl_s)
+    versions = VersionRepository(database, clock, ids)
+    packs = PackRepository(database, clock, settings.lease_ttl_s)
+    reader = ChunkReader(packs, store, threads)
+    manifests = ManifestChecker(reader, packs, threads)
+    intake = PackIntake(packs, store, threads, verified_at_once=settings.packs_verified_at_once, streams=not on_socket)
+    gate = CallGate(clock)
+    boundary = CallBoundary(gate, await _authenticator(database, on_socket=on_socket), clock, die_of_fsync)
+    options = _OPTIONS if on_socket else (*_OPTIONS, *_TCP_OPTIONS)
+    server = grpc.aio.server(interceptors=[boundary], options=options)
+    committer = VersionCommitter(commits, manifests)
+    registry_pb2_grpc.add_RegistryServiceServicer_to_server(RegistryServicer(ids.new_id()), server)
+    version_pb2_grpc.add_VersionServiceServicer_to_server(
+        VersionServicer(commits, committer, versions, packs, manifests), server
+    )
+    pack_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(intake, reader, store, same_machine=on_socket), server)
+    collection_pb2_grpc.add_CollectionServiceServicer_to_server(
+        CollectionServicer(CatalogueRepository(database)), server
+    )
+    run_pb2_grpc.add_RunServiceServicer_to_server(RunServicer(LineageRepository(database, clock)), server)
+    maintenance = Maintenance(MaintenanceRepository(database, clock), store, threads, clock, die_of_fsync)
+    return Parts(database, store, threads, maintenance, gate, server)
+
+
+async def _authenticator(database: SqliteDatabase, *, on_socket: bool) -> Authenticator:
+    if on_socket:
+        return SocketOwner()
+    digests = await TokenRepository(database).active_digests()
+    if not digests:
+        raise StartError("This registry has no token yet, so nobody could call; run `holdfast registry init` first.")
+    return TokenHolders(digests)
+
+
+def check_address(settings: RegistrySettings, socket_path: Path | None) -> None:
+    """Refuses addresses that cannot or must not be served on.
+
+    Raises:
+        StartError: says which and why.
+    """
+    if not settings.listen:
+        if socket_path is None:
+            raise StartError("Say where to serve: --socket PATH or --listen HOST:PORT.")
+        if len(os.fsencode(socket_path)) > SOCKET_PATH_BYTES_MAX:
+            raise StartError(
+                f"The socket's path has more than {SOCKET_PATH_BYTES_MAX} bytes, which systems do not allow: {socket_path}"
+            )
+        return
+    host, _, port = settings.listen.rpartition(":")
+    if not host or not port.isdecimal():
+        raise StartError(f"--listen {settings.listen!r} is not HOST:PORT.")
+    if not _is_loopback(host.strip("[]")) and not settings.insecure:
+        raise StartError(
+            f"{host} can be reached by others and this version serves TCP only without TLS: tokens and data would travel "
+            "in the clear. Serve on 127.0.0.1 behind a proxy that does TLS, or give --insecure on a network that you trust."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(server: grpc.aio.Server, settings: RegistrySettings, socket_path: Path | None) -> None:
+    if settings.listen:
+        try:
+            server.add_insecure_port(settings.listen)
+        except RuntimeError as error:
+            raise StartError(f"Cannot listen on {settings.listen}: {error}", EXIT_CODE_LOCKED) from error
+        return
+    assert socket_path is not None, "checked before"
+    try:
+        os_layer.make_private_folder(socket_path.parent)
+    except PermissionError as error:
+        raise StartError(str(error)) from error
+    if _somebody_listens(socket_path):
+        raise StartError(f"Another process listens on {socket_path}; stop it first.", EXIT_CODE_LOCKED)
+    os_layer.unlink_if_exists(socket_path)
+    server.add_insecure_port(f"unix:{socket_path}")
+    os.chmod(socket_path, os_layer.FILE_MODE)
+
+
+def _somebody_listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        found = probe.connect_ex(str(path))
+    return found not in (errno.ENOENT, errno.ECONNREFUSED)
+
+
+async def _until_told(settings: RegistrySettings, parts: Parts) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if not settings.idle_exit_s:
+        await stop.wait()
+        return
+    while parts.gate.idle_s < settings.idle_exit_s:
+        try:
+            await asyncio.wait_for(stop.wait(), settings.idle_exit_s / IDLE_LOOKS)
+        except TimeoutError:
+            continue
+        return
+    logger.info("no call for %s s", settings.idle_exit_s)

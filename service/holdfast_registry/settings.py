@@ -1,0 +1,40 @@
+"""The registry's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast_contract.limits import LEASE_TTL_S
+
+SECTION = "registry"
+"""TOML table, and the middle of the environment names."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """All knobs of the registry.  Environment: HOLDFAST_REGISTRY_<FIELD>."""
+
+    data_dir: str | None = None
+    """Folder of database and packs; default: `registry` in Holdfast's data folder."""
+    socket: str | None = None
+    """Unix socket to serve on; default: the private one of the data folder.  Ignored when `listen` is set."""
+    listen: str | None = None
+    """HOST:PORT to serve on instead of the socket; every call then needs a token."""
+    insecure: bool = False
+    """Allow plaintext TCP on an address that is not loopback."""
+    idle_exit_s: float = 0.0
+    """Exit after so many seconds without a call; 0 = never."""
+    lease_ttl_s: int = LEASE_TTL_S
+    """Seconds that an upload's lease lasts without being renewed."""
+    maintenance_interval_s: float = 60.0
+    """Seconds between looks for leases that have run out."""
+    database_readers: int = 2
+    """Connections that read, each with a thread of its own."""
+    file_threads: int = 4
+    """Threads that read and write packs; bounds how many are open at once."""
+    packs_verified_at_once: int = 2
+    """Packs checked in parallel; each takes up to 8 MiB of memory and a core."""
+    drain_s: float = 10.0
+    """Seconds that running calls get to finish after SIGTERM."""
+    log_level: str = "info"
+    """debug (a line for each call), info, warning or error."""

@@ -1,0 +1,56 @@
+"""The commit from the call to its transaction: what is decided outside of it is checked again inside."""
+
+from __future__ import annotations
+
+from holdfast_contract.failpoints import failpoint
+from holdfast_contract.reasons import Reason
+
+from holdfast_registry.database.commits import CommitRepository, Committed, CommitWish, NotCommitted
+from holdfast_registry.database.statements import Once
+from holdfast_registry.domain.versions import CommitDecision, decide_commit
+from holdfast_registry.errors import RegistryError
+from holdfast_registry.manifest_check import ManifestChecker, MissingChunks
+
+ROUNDS_MAX = 5
+"""Each further round needs a sweep, or another commit, between the check and the transaction."""
+
+
+class VersionCommitter:
+    """Commits versions."""
+
+    def __init__(self, commits: CommitRepository, manifests: ManifestChecker) -> None:
+        self._commits = commits
+        self._manifests = manifests
+
+    async def commit(
+        self, wish: CommitWish, manifest_root: bytes, once: Once[Committed]
+    ) -> bytes | MissingChunks | NotCommitted:
+        """Commits, or tells what is missing.
+
+        Returns:
+            The encoded response; or the chunks that are to be uploaded first; or MANIFEST_NEEDED.
+
+        Raises:
+            RegistryError, ContractError: see CommitVersion.
+        """
+        for _ in range(ROUNDS_MAX):
+            pending = await self._commits.prepare(wish.version_id, wish.lease_id, once)
+            if isinstance(pending, bytes):
+                return pending
+            manifest = None
+            decision = decide_commit(wish.artifact_digest, pending.latest, has_manifest=bool(manifest_root))
+            if decision is CommitDecision.MANIFEST_NEEDED:
+                return NotCommitted.MANIFEST_NEEDED
+            if decision is CommitDecision.CREATE:
+                checked = await self._manifests.check(pending, manifest_root, wish.artifact_digest)
+                if isinstance(checked, MissingChunks):
+                    return checked
+                manifest = checked
+            failpoint("commit.after_validate")
+            answer = await self._commits.commit(wish, manifest, once)
+            if isinstance(answer, bytes):
+                return answer
+            # The latest version is another one by now, or chunks have gone: look again.
+        raise RegistryError(
+            Reason.UNAVAILABLE, f"Version {wish.version_id} could not be committed for the others' changes; repeat it."
+        )
