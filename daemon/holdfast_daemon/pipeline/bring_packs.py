@@ -13,23 +13,24 @@ from typing import Any
 
 from holdfast_contract import os_layer
 from holdfast_contract.errors import PackError
-from holdfast_contract.limits import FIND_MISSING_DEADLINE_S, KIB, PACK_BYTES_MAX
+from holdfast_contract.limits import DIGEST_BYTES, FIND_MISSING_DEADLINE_S, KIB, PACK_BYTES_MAX
 from holdfast_contract.pack import read_index, verify_frames
 from holdfast_contract.reasons import Reason
-from holdfast_daemon.cache.pack_cache import PackCache
-from holdfast_daemon.codec import decompress
-from holdfast_daemon.errors import HoldfastError
-from holdfast_daemon.pipeline.bounded_tasks import run_to_end
-from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile, check_located
-from holdfast_daemon.pipeline.pack_chunks import PackUnusableError
-from holdfast_daemon.registry_client import RegistryClient
-from holdfast_daemon.workers import Workers
 from holdfastpb.registry.v1.pack_pb2 import (
     LocateChunksRequest,
     LocateChunksResponse,
     PackReadGrant,
     ReadPackRequest,
 )
+
+from holdfast_daemon.cache.pack_cache import PackCache
+from holdfast_daemon.codec import decompress
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.pipeline.bounded_tasks import run_to_end
+from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile, check_located
+from holdfast_daemon.pipeline.pack_chunks import PackChunks, PackUnusableError
+from holdfast_daemon.registry_client import RegistryClient
+from holdfast_daemon.workers import Workers
 
 TRANSFERS_MAX = 4
 """Packs on their way at once: enough to fill a line at 100 ms (64 MiB each), few enough to keep messages in order."""
@@ -220,6 +221,29 @@ class PackSource:
             await self._workers.in_thread(os_layer.unlink_if_exists, path)
         brought.temporary = []
 
+    async def read(self, reader: Reader, shown: str, digests: bytes, lengths: Sequence[int]) -> bytes:
+        """Returns the bytes of a few chunks, one after another.
+
+        Args:
+            reader: for whom.
+            shown: the file, for messages.
+            digests: of the chunks, 32 bytes each.
+            lengths: of the chunks, together at most a few MiB.
+
+        Raises:
+            HoldfastError: STORE_DAMAGED, or the registry's error.
+        """
+        for attempt in range(1, USE_ATTEMPTS + 1):
+            grants, located = await self.locate(reader, digests, lengths)
+            brought = await self.bring(reader, grants, located)
+            try:
+                return await self._workers.in_thread(read_chunks, brought.files, located, digests)
+            except PackUnusableError as error:
+                await self.recover(error, brought.files[error.index], shown, attempt)
+            finally:
+                await self.release(brought)
+        raise AssertionError("the last attempt returns or raises")
+
     async def recover(self, error: PackUnusableError, pack: PackFile, shown: str, attempt: int) -> None:
         """Prepares another attempt after a pack could not be used.
 
@@ -234,6 +258,20 @@ class PackSource:
             raise error.to_error(pack.pack_id, shown) from error
         if in_cache:
             await self._workers.in_thread(self._cache.drop, pack.pack_id)
+
+
+def read_chunks(packs: tuple[PackFile, ...], located: Located, digests: bytes) -> bytes:
+    """Reads and checks chunks; returns them in the order of `located`.
+
+    Raises:
+        PackUnusableError: see PackChunks.
+    """
+    column = [digests[at : at + DIGEST_BYTES] for at in range(0, len(digests), DIGEST_BYTES)]
+    found: list[bytes] = [b""] * len(column)
+    with PackChunks(packs) as chunks:
+        for position, data in chunks.in_pack_order(located, column, range(len(column))):
+            found[position] = bytes(data)
+    return b"".join(found)
 
 
 class _RangeFile:

@@ -131,6 +131,7 @@ class LargeFile:
         self._tree: TargetTree | None = None
         self._file: ChunkedFile | None = None
         self._buffer = memoryview(bytearray(RUN_BYTES_MAX))
+        self.bytes_written = 0
 
     @property
     def shown(self) -> str:
@@ -149,9 +150,11 @@ class LargeFile:
                 # More threads for one hash: a file alone on the way should use all processors.
                 self._file = ChunkedFile(self._tree, self._path, self._digest, hash_threads=blake3.AUTO)
             with PackChunks(packs) as chunks:
-                return self._file.append(chunks, located, digests, self._buffer)
+                count = self._file.append(chunks, located, digests, self._buffer)
         except OSError as error:
             raise write_error(error, self.shown) from error
+        self.bytes_written += count
+        return count
 
     def finish(self) -> None:
         """Gives it its name.
@@ -174,11 +177,12 @@ class LargeFile:
         self._buffer = memoryview(b"")
 
 
-def name_damaged_pack(packs: tuple[PackFile, ...], located: Located, digests: bytes) -> None:
-    """`find_damage` for a piece of a large file.
+def check_piece(packs: tuple[PackFile, ...], located: Located, digests: bytes) -> int:
+    """`find_damage` for a piece of a large file; writes nothing.
 
     Raises:
         PackUnusableError
     """
     with PackChunks(packs) as chunks:
         find_damage(chunks, located, digests)
+    return 0

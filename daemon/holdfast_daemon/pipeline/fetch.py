@@ -11,25 +11,30 @@ import secrets
 import time
 from array import array
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from holdfast_contract.limits import DIGEST_BYTES, MIB
 from holdfast_contract.reasons import Reason
+from holdfastpb.common.v1.error_pb2 import ErrorDetail
+
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, run_to_end
 from holdfast_daemon.pipeline.bring_packs import USE_ATTEMPTS, PackSource, Reader
 from holdfast_daemon.pipeline.check_files import check_files
-from holdfast_daemon.pipeline.chunked_file import LargeFile, name_damaged_pack
+from holdfast_daemon.pipeline.chunk_lists import chunk_lists
+from holdfast_daemon.pipeline.chunked_file import LargeFile, check_piece
 from holdfast_daemon.pipeline.fetch_tasks import (
-    LARGE_FILE_BYTES_MIN,
     TASK_BYTES_MAX,
     CheckTask,
     Leftovers,
     Located,
+    PackFile,
     PlaceTask,
     Target,
     chunk_columns,
+    is_large,
     split_rows,
 )
 from holdfast_daemon.pipeline.manifest_pages import ManifestPages, Segment
@@ -39,8 +44,6 @@ from holdfast_daemon.pipeline.place_references import local_path_of, place_refer
 from holdfast_daemon.pipeline.target_tree import write_error
 from holdfast_daemon.pipeline.tree_walk import ExtraFiles, make_root
 from holdfast_daemon.workers import Workers
-from holdfastpb.common.v1.error_pb2 import ErrorDetail
-from holdfastpb.registry.v1.pack_pb2 import PackReadGrant
 
 PROGRESS_S = 0.25
 """Twice as often as promised."""
@@ -51,6 +54,10 @@ UNRESOLVED_BYTES_MAX = 2 * MIB
 """Half a message; whoever has more references reads the manifest."""
 FOLDERS_CLEANED_MAX = 100_000
 """Folders remembered as cleared of leftovers, about 10 MiB; clearing one twice does no harm."""
+
+
+UsePiece = Callable[[tuple[PackFile, ...], Located, bytes], int]
+"""(packs, where the chunks are, their digests) → bytes that were written."""
 
 
 class PlacedFiles(Protocol):
@@ -204,12 +211,12 @@ class _Download:
         needed: list[int] = []
         for part in [rows] if self._is_fresh else split_rows(entries, rows, CHECK_BYTES_MAX):
             needed.extend(part if self._is_fresh else await self._not_in_place(segment, array("I", part)))
-        small = [row for row in needed if entries.sizes[row] < LARGE_FILE_BYTES_MIN]
+        small = [row for row in needed if not is_large(entries, row)]
         async with asyncio.TaskGroup() as group:
             for task_rows in split_rows(entries, small):
                 group.create_task(self._place_small(segment, task_rows))
             for row in needed:
-                if entries.sizes[row] >= LARGE_FILE_BYTES_MIN:
+                if is_large(entries, row):
                     group.create_task(self._place_large(segment, row))
             for row in references:
                 group.create_task(self._place_reference(segment, row))
@@ -270,54 +277,52 @@ class _Download:
                     return
 
     async def _try_large(self, segment: Segment, row: int, attempt: int) -> bool:
-        digests, lengths = chunk_columns(segment.entries, (row,))
-        grants, located = await self._packs.locate(self._reader, digests, lengths)
         file = LargeFile(self._target, segment.entries.paths[row], segment.entries.digest_at(row))
-        written = 0
         is_in_place = False
         try:
-            for first, end in _pieces(located):
-                piece = located.part(first, end)
-                piece_digests = digests[DIGEST_BYTES * first : DIGEST_BYTES * end]
-                brought = await self._packs.bring(self._reader, grants, piece)
-                try:
-                    count = await run_to_end(self._workers.in_thread(file.append, brought.files, piece, piece_digests))
-                except PackUnusableError as error:
-                    await self._packs.recover(error, brought.files[error.index], file.shown, attempt)
-                    return False
-                finally:
-                    await self._packs.release(brought)
-                written += count
-                self.progress.bytes_done += count
-            is_in_place = await self._finish_large(file, grants, located, digests, attempt)
+            if await self._use_pieces(segment, row, attempt, file.shown, file.append):
+                is_in_place = await self._finish_large(file, segment, row, attempt)
             return is_in_place
         finally:
             if not is_in_place:
-                self.progress.bytes_done -= written
+                self.progress.bytes_done -= file.bytes_written
             await run_to_end(self._workers.in_thread(file.close))
 
-    async def _finish_large(
-        self, file: LargeFile, grants: Sequence[PackReadGrant], located: Located, digests: bytes, attempt: int
-    ) -> bool:
+    async def _finish_large(self, file: LargeFile, segment: Segment, row: int, attempt: int) -> bool:
         try:
             await run_to_end(self._workers.in_thread(file.finish))
-            return True
         except HoldfastError as error:
             if error.reason is not Reason.DIGEST_MISMATCH:
                 raise
-            mismatch = error
-        for first, end in _pieces(located):
-            piece = located.part(first, end)
-            brought = await self._packs.bring(self._reader, grants, piece)
-            piece_digests = digests[DIGEST_BYTES * first : DIGEST_BYTES * end]
-            try:
-                await self._workers.in_thread(name_damaged_pack, brought.files, piece, piece_digests)
-            except PackUnusableError as error:
-                await self._packs.recover(error, brought.files[error.index], file.shown, attempt)
+            if not await self._use_pieces(segment, row, attempt, file.shown, check_piece):
                 return False
-            finally:
-                await self._packs.release(brought)
-        raise mismatch
+            if attempt == USE_ATTEMPTS:
+                raise
+            return (
+                False  # every chunk is right now: another download has replaced a damaged pack of the cache meanwhile
+            )
+        return True
+
+    async def _use_pieces(self, segment: Segment, row: int, attempt: int, shown: str, use: UsePiece) -> bool:
+        """Brings a large file's chunks, 64 MiB at a time, and hands them to `use` in a thread; False: try again."""
+        async with aclosing(chunk_lists(self._packs, self._reader, segment.entries, row)) as lists:
+            async for digests, lengths in lists:
+                grants, located = await self._packs.locate(self._reader, digests, lengths)
+                for first, end in _pieces(located):
+                    piece = located.part(first, end)
+                    piece_digests = digests[DIGEST_BYTES * first : DIGEST_BYTES * end]
+                    brought = await self._packs.bring(self._reader, grants, piece)
+                    try:
+                        work = self._workers.in_thread(use, brought.files, piece, piece_digests)
+                        written = await run_to_end(work)
+                        # Not in one statement: other files' pieces are added while this one is awaited.
+                        self.progress.bytes_done += written
+                    except PackUnusableError as error:
+                        await self._packs.recover(error, brought.files[error.index], shown, attempt)
+                        return False
+                    finally:
+                        await self._packs.release(brought)
+        return True
 
     async def _place_reference(self, segment: Segment, row: int) -> None:
         path = segment.entries.paths[row]

@@ -190,7 +190,12 @@ def _check_columns(segment: ManifestSegment) -> None:
         raise _invalid("its lists of chunks differ in length")
     if len(segment.chunk_digests) != DIGEST_BYTES * total or total + count > FIND_MISSING_DIGESTS_MAX:
         raise _invalid("its lists of chunks differ in length or are too long")
-    indexes = chunked + references
+    for part in segment.long_chunk_lists:
+        if len(part.list_digests) != DIGEST_BYTES * len(part.list_lengths) or not part.list_lengths:
+            raise _invalid("a long list of chunks is not whole")
+        if max(part.list_lengths) > CHUNK_BYTES_MAX:
+            raise _invalid("a part of a long list of chunks is longer than a chunk")
+    indexes = chunked + references + [part.entry_index for part in segment.long_chunk_lists]
     if len(set(indexes)) != len(indexes) or any(index >= count for index in indexes):
         raise _invalid("a list of chunks or a reference belongs to no entry, or to one that has another")
 
@@ -202,7 +207,7 @@ def _check_chunks(entries: EntryColumns) -> None:
     if max(entries.sizes) <= CHUNK_BYTES_MAX and 0 not in entries.sizes:
         return
     for row, size in enumerate(entries.sizes):
-        if row in entries.chunks or row in entries.references:
+        if row in entries.chunks or row in entries.references or row in entries.long_chunks:
             continue
         if size > CHUNK_BYTES_MAX:
             raise _invalid(f"{entries.paths[row]!r} is longer than a chunk and has no list of chunks")
@@ -211,11 +216,19 @@ def _check_chunks(entries: EntryColumns) -> None:
 
 
 def chunk_counts(entries: EntryColumns, rows: Sequence[int]) -> list[int]:
-    """Number of chunks of each row: the order of all chunk columns is that of the rows."""
+    """Number of chunks of each row: the order of all chunk columns is that of the rows.
+
+    Rows with a long list are not asked for here; theirs is read part by part.
+    """
     sizes, chunks, references = entries.sizes, entries.chunks, entries.references
     if not chunks and not references:
         return [1 if sizes[row] else 0 for row in rows]
     return [len(chunks[row][1]) if row in chunks else 1 if sizes[row] and row not in references else 0 for row in rows]
+
+
+def is_large(entries: EntryColumns, row: int) -> bool:
+    """Whether a file is written piece by piece."""
+    return entries.sizes[row] >= LARGE_FILE_BYTES_MIN or row in entries.long_chunks
 
 
 def chunk_columns(entries: EntryColumns, rows: Sequence[int]) -> tuple[bytes, list[int]]:

@@ -6,12 +6,11 @@ from itertools import accumulate
 
 from holdfast_contract.limits import DIGEST_BYTES, MIB
 from holdfast_contract.reasons import Reason
+
 from holdfast_daemon.errors import HoldfastError
-from holdfast_daemon.pipeline.bring_packs import USE_ATTEMPTS, PackSource, Reader
-from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile, chunk_columns
+from holdfast_daemon.pipeline.bring_packs import PackSource, Reader
+from holdfast_daemon.pipeline.chunk_lists import chunk_lists
 from holdfast_daemon.pipeline.manifest_pages import ManifestPages, Segment
-from holdfast_daemon.pipeline.pack_chunks import PackChunks, PackUnusableError
-from holdfast_daemon.workers import Workers
 
 PIECE_BYTES_MAX = 8 * MIB
 """Held at a time for one reader."""
@@ -21,10 +20,9 @@ MESSAGE_DATA_BYTES = 1 * MIB
 class ReadEntry:
     """Reads entries; any number at the same time."""
 
-    def __init__(self, manifests: ManifestPages, packs: PackSource, workers: Workers) -> None:
+    def __init__(self, manifests: ManifestPages, packs: PackSource) -> None:
         self._manifests = manifests
         self._packs = packs
-        self._workers = workers
 
     async def read(
         self, version_id: str, path: str, offset: int, length: int
@@ -44,14 +42,19 @@ class ReadEntry:
         segment, row = await self._find(version_id, path)
         size = segment.entries.sizes[row]
         end = min(size, offset + length) if length else size
-        digests, lengths = chunk_columns(segment.entries, (row,))
         reader = Reader(version.entity)
-        for first, last, start in _covering(lengths, offset, end):
-            piece_digests = digests[DIGEST_BYTES * first : DIGEST_BYTES * last]
-            data = memoryview(await self._read_piece(reader, path, piece_digests, lengths[first:last]))
-            data = data[max(offset - start, 0) : end - start]
-            for at in range(0, len(data), MESSAGE_DATA_BYTES):
-                yield data[at : at + MESSAGE_DATA_BYTES]
+        list_start = 0
+        async for digests, lengths in chunk_lists(self._packs, reader, segment.entries, row):
+            for first, last, start in _covering(lengths, offset - list_start, end - list_start):
+                piece_digests = digests[DIGEST_BYTES * first : DIGEST_BYTES * last]
+                data = memoryview(await self._packs.read(reader, path, piece_digests, lengths[first:last]))
+                piece_start = list_start + start
+                data = data[max(offset - piece_start, 0) : end - piece_start]
+                for at in range(0, len(data), MESSAGE_DATA_BYTES):
+                    yield data[at : at + MESSAGE_DATA_BYTES]
+            list_start += sum(lengths)
+            if list_start >= end:
+                return
 
     async def _find(self, version_id: str, path: str) -> tuple[Segment, int]:
         async for segment in self._manifests.segments(version_id, path):
@@ -66,25 +69,13 @@ class ReadEntry:
             return segment, row
         raise HoldfastError(Reason.NOT_FOUND, f"version {version_id} has no entry {path!r}", path=path)
 
-    async def _read_piece(self, reader: Reader, path: str, digests: bytes, lengths: list[int]) -> bytes:
-        for attempt in range(1, USE_ATTEMPTS + 1):
-            grants, located = await self._packs.locate(reader, digests, lengths)
-            brought = await self._packs.bring(reader, grants, located)
-            try:
-                return await self._workers.in_thread(read_chunks, brought.files, located, digests)
-            except PackUnusableError as error:
-                await self._packs.recover(error, brought.files[error.index], path, attempt)
-            finally:
-                await self._packs.release(brought)
-        raise AssertionError("the last attempt returns or raises")
-
 
 def _covering(lengths: list[int], offset: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yields (first chunk, end chunk, offset of the first in the file): pieces of at most 8 MiB that cover a range."""
     if offset >= end:
         return
     ends = list(accumulate(lengths))
-    first = next(index for index, stop in enumerate(ends) if stop > offset)
+    first = next((index for index, stop in enumerate(ends) if stop > offset), len(lengths))
     while first < len(lengths) and ends[first] - lengths[first] < end:
         start = ends[first] - lengths[first]
         last = first + 1
@@ -92,17 +83,3 @@ def _covering(lengths: list[int], offset: int, end: int) -> Iterator[tuple[int, 
             last += 1
         yield first, last, start
         first = last
-
-
-def read_chunks(packs: tuple[PackFile, ...], located: Located, digests: bytes) -> bytes:
-    """Reads and checks chunks; returns them in the order of `located`.
-
-    Raises:
-        PackUnusableError: see PackChunks.
-    """
-    column = [digests[at : at + DIGEST_BYTES] for at in range(0, len(digests), DIGEST_BYTES)]
-    found: list[bytes] = [b""] * len(column)
-    with PackChunks(packs) as chunks:
-        for position, data in chunks.in_pack_order(located, column, range(len(column))):
-            found[position] = bytes(data)
-    return b"".join(found)

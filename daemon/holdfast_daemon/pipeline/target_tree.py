@@ -37,6 +37,8 @@ class TargetTree:
         self._target = target
         self._folders: OrderedDict[str, int] = OrderedDict()
         self._count = 0
+        # Of this tree alone: tasks of one run, and a repeated task, must not meet each other's temporary names.
+        self._token = target.token + os.urandom(3).hex()
         self._root = os.open(target.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def __enter__(self) -> "TargetTree":
@@ -126,7 +128,7 @@ class TargetTree:
         parent, _, name = path.rpartition("/")
         folder = self.folder(parent, make=True)
         self._count += 1
-        temporary = f".{name[:_NAME_CHARS_KEPT]}.{self._target.token}{self._count:x}{LEFTOVER_SUFFIX}"
+        temporary = f".{name[:_NAME_CHARS_KEPT]}.{self._token}{self._count:x}{LEFTOVER_SUFFIX}"
         return folder, temporary, os.open(temporary, _CREATE_FLAGS, FILE_MODE, dir_fd=folder)
 
     def publish(self, temporary: str, path: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
 
 from holdfast_contract.reasons import Reason
+
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, run_to_end
 from holdfast_daemon.pipeline.check_files import check_files
