@@ -156,7 +156,7 @@ def _add_services(
     cache.open()
     manifests, packs = ManifestPages(registry), PackSource(registry, cache, workers)
     fetch = Fetch(manifests, packs, workers, PlacedFileStates(parts.journal))
-    fetch_service = FetchService(fetch, Verify(manifests, workers), ReadEntry(manifests, packs, workers))
+    fetch_service = FetchService(fetch, Verify(manifests, workers), ReadEntry(manifests, packs))
     embedded = parts.embedded
     control = ControlService(
         jobs,

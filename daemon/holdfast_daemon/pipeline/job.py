@@ -6,11 +6,13 @@ The journal holds what must survive; this is rebuilt from it after a start.
 import asyncio
 import time
 from dataclasses import dataclass, field
+from typing import cast
 
 from holdfastpb.daemon.v1.log_pb2 import (
     JOB_STATE_DRAFT,
     Finalize,
     JobProgress,
+    JobState,
     Open,
     WaitArtifactResponse,
 )
@@ -143,7 +145,7 @@ class Job:
         """Where the job stands."""
         return JobProgress(
             job_id=self.job_id,
-            state=JobState.Name(self.row.state or JOB_STATE_DRAFT),  # type: ignore[arg-type]
+            state=cast(JobState, self.row.state or JOB_STATE_DRAFT),
             artifact_name=self.opened.artifact_name,
             artifact_type=self.opened.artifact_type,
             entries_read=self.entries_read,

@@ -36,14 +36,14 @@ FORWARDED = frozenset(
 _PREFIX = "/holdfast.registry.v1."
 
 
-class Forwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
+class Forwarder(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # the stubs make it generic, the class is not
     """Handler of all calls to the registry's services that arrive on the daemon's socket."""
 
     def __init__(self, registry: RegistryClient) -> None:
         self._registry = registry
         self._stubs: dict[str, Callable[..., Any]] = {}
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+    def service(self, details: grpc.HandlerCallDetails) -> Any:
         """The handler of a call; None when it is not for the registry."""
         method: str = details.method
         if not method.startswith(_PREFIX):
@@ -59,7 +59,7 @@ class Forwarder(grpc.GenericRpcHandler):  # type: ignore[misc]
             raise HoldfastError(Reason.PERMISSION_DENIED, f"{method} is not passed on; the daemon does that itself")
         stub = self._stubs.get(method)
         if stub is None:
-            stub = self._stubs[method] = self._registry.channel.unary_unary(method)
+            stub = self._stubs[method] = self._registry.channel.unary_unary(method, None, None)
         left = context.time_remaining()
         deadline_s = min(left, COMMIT_DEADLINE_S) if left is not None else COMMIT_DEADLINE_S
         try:

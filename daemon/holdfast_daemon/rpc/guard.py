@@ -21,7 +21,7 @@ WITHOUT_TOKEN = frozenset({"/holdfast.daemon.v1.ControlService/Hello"})
 _log = logging.getLogger(__name__)
 
 
-class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # the stubs make it generic, the class is not
     """Interceptor of all services.
 
     Args:
@@ -36,9 +36,9 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
+    ) -> Any:
         """Wraps the handler of one call."""
         handler = await continuation(details)
         if handler is None:
@@ -92,7 +92,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return call
 
 
-def _kind(handler: grpc.RpcMethodHandler) -> str:
+def _kind(handler: Any) -> str:
     return ("stream_" if handler.request_streaming else "unary_") + (
         "stream" if handler.response_streaming else "unary"
     )
