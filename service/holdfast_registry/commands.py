@@ -1,4 +1,4 @@
-"""The registry's command line.  Exit codes: 0 done, 2 usage, 73 in use, 74 fsync failed, 78 configuration."""
+"""The registry's command line.  Exit codes: 0 done, 1 damage found, 2 usage, 73 in use, 74 fsync failed, 78 configuration."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from holdfast_contract.settings import SettingError, load_settings
 
 from holdfast_registry.auth.tokens import new_token, token_digest
 from holdfast_registry.clock import SystemClock
-from holdfast_registry.database.sqlite import SqliteDatabase
+from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.database.tokens import TokenRepository
 from holdfast_registry.errors import EXIT_CODE_CONFIGURATION, DatabaseError, RegistryError, StartError
+from holdfast_registry.fsck import check_store
+from holdfast_registry.fsck_report import print_report
 from holdfast_registry.lifecycle import start_log
-from holdfast_registry.server import DATABASE_NAME, open_data_folder, serve
+from holdfast_registry.server import open_data_folder, serve
 from holdfast_registry.settings import SECTION, RegistrySettings
 
+EXIT_CODE_DAMAGE = 1
 _FIRST_TOKEN_NAME = "admin"
 
 
@@ -53,7 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     create = token.add_subparsers(required=True, metavar="COMMAND").add_parser("create", help="print a new token, once")
     create.add_argument("--name", default="", help="whose it is")
     create.set_defaults(command=_create_token)
-    for command in (init, create):
+    fsck = commands.add_parser("fsck", help="find damage and the versions that it hurts; may run beside a server")
+    fsck.add_argument("--deep", action="store_true", help="read every byte of every pack")
+    fsck.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    fsck.set_defaults(command=_fsck)
+    for command in (init, create, fsck):
         command.add_argument("--data-dir", help="folder of database and packs")
     return parser
 
@@ -125,3 +132,9 @@ def _add_token(data_dir: Path, name: str, *, only_first: bool) -> str | None:
             database.close()
     finally:
         lock.release()
+
+
+def _fsck(wish: argparse.Namespace, settings: RegistrySettings) -> int:
+    report = check_store(_data_dir(settings), deep=wish.deep)
+    print_report(report, sys.stdout, as_json=wish.json)
+    return 0 if report.is_clean else EXIT_CODE_DAMAGE

@@ -38,7 +38,7 @@ from holdfast_registry.database.commits import CommitRepository
 from holdfast_registry.database.lineage import LineageRepository
 from holdfast_registry.database.maintenance import MaintenanceRepository
 from holdfast_registry.database.packs import PackRepository
-from holdfast_registry.database.sqlite import SqliteDatabase
+from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.database.tokens import TokenRepository
 from holdfast_registry.database.versions import VersionRepository
 from holdfast_registry.errors import EXIT_CODE_LOCKED, StartError
@@ -58,7 +58,6 @@ from holdfast_registry.version_commit import VersionCommitter
 
 logger = logging.getLogger(__name__)
 
-DATABASE_NAME = "registry.sqlite3"
 READY = b"READY\n"
 STOP_GRACE_S = 0.2
 """For answers that are on their way out when all calls have ended."""
@@ -181,6 +180,7 @@ async def _compose(
 ) -> Parts:
     on_socket = not settings.listen
     store = DirectoryStore(data_dir)
+    await threads.run(store.prepare)
     commits = CommitRepository(database, clock, ids, settings.lease_ttl_s)
     versions = VersionRepository(database, clock, ids)
     packs = PackRepository(database, clock, settings.lease_ttl_s)

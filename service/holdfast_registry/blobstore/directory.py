@@ -27,6 +27,10 @@ from holdfast_contract.reasons import Reason
 
 from holdfast_registry.errors import RegistryError
 
+PACKS_FOLDER = "packs"
+INCOMING_FOLDER = "incoming"
+PACK_SUFFIX = ".pack"
+PART_SUFFIX = ".part"
 SPACE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -78,13 +82,17 @@ class DirectoryStore:
     """Packs below one private folder."""
 
     def __init__(self, root: Path) -> None:
-        """Makes the folders that are absent."""
-        self._packs = root / "packs"
-        self._incoming = root / "incoming"
+        """Knows where everything lies; makes nothing."""
+        self._root = root
+        self._packs = root / PACKS_FOLDER
+        self._incoming = root / INCOMING_FOLDER
+        self._durable_folders: set[Path] = set()
+
+    def prepare(self) -> None:
+        """Makes the folders that are absent, durably."""
         for folder in (self._packs, self._incoming):
             os_layer.make_folder(folder)
-        os_layer.fsync_folder(root)
-        self._durable_folders: set[Path] = set()
+        os_layer.fsync_folder(self._root)
 
     def incoming_path(self, pack_id: bytes) -> Path:
         """Where a process of the same user puts a pack."""
@@ -93,7 +101,7 @@ class DirectoryStore:
     def pack_path(self, pack_id: bytes) -> Path:
         """Where a process of the same user reads a pack."""
         name = pack_id.hex()
-        return self._packs / name[:2] / f"{name}.pack"
+        return self._packs / name[:2] / f"{name}{PACK_SUFFIX}"
 
     def received_bytes(self, pack_id: bytes) -> int:
         """How much of a pack that comes over the wire has arrived."""
@@ -162,7 +170,7 @@ class DirectoryStore:
         return found.f_bavail * found.f_frsize
 
     def _part_path(self, pack_id: bytes) -> Path:
-        return self._incoming / f"{pack_id.hex()}.part"
+        return self._incoming / f"{pack_id.hex()}{PART_SUFFIX}"
 
     def ensure_folder(self, folder: Path) -> None:
         """Makes a folder of packs, durably."""

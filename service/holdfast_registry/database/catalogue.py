@@ -13,10 +13,11 @@ from holdfast_registry.database.statements import AnyRow, find_project
 from holdfast_registry.domain.records import CollectionName, CollectionRecord, VersionState
 from holdfast_registry.errors import not_found
 
+_counted = version.alias()
 _COUNT = (
     select(func.count())
-    .select_from(version)
-    .where(version.c.collection_id == collection.c.id, version.c.state == VersionState.COMMITTED.value)
+    .select_from(_counted)
+    .where(_counted.c.collection_id == collection.c.id, _counted.c.state == VersionState.COMMITTED.value)
     .scalar_subquery()
 )
 _COLLECTIONS = (

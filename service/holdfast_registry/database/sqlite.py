@@ -22,6 +22,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 from holdfast_contract.os_layer import FILE_MODE, FsyncError
 from holdfast_contract.reasons import Reason
@@ -35,6 +36,8 @@ from holdfast_registry.errors import DatabaseError, RegistryError
 T = TypeVar("T")
 Unit = Callable[[Connection], T]
 
+DATABASE_NAME = "registry.sqlite3"
+"""In the data folder."""
 BATCH_UNITS_MAX = 32
 """Units that share a COMMIT: more would delay the first of them, and one fsync for 32 is next to none."""
 BUSY_TIMEOUT_MS = 5000
@@ -87,6 +90,25 @@ def connect(path: Path, *, writable: bool) -> Connection:
     for pragma in _pragmas(writable=writable):
         connection.exec_driver_sql(f"PRAGMA {pragma}")
     return connection
+
+
+def connect_read_only(path: Path) -> Connection:
+    """Opens the database so that nothing is ever written, not even what a crash has left is cleaned up."""
+    url = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
+    engine = create_engine(
+        url, isolation_level="AUTOCOMMIT", poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
+    )
+    connection = engine.connect()
+    connection.exec_driver_sql("PRAGMA query_only=ON")
+    return connection
+
+
+def integrity_problems(connection: Connection) -> list[str]:
+    """Returns what SQLite itself finds wrong in its file and in the foreign keys."""
+    problems = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check") if row[0] != "ok"]
+    for row in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+        problems.append(f"row {row[1]} of {row[0]} points at a row of {row[2]} that is not there")
+    return problems
 
 
 def _pragmas(*, writable: bool) -> Sequence[str]:

@@ -6,7 +6,7 @@ knows the manifest's own figures.  It works on whole columns, since a manifest m
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from operator import eq, lt
@@ -70,6 +70,16 @@ class SegmentContent:
     """Digest → length of the chunks that it names."""
     long_lists: list[LongList] = field(default_factory=list)
     """Their parts, which are among `chunks`, name more."""
+
+    @classmethod
+    def of(cls, segment: ManifestSegment) -> SegmentContent:
+        """Checks a segment by itself.
+
+        Raises:
+            ContractError: MANIFEST_INVALID, INVALID_METADATA.
+        """
+        chunks, long_lists = chunks_of_segment(segment)
+        return cls(list(segment.paths), chunks, long_lists)
 
 
 def split_digests(digests: bytes) -> list[bytes]:
@@ -142,10 +152,11 @@ class ManifestCheck:
         announced = self._root.segments[self._next]
         self._next += 1
         segment = parse_segment(encoded)
-        content = SegmentContent(list(segment.paths))
-        if announced.digest not in self._known:
+        if announced.digest in self._known:
+            content = SegmentContent(list(segment.paths))
+        else:
+            content = SegmentContent.of(segment)
             check_paths(content.paths)
-            content.chunks, content.long_lists = chunks_of_segment(segment)
         _require(len(content.paths) == announced.entry_count, "a segment has another number of entries than announced")
         _require(sum(segment.sizes) == announced.size_bytes, "a segment has another size than announced")
         _require(
@@ -202,6 +213,23 @@ def chunks_of_segment(segment: ManifestSegment) -> tuple[dict[bytes, int], list[
         chunk_lengths += part.list_lengths
     single_digests, single_sizes = _check_single_chunk_files(digests, sizes)
     return lengths_by_digest(single_digests + chunk_digests, single_sizes + chunk_lengths), long_lists
+
+
+def paths_of_chunks(segment: ManifestSegment) -> Iterator[tuple[str, bytes]]:
+    """Yields (path, digest) for every chunk that a well-formed segment names."""
+    referenced = {reference.entry_index for reference in segment.references}
+    lists: dict[int, list[bytes]] = {
+        part.entry_index: split_digests(part.list_digests) for part in segment.long_chunk_lists
+    }
+    chunk_digests = split_digests(segment.chunk_digests)
+    ends = pairwise(accumulate(segment.chunk_counts, initial=0))
+    lists.update(
+        (entry, chunk_digests[first:end]) for entry, (first, end) in zip(segment.chunked_entries, ends, strict=True)
+    )
+    for position, (path, digest) in enumerate(zip(segment.paths, split_digests(segment.digests), strict=True)):
+        if position not in referenced:
+            for chunk in lists.get(position, [digest]):
+                yield path, chunk
 
 
 def parse_chunk_list(encoded: bytes, count: int) -> tuple[list[bytes], list[int]]:

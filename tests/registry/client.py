@@ -1,0 +1,230 @@
+"""A writer as the daemon is one, in a few lines: cuts nothing, packs everything, commits."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+from holdfast_contract.digest import ArtifactDigest, digest_of
+from holdfast_contract.pack import Codec, build_pack
+from holdfastpb.common.v1.error_pb2 import ErrorDetail
+from holdfastpb.common.v1.manifest_pb2 import ManifestRoot, ManifestSegment, SegmentRef
+from holdfastpb.registry.v1 import collection_pb2_grpc, pack_pb2_grpc, registry_pb2_grpc, run_pb2_grpc, version_pb2_grpc
+from holdfastpb.registry.v1.pack_pb2 import (
+    FindMissingRequest,
+    FindMissingResponse,
+    GrantPacksRequest,
+    PackGrant,
+    PackIntent,
+    SealPackRequest,
+    SealPackResponse,
+    WritePackRequest,
+)
+from holdfastpb.registry.v1.version_pb2 import (
+    BeginVersionRequest,
+    BeginVersionResponse,
+    CommitVersionRequest,
+    CommitVersionResponse,
+    Version,
+)
+
+CALL_TIMEOUT_S = 30
+
+
+def new_request_id() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass
+class Content:
+    """An artifact ready to be sent: its manifest and every chunk."""
+
+    artifact_digest: str
+    root: bytes
+    chunks: list[bytes] = field(default_factory=list)
+
+    @property
+    def root_digest(self) -> bytes:
+        return digest_of(self.root)
+
+
+def segment_of(files: Mapping[str, bytes]) -> ManifestSegment:
+    """Small files (one chunk each), as one segment."""
+    paths = sorted(files)
+    return ManifestSegment(
+        paths=paths,
+        digests=b"".join(digest_of(files[path]) for path in paths),
+        sizes=[len(files[path]) for path in paths],
+    )
+
+
+def segment_ref(segment: ManifestSegment) -> SegmentRef:
+    encoded = segment.SerializeToString()
+    paths = segment.paths or [""]
+    return SegmentRef(
+        digest=digest_of(encoded),
+        length=len(encoded),
+        entry_count=len(segment.paths),
+        size_bytes=sum(segment.sizes),
+        first_path=paths[0][:48],
+        last_path=paths[-1][:48],
+    )
+
+
+def digest_texts(segment: ManifestSegment) -> list[str]:
+    texts = [segment.digests[32 * at : 32 * at + 32].hex() for at in range(len(segment.paths))]
+    for reference in segment.references:
+        texts[reference.entry_index] = reference.digest
+    return texts
+
+
+def content_of_segments(segments: Sequence[ManifestSegment], data: Sequence[bytes] = ()) -> Content:
+    refs = [segment_ref(segment) for segment in segments]
+    root = ManifestRoot(
+        segments=refs,
+        entry_count=sum(ref.entry_count for ref in refs),
+        size_bytes=sum(ref.size_bytes for ref in refs),
+    )
+    digest = ArtifactDigest()
+    for segment in segments:
+        digest.update(list(segment.paths), digest_texts(segment))
+    encoded = [segment.SerializeToString() for segment in segments]
+    chunks = [chunk for chunk in [*data, *encoded, root.SerializeToString()] if chunk]
+    return Content(digest.hexdigest(), root.SerializeToString(), list(dict.fromkeys(chunks)))
+
+
+def content_of(files: Mapping[str, bytes]) -> Content:
+    """An artifact of small files."""
+    segments = [segment_of(files)] if files else []
+    return content_of_segments(segments, list(files.values()))
+
+
+def pack_of(chunks: Sequence[bytes], pack_id: bytes | None = None) -> tuple[bytes, bytes]:
+    """Returns (pack id, bytes)."""
+    pack_id = pack_id or os.urandom(16)
+    return pack_id, build_pack(pack_id, [(digest_of(chunk), chunk, len(chunk), Codec.RAW) for chunk in chunks])
+
+
+class Client:
+    """All services of one registry."""
+
+    def __init__(self, target: str, token: str | None = None) -> None:
+        self._channel = grpc.insecure_channel(target, [("grpc.use_local_subchannel_pool", 1)])
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self.hello = registry_pb2_grpc.RegistryServiceStub(self._channel).Hello
+        self.versions = version_pb2_grpc.VersionServiceStub(self._channel)
+        self.packs = pack_pb2_grpc.PackServiceStub(self._channel)
+        self.collections = collection_pb2_grpc.CollectionServiceStub(self._channel)
+        self.runs = run_pb2_grpc.RunServiceStub(self._channel)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+
+    def call(self, method: Callable[..., Any], request: Any) -> Any:
+        return method(request, timeout=CALL_TIMEOUT_S, metadata=self._metadata)
+
+    def begin(
+        self, collection: str, *, entity: str = "team", project: str = "vision", type: str = "dataset", id: str = ""
+    ) -> BeginVersionResponse:
+        request = BeginVersionRequest(
+            request_id=id or new_request_id(), entity=entity, project=project, collection=collection, type=type
+        )
+        return self.call(self.versions.BeginVersion, request)
+
+    def find_missing(self, lease_id: str, chunks: Sequence[bytes]) -> FindMissingResponse:
+        digests = b"".join(map(digest_of, chunks))
+        return self.call(self.packs.FindMissing, FindMissingRequest(lease_id=lease_id, digests=digests))
+
+    def missing_of(self, lease_id: str, chunks: Sequence[bytes]) -> list[bytes]:
+        bits = int.from_bytes(self.find_missing(lease_id, chunks).missing_bitmap, "little")
+        return [chunk for position, chunk in enumerate(chunks) if bits >> position & 1]
+
+    def grant(self, lease_id: str, pack_id: bytes, size_bytes: int, chunk_count: int) -> PackGrant:
+        intent = PackIntent(pack_id=pack_id, size_bytes=size_bytes, chunk_count=chunk_count)
+        return self.call(self.packs.GrantPacks, GrantPacksRequest(lease_id=lease_id, packs=[intent])).grants[0]
+
+    def seal(self, lease_id: str, pack_id: bytes, size_bytes: int) -> SealPackResponse:
+        return self.call(
+            self.packs.SealPack, SealPackRequest(lease_id=lease_id, pack_id=pack_id, size_bytes=size_bytes)
+        )
+
+    def bring(self, lease_id: str, chunks: Sequence[bytes]) -> SealPackResponse:
+        """Grant, link or stream, seal."""
+        pack_id, data = pack_of(chunks)
+        return self.bring_pack(lease_id, pack_id, data, len(chunks))
+
+    def bring_pack(self, lease_id: str, pack_id: bytes, data: bytes, chunk_count: int) -> SealPackResponse:
+        grant = self.grant(lease_id, pack_id, len(data), chunk_count)
+        if not grant.sealed:
+            self.deliver(lease_id, grant, data)
+        return self.seal(lease_id, pack_id, len(data))
+
+    def deliver(self, lease_id: str, grant: PackGrant, data: bytes) -> None:
+        if grant.HasField("filesystem"):
+            Path(grant.filesystem.path).write_bytes(data)
+            return
+        start = grant.grpc.committed_bytes
+        piece = 1 << 20
+        messages = [
+            WritePackRequest(
+                lease_id=lease_id,
+                pack_id=grant.pack_id,
+                offset=at,
+                data=data[at : at + piece],
+                finish=at + piece >= len(data),
+            )
+            for at in range(start, len(data), piece)
+        ]
+        self.call(self.packs.WritePack, iter(messages))
+
+    def commit(
+        self, begun: BeginVersionResponse, content: Content, *, id: str = "", **fields: Any
+    ) -> CommitVersionResponse:
+        fields = {"manifest_root": content.root_digest, **fields}
+        request = CommitVersionRequest(
+            request_id=id or new_request_id(),
+            version_id=begun.version_id,
+            lease_id=begun.lease.lease_id,
+            artifact_digest=content.artifact_digest,
+            **fields,
+        )
+        return self.call(self.versions.CommitVersion, request)
+
+    def log(
+        self, collection: str, content: Content, *, project: str = "vision", **fields: Any
+    ) -> CommitVersionResponse:
+        """The whole way: begin, bring what is missing, commit."""
+        begun = self.begin(collection, project=project)
+        lease_id = begun.lease.lease_id
+        missing = self.missing_of(lease_id, content.chunks)
+        if missing:
+            self.bring(lease_id, missing)
+        return self.commit(begun, content, **fields)
+
+    def log_files(self, collection: str, files: Mapping[str, bytes], **fields: Any) -> Version:
+        return self.log(collection, content_of(files), **fields).version
+
+
+def error_of(error: grpc.RpcError) -> ErrorDetail:
+    """The detail that every refused call carries."""
+    for key, value in error.trailing_metadata():
+        if key == "holdfast-error-bin":
+            return ErrorDetail.FromString(value)
+    raise AssertionError(f"no detail: {error}")
+
+
+def reason_of(action: Callable[[], object]) -> str:
+    """The reason for which a call is refused."""
+    try:
+        done = action()
+    except grpc.RpcError as error:
+        return error_of(error).reason
+    raise AssertionError(f"was not refused: {done}")
