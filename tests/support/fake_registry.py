@@ -13,7 +13,7 @@ import grpc
 import grpc.aio
 import zstandard
 from holdfast_contract.digest import digest_of
-from holdfast_contract.limits import KIB, MIB, SINGLE_CHUNK_FILE_BYTES_MAX
+from holdfast_contract.limits import KIB, MIB, PACK_CHUNKS_MAX, SINGLE_CHUNK_FILE_BYTES_MAX
 from holdfast_contract.pack import Codec, PackIndex, build_pack, read_index
 from holdfast_contract.reasons import REASONS, Reason
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
@@ -151,7 +151,7 @@ class FakeRegistry:
             stored = zstandard.compress(chunk) if compress else chunk
             frames.append((digest, stored, len(chunk), Codec.ZSTD if compress else Codec.RAW))
             size += len(stored)
-            if size > PACK_FILL_BYTES:
+            if size > PACK_FILL_BYTES or len(frames) == PACK_CHUNKS_MAX:
                 self._seal(frames)
                 frames, size = [], 0
         if frames:

@@ -1,17 +1,21 @@
 """Puts together a file of several chunks: long reads, one hash over all bytes, the name only when all of it is right."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future
 
 from blake3 import blake3
-from holdfast_contract.limits import DIGEST_BYTES
+from holdfast_contract.limits import DIGEST_BYTES, MIB
 from holdfast_contract.pack import Codec
 from holdfast_contract.reasons import Reason
 
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile, Target
-from holdfast_daemon.pipeline.pack_chunks import RUN_BYTES_MAX, PackChunks, PackUnusableError
+from holdfast_daemon.pipeline.pack_chunks import PackChunks, PackUnusableError
 from holdfast_daemon.pipeline.target_tree import TargetTree, write_error
+
+BUFFER_BYTES = 4 * MIB
+"""Two of them a large file: long enough to make calls free, short enough that hash and copy find each other's bytes in the cache."""
 
 
 class ChunkedFile:
@@ -21,28 +25,45 @@ class ChunkedFile:
     not come out right each chunk is looked at, to name the pack.
     """
 
-    def __init__(self, tree: TargetTree, path: str, digest: bytes, *, hash_threads: int = 1) -> None:
+    def __init__(self, tree: TargetTree, path: str, digest: bytes, hashers: Executor | None = None) -> None:
+        """Makes its temporary file; with `hashers` the hash is taken in another thread while this one copies."""
         self._tree = tree
         self._path = path
         self._digest = digest
-        self._hasher = blake3(max_threads=hash_threads)
+        self._hasher = blake3()
+        self._hashers = hashers
+        self._hashing: Future[object] | None = None
         _, self._temporary, self._descriptor = tree.create(path)
 
-    def append(self, chunks: PackChunks, located: Located, digests: bytes, buffer: memoryview) -> int:
-        """Writes the next chunks; returns their bytes.
+    def append(self, chunks: PackChunks, located: Located, digests: bytes, buffers: Sequence[memoryview]) -> int:
+        """Writes the next chunks by way of the buffers (one, or two with `hashers`); returns their bytes.
 
         Raises:
             PackUnusableError: a pack is truncated, or a compressed chunk is damaged.
             OSError: the file cannot be written.
         """
         total = 0
-        for first, end in contiguous_runs(located):
-            filled = _fill(chunks, located, digests, (first, end), buffer)
-            data = buffer[:filled]
-            self._hasher.update(data)
+        for turn, run in enumerate(contiguous_runs(located, len(buffers[0]))):
+            buffer = buffers[turn % len(buffers)]
+            data = buffer[: _fill(chunks, located, digests, run, buffer)]
+            self._hash(data)
             self._write(data)
-            total += filled
+            total += len(data)
+        self._await_hash()
         return total
+
+    def _hash(self, data: memoryview) -> None:
+        """Takes in the next bytes; with `hashers` at most one piece is under way, so the next buffer may be filled meanwhile."""
+        self._await_hash()
+        if self._hashers is None:
+            self._hasher.update(data)
+        else:
+            self._hashing = self._hashers.submit(self._hasher.update, data)
+
+    def _await_hash(self) -> None:
+        if self._hashing is not None:
+            self._hashing.result()
+            self._hashing = None
 
     def _write(self, data: memoryview) -> None:
         while data:
@@ -65,21 +86,22 @@ class ChunkedFile:
 
     def abandon(self) -> None:
         """Removes what was written; harmless after `finish`."""
+        self._await_hash()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
         self._tree.discard(self._temporary, self._path)
 
 
-def contiguous_runs(located: Located) -> Iterator[tuple[int, int]]:
-    """Slices of chunks that follow one another in one pack, raw together or compressed together, of at most 8 MiB."""
+def contiguous_runs(located: Located, bytes_max: int) -> Iterator[tuple[int, int]]:
+    """Slices of chunks that follow one another in one pack, raw together or compressed together, of at most so many bytes."""
     packs, offsets, stored, lengths = located.pack_indexes, located.offsets, located.stored_lengths, located.lengths
     first = 0
     out_bytes = 0
     for at in range(len(located)):
         follows = at and packs[at] == packs[at - 1] and offsets[at] == offsets[at - 1] + stored[at - 1]
         alike = at and located.codecs[at] == located.codecs[at - 1]
-        if at and not (follows and alike and out_bytes + lengths[at] <= RUN_BYTES_MAX):
+        if at and not (follows and alike and out_bytes + lengths[at] <= bytes_max):
             yield first, at
             first, out_bytes = at, 0
         out_bytes += lengths[at]
@@ -124,13 +146,14 @@ def find_damage(chunks: PackChunks, located: Located, digests: bytes) -> None:
 class LargeFile:
     """A large file, written piece by piece from threads, one after another; between pieces the download may be cancelled."""
 
-    def __init__(self, target: Target, path: str, digest: bytes) -> None:
+    def __init__(self, target: Target, path: str, digest: bytes, hashers: Executor) -> None:
+        self._hashers = hashers
         self._target = target
         self._path = path
         self._digest = digest
         self._tree: TargetTree | None = None
         self._file: ChunkedFile | None = None
-        self._buffer = memoryview(bytearray(RUN_BYTES_MAX))
+        self._buffers = [memoryview(bytearray(BUFFER_BYTES)) for _ in range(2)]
         self.bytes_written = 0
 
     @property
@@ -147,10 +170,9 @@ class LargeFile:
         try:
             if self._file is None:
                 self._tree = TargetTree(self._target)
-                # More threads for one hash: a file alone on the way should use all processors.
-                self._file = ChunkedFile(self._tree, self._path, self._digest, hash_threads=blake3.AUTO)
+                self._file = ChunkedFile(self._tree, self._path, self._digest, self._hashers)
             with PackChunks(packs) as chunks:
-                count = self._file.append(chunks, located, digests, self._buffer)
+                count = self._file.append(chunks, located, digests, self._buffers)
         except OSError as error:
             raise write_error(error, self.shown) from error
         self.bytes_written += count
@@ -174,7 +196,7 @@ class LargeFile:
             self._file.abandon()
         if self._tree is not None:
             self._tree.close()
-        self._buffer = memoryview(b"")
+        self._buffers = []
 
 
 def check_piece(packs: tuple[PackFile, ...], located: Located, digests: bytes) -> int:

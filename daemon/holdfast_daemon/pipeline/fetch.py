@@ -277,7 +277,9 @@ class _Download:
                     return
 
     async def _try_large(self, segment: Segment, row: int, attempt: int) -> bool:
-        file = LargeFile(self._target, segment.entries.paths[row], segment.entries.digest_at(row))
+        file = LargeFile(
+            self._target, segment.entries.paths[row], segment.entries.digest_at(row), self._workers.hashers
+        )
         is_in_place = False
         try:
             if await self._use_pieces(segment, row, attempt, file.shown, file.append):
