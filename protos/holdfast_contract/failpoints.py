@@ -1,8 +1,9 @@
 """Named places where a test can make a process die or a system call fail; free of cost when none is set.
 
 `HOLDFAST_FAILPOINTS` holds `name=action[@n]`, separated by commas: at the n-th passage (default: the first) of the place,
-`kill` sends the process SIGKILL, `exit` ends it with code 70, `stop` sends SIGSTOP, and the name of an errno (`ENOSPC`,
-`EIO`, …) raises that OSError; `@n+` stands for the n-th passage and all later ones.  Only tests set it.
+`kill` sends the process SIGKILL, `kill_group` sends it to the whole process group (a daemon and its workers die at once, as when the
+machine stops), `exit` ends it with code 70, `stop` sends SIGSTOP, and the name of an errno (`ENOSPC`, `EIO`, …) raises that
+OSError; `@n+` stands for the n-th passage and all later ones.  Only tests set it.
 """
 
 import errno
@@ -52,6 +53,8 @@ def failpoint(name: str) -> None:
 def _act(name: str, action: str) -> None:
     if action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "kill_group":
+        os.killpg(0, signal.SIGKILL)
     elif action == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)
     elif action == "exit":
