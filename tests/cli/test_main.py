@@ -44,11 +44,11 @@ def test_every_command_and_option_says_what_it_is_for(words: tuple[str, ...]) ->
 @pytest.mark.parametrize(
     "words", [w for w in COMMANDS if w[0] != "registry" or w in {("registry",), ("registry", "token")}], ids=" ".join
 )
-def test_help_is_printed_without_touching_a_daemon(words: tuple[str, ...], tmp_path: Path) -> None:
-    result = runner.invoke(app, [*words, "--help"], env={"HOLDFAST_DATA_DIR": str(tmp_path / "none")})
+def test_help_is_printed_without_touching_a_daemon(words: tuple[str, ...], no_daemon: Path) -> None:
+    result = runner.invoke(app, [*words, "--help"])
     assert result.exit_code == 0
     assert "Usage: " in result.output
-    assert not (tmp_path / "none").exists()
+    assert not list(no_daemon.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_help_is_printed_without_touching_a_daemon(words: tuple[str, ...], tmp_p
         ["artifact", "put", "x", "--policy", "sometimes"],
         ["artifact", "put", ".", "-n", "project/name:alias"],
         ["artifact", "put", ".", "-n", "a/b/c/d"],
-        ["artifact", "info", "a name with spaces:v0/"],
+        ["artifact", "info", "a/b/c/d:v0"],
         ["artifact", "ls", "a/b/c/d"],
         ["artifact", "rm", "project/name"],
         ["cache", "trim", "much"],
@@ -69,37 +69,36 @@ def test_help_is_printed_without_touching_a_daemon(words: tuple[str, ...], tmp_p
     ],
     ids=" ".join,
 )
-def test_wrong_use_exits_2_and_says_why(arguments: list[str], tmp_path: Path) -> None:
-    result = runner.invoke(app, arguments, env={"HOLDFAST_DATA_DIR": str(tmp_path / "none")})
+def test_wrong_use_exits_2_and_says_why(arguments: list[str], no_daemon: Path) -> None:
+    result = runner.invoke(app, arguments)
     assert (result.exit_code, result.stdout) == (ExitCode.USAGE, "")
     assert "rror: " in result.stderr
     assert "Traceback" not in result.stderr
-    assert not (tmp_path / "none").exists()
+    assert not list(no_daemon.iterdir())
 
 
-def test_what_is_put_must_exist(tmp_path: Path) -> None:
-    result = runner.invoke(app, ["artifact", "put", str(tmp_path / "absent"), "-n", "p/absent"])
+def test_what_is_put_must_exist(no_daemon: Path) -> None:
+    result = runner.invoke(app, ["artifact", "put", str(no_daemon / "absent"), "-n", "p/absent"])
     assert result.exit_code == ExitCode.NOT_FOUND
     assert "does not exist" in result.stderr
 
 
 @pytest.mark.parametrize("words", [["status"], ["daemon", "status"]], ids=" ".join)
-def test_looking_never_starts_a_daemon(words: list[str], tmp_path: Path) -> None:
-    environ = {"HOLDFAST_DATA_DIR": str(tmp_path / "data"), "HOLDFAST_RUNTIME_DIR": str(tmp_path / "run")}
-    result = runner.invoke(app, words, env=environ)
+def test_looking_never_starts_a_daemon(words: list[str], no_daemon: Path) -> None:
+    result = runner.invoke(app, words)
     assert (result.exit_code, result.stdout) == (ExitCode.UNREACHABLE, "")
     assert result.stderr.startswith("error: no daemon runs for ")
-    assert not list(tmp_path.iterdir())
+    assert not list(no_daemon.iterdir())
 
 
-def test_stopping_what_does_not_run_is_done(tmp_path: Path) -> None:
-    environ = {"HOLDFAST_DATA_DIR": str(tmp_path / "data"), "HOLDFAST_RUNTIME_DIR": str(tmp_path / "run")}
-    result = runner.invoke(app, ["daemon", "stop"], env=environ)
+def test_stopping_what_does_not_run_is_done(no_daemon: Path) -> None:
+    result = runner.invoke(app, ["daemon", "stop"])
     assert (result.exit_code, result.stderr) == (0, "no daemon is running\n")
+    assert not list(no_daemon.iterdir())
 
 
-def test_logs_that_do_not_exist_are_not_found(tmp_path: Path) -> None:
-    result = runner.invoke(app, ["daemon", "logs"], env={"HOLDFAST_DATA_DIR": str(tmp_path)})
+def test_logs_that_do_not_exist_are_not_found(no_daemon: Path) -> None:
+    result = runner.invoke(app, ["daemon", "logs"])
     assert (result.exit_code, result.stdout) == (ExitCode.NOT_FOUND, "")
     assert "does not exist" in result.stderr
 

@@ -5,11 +5,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import holdfast
 import typer
+from holdfast_contract.names import ArtifactName, parse_artifact_name
+
+import holdfast
 from holdfast.cli import output
 from holdfast.cli.exit_codes import CommandError, ExitCode
-from holdfast_contract.names import ArtifactName, parse_artifact_name
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+
 from holdfast.cli import output
 from holdfast.cli.exit_codes import CommandError, ExitCode
 

@@ -1,18 +1,18 @@
 """The command line's calls to the daemon, and through it to the registry, that the public API has no method for."""
 
-import os
 from collections.abc import Sequence
 from typing import TypeVar
 
 from google.protobuf.message import Message
-from holdfast._daemon_client import DaemonClient
-from holdfast._daemon_launcher import DaemonLauncher
-from holdfast._settings import SdkSettings, load_sdk_settings
-from holdfast.errors import UnavailableError
 from holdfast_contract.limits import PAGE_SIZE_MAX
-from holdfast_contract.places import find_places
 from holdfastpb.daemon.v1 import control_pb2
 from holdfastpb.registry.v1 import collection_pb2, version_pb2
+
+from holdfast._daemon_client import DaemonClient
+from holdfast._daemon_launcher import DaemonLauncher
+from holdfast._process import this_process
+from holdfast._settings import SdkSettings
+from holdfast.errors import UnavailableError
 
 R = TypeVar("R", bound=Message)
 
@@ -36,6 +36,11 @@ class FindOnly(DaemonLauncher):
             )
 
 
+def _find_only_launcher() -> FindOnly:
+    process = this_process()
+    return FindOnly(process.places, start_timeout_s=process.settings.start_timeout_s)
+
+
 class DaemonLink:
     """A connection to the daemon of this user and data folder."""
 
@@ -51,11 +56,10 @@ class DaemonLink:
         Raises:
             UnavailableError: there is none, or it does not answer.
         """
-        settings = load_sdk_settings(os.environ)
-        launcher_type = DaemonLauncher if start else FindOnly
-        client = DaemonClient(launcher_type(find_places(os.environ), start_timeout_s=settings.start_timeout_s))
+        process = this_process()
+        client = process.daemon if start else DaemonClient(_find_only_launcher())
         client.connect()
-        return cls(client, settings)
+        return cls(client, process.settings)
 
     @classmethod
     def find(cls) -> "DaemonLink | None":
@@ -64,9 +68,7 @@ class DaemonLink:
         Raises:
             UnavailableError: one listens and does not answer.
         """
-        settings = load_sdk_settings(os.environ)
-        launcher = FindOnly(find_places(os.environ), start_timeout_s=settings.start_timeout_s)
-        return cls.connect(start=False) if launcher.is_listening() else None
+        return cls.connect(start=False) if _find_only_launcher().is_listening() else None
 
     @property
     def default_entity(self) -> str:

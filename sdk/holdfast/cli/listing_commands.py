@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from holdfast.cli import output
 from holdfast.cli.artifact_commands import JsonOption, artifact_app
 from holdfast.cli.exit_codes import CommandError, ExitCode

@@ -2,8 +2,10 @@
 
 from typing import Annotated, Any
 
-import holdfast
 import typer
+from typer.core import TyperGroup
+
+import holdfast
 from holdfast.cli import listing_commands, output
 from holdfast.cli.artifact_commands import artifact_app
 from holdfast.cli.cache_commands import cache_app
@@ -13,7 +15,6 @@ from holdfast.cli.demo.command import demo
 from holdfast.cli.exit_codes import CommandError, ExitCode, exit_code_of
 from holdfast.cli.registry_commands import registry_app
 from holdfast.cli.status_command import status
-from typer.core import TyperGroup
 
 __all__ = ["app", "listing_commands", "main"]
 

@@ -1,6 +1,7 @@
 """`holdfast registry …`: hands everything to the registry's own program, whose options these are."""
 
 import typer
+
 from holdfast.cli.server_process import become
 
 PROGRAM = "holdfast_registry"

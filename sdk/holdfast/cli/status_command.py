@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from holdfast.cli import output
 
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ def _watch(link: "DaemonLink", interval_s: float, show: "Callable[[Snapshot], No
         while True:
             show(take_snapshot(link))
             time.sleep(interval_s)
-    from holdfast.cli.job_display import render_snapshot
     from rich.live import Live
+
+    from holdfast.cli.job_display import render_snapshot
 
     with Live(console=output.stdout_console(), auto_refresh=False) as live:
         while True:

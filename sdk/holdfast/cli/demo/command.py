@@ -1,5 +1,6 @@
 """`holdfast demo`: runs the steps in a folder and with processes of its own, and cleans up after itself."""
 
+import contextlib
 import os
 import signal
 import time
@@ -8,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from holdfast_contract.places import find_places
+
 from holdfast.cli import output
 from holdfast.cli.exit_codes import CommandError, ExitCode
-from holdfast.cli.process_end import wait_for_end
+from holdfast.cli.process_end import listener_pid, wait_for_end
 
 if TYPE_CHECKING:
     from holdfast.cli.demo.tour import Tour
@@ -86,13 +89,16 @@ def _steps() -> "Sequence[Callable[[Tour], None]]":
 
 
 def _stop_processes() -> None:
-    """Ends the demo's daemon, which takes its registry with it; by force when it takes too long."""
-    from holdfast.cli.daemon_link import DaemonLink
+    """Ends the demo's daemon and its registry, which outlives a daemon that was killed; by force when it takes too long.
 
-    link = DaemonLink.find()
-    if link is None:
-        return
-    pid = link.status().pid
-    link.drain()
-    if not wait_for_end(pid, STOP_TIMEOUT_S):
-        os.kill(pid, signal.SIGKILL)
+    Only who listens on the demo's own sockets can be meant.
+    """
+    places = find_places(os.environ)
+    for path in (places.daemon_socket, places.registry_socket):
+        pid = listener_pid(path)
+        if pid is None:
+            continue
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+            if not wait_for_end(pid, STOP_TIMEOUT_S):
+                os.kill(pid, signal.SIGKILL)

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast_contract.places import Places, find_places
+
+from holdfast._process import reset_process
 from holdfast.cli.exit_codes import CommandError, ExitCode
 from holdfast.cli.output import human_size
-from holdfast_contract.places import Places, find_places
 
 _MARKER = ".made-by-holdfast-demo"
 _MARKER_TEXT = "This folder was made by `holdfast demo`; the next demo deletes it.\n"
@@ -69,10 +71,12 @@ def demo_place(root: Path, *, bytes_needed: int, keep: bool) -> Iterator[DemoPla
     before = dict(os.environ)
     try:
         _replace_environment(before, place.environment)
+        reset_process()
         yield place
     finally:
         os.environ.clear()
         os.environ.update(before)
+        reset_process()
         shutil.rmtree(runtime_dir, ignore_errors=True)
         if not keep:
             shutil.rmtree(root, ignore_errors=True)

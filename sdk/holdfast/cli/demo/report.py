@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from holdfast.cli.output import printable
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from holdfast.cli.output import printable
 
 
 @dataclass(frozen=True, slots=True)
