@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
+from holdfast_contract.limits import PROTOCOL_MAX, PROTOCOL_MIN, UNARY_DEADLINE_S
+from holdfast_contract.reasons import Reason
+from holdfastpb.common.v1 import hello_pb2
 
 from holdfast._daemon_launcher import POLL_S, DaemonLauncher
 from holdfast._grpc_channel import new_channel
 from holdfast._rpc_errors import connection_is_lost, may_repeat, translate
 from holdfast._version import __version__
 from holdfast.errors import Error, ProtocolMismatchError, UnavailableError
-from holdfast_contract.limits import PROTOCOL_MAX, PROTOCOL_MIN, UNARY_DEADLINE_S
-from holdfast_contract.reasons import Reason
-from holdfastpb.common.v1 import hello_pb2
 
 if TYPE_CHECKING:
     import grpc
@@ -104,10 +104,10 @@ class DaemonClient:
                 self._sleep(max(backoff_s(attempt), error.retry_after_s))
 
     def _unary_once(self, method: str, request: Message, response_type: type[R], deadline_s: float) -> R:
-        import grpc
-
         while True:
             connection = self._connect()
+            import grpc  # after connecting, which is under the lock that a fork waits for
+
             try:
                 call = connection.channel.unary_unary(method, _serialize, response_type.FromString)
                 response: R = call(request, timeout=deadline_s, metadata=connection.metadata)
@@ -162,6 +162,10 @@ class DaemonClient:
         finally:
             if call is not None:
                 call.cancel()
+
+    def pause(self, seconds: float) -> None:
+        """Waits before a stream is begun again."""
+        self._sleep(seconds)
 
     # --- the connection -----------------------------------------------------------------------------------------------
 

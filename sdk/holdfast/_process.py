@@ -87,7 +87,9 @@ def reset_process() -> None:
 
 def _after_fork_in_child() -> None:
     global _context
-    _context = ProcessContext()
+    parent, _context = _context, ProcessContext()
+    # What the parent has read holds for the child, and what was wrong with it has been said.
+    vars(_context).update({name: value for name, value in vars(parent).items() if name in ("settings", "places")})
 
 
 def _close_at_exit() -> None:

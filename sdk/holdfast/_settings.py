@@ -28,7 +28,7 @@ class SdkSettings:
     start_timeout_s: float = 30.0
     """Seconds that a daemon may take to start, or to end when it is being replaced."""
     progress: bool = True
-    """Whether `wait()` and `download()` show a progress bar when standard error is a terminal."""
+    """Whether `wait()` shows a progress bar when standard error is a terminal."""
 
 
 def load_sdk_settings(environ: Mapping[str, str]) -> SdkSettings:

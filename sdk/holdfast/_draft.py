@@ -1,0 +1,331 @@
+"""What an artifact is before it is logged: a session with the daemon, and the little that the SDK itself must remember.
+
+The contents are in the daemon.  Here are only the paths that were added one by one, since adding one of them again must be judged
+at once, and the folders that were added, by their local names.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, overload
+
+from holdfast._local_file import LocalFile, digest_of_file, read_small
+from holdfast.errors import ArtifactError
+from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
+from holdfast.references import AddedReference
+from holdfast_contract.digest import file_digest
+from holdfast_contract.limits import COMMIT_DEADLINE_S
+from holdfastpb.daemon.v1 import log_pb2
+
+if TYPE_CHECKING:
+    from holdfast._log_session import LogSession
+    from holdfast.artifact import Artifact
+
+LIST_DRAFT_ENTRIES = "/holdfast.daemon.v1.LogService/ListDraftEntries"
+
+RECORD_OVERHEAD_BYTES = 64
+"""Of a record's encoding, beside its path and data; an estimate is enough, batches leave room."""
+
+
+@dataclass(frozen=True, slots=True)
+class DraftListing:
+    """A draft's contents, as the daemon has them after all records so far."""
+
+    last_seq: int
+    manifest: ArtifactManifest
+    digest: str
+    size_bytes: int
+
+
+class Draft:
+    """The contents of one artifact until it is logged.  Thread-safe."""
+
+    def __init__(self, owner: Artifact, base_version_id: str | None = None) -> None:
+        """Makes an empty draft, or one with the entries of a committed version."""
+        self._owner = weakref.ref(owner)
+        self._base_version_id = base_version_id
+        self._lock = threading.RLock()
+        self._session: LogSession | None = None
+        self._last_seq = 0
+        # Path -> digest where the SDK knows it, "" where only the daemon does.
+        self._added: dict[str, str] = {}
+        self._local_names: dict[str, str] = {}
+        self._trees: list[tuple[str, str]] = []
+        self._listing: DraftListing | None = None
+
+    # --- adding -------------------------------------------------------------------------------------------------------
+
+    def add_file(self, file: LocalFile, path: str, *, mutable: bool, overwrite: bool) -> ArtifactManifestEntry:
+        """Adds one file; with `mutable` returns after it was read.
+
+        Raises:
+            ValueError: the path has another content already.
+        """
+        session = self.session()
+        data = read_small(file) if mutable else None
+        digest = "" if data is None else file_digest(data).hex()
+        if not overwrite and self._may_exist(path):
+            existing = self._same_or_raise(path, digest or digest_of_file(file))
+            if existing is not None:
+                return existing
+        record, size_bytes = _file_record(file, path, data, overwrite=overwrite)
+        with self._lock:
+            seq = self._append(record, size_bytes)
+            self._added[path] = digest
+            self._local_names[file.path] = path
+        if mutable and data is None:
+            self._wait_for_path(session, seq, path)
+            return self._entry(path, local_path=file.path)
+        return self._entry(path, digest=digest or None, size=file.size_bytes, local_path=file.path)
+
+    def add_tree(self, local_path: str, prefix: str, *, mutable: bool, overwrite: bool) -> None:
+        """Adds all files below a folder; the daemon walks.  With `mutable` returns after they were read."""
+        session = self.session()
+        encoded = os.fsencode(local_path)
+        tree = log_pb2.AddTree(local_path=encoded, prefix=prefix, overwrite=overwrite)
+        with self._lock:
+            seq = self._append(log_pb2.Record(add_tree=tree), len(encoded) + len(prefix))
+            self._trees.append((local_path, prefix))
+        if mutable:
+            session.wait_ingested(seq)
+
+    def add_references(self, found: Sequence[AddedReference]) -> Sequence[ArtifactManifestEntry]:
+        """Adds what a handler found; waits for what the daemon has to read.
+
+        Raises:
+            ValueError: a path has another content already.
+        """
+        if len(found) == 1 and found[0].is_folder:
+            record = found[0].record
+            self._send_reference(found[0])
+            return ReferencedEntries(lambda: self._references_below(record))
+        return [self._add_reference(added) for added in found]
+
+    def _add_reference(self, added: AddedReference) -> ArtifactManifestEntry:
+        record = added.record
+        if not added.must_be_read and self._may_exist(record.path):
+            existing = self._same_or_raise(record.path, record.digest)
+            if existing is not None:
+                return existing
+        self._send_reference(added)
+        with self._lock:
+            self._added[record.path] = record.digest
+        return self._entry(record.path, digest=record.digest or None, ref=record.uri)
+
+    def _send_reference(self, added: AddedReference) -> None:
+        session = self.session()
+        with self._lock:
+            seq = self._append(log_pb2.Record(add_reference=added.record), added.record.ByteSize())
+        if added.must_be_read:
+            session.wait_ingested(seq)
+
+    def remove(self, path: str) -> None:
+        """Removes an entry, or all below a folder.
+
+        Raises:
+            FileNotFoundError: there is neither.
+        """
+        self.session()
+        if path not in self._added:
+            manifest = self.listing().manifest
+            if not (manifest.get_entry_by_path(path) or next(manifest.items_from(f"{path}/"), None)):
+                raise FileNotFoundError(f"No such file or directory: {path}")
+        with self._lock:
+            self._append(log_pb2.Record(remove=log_pb2.Remove(path=path)), len(path))
+            self._forget(lambda added: added == path or added.startswith(f"{path}/"))
+
+    def _forget(self, is_gone: Callable[[str], bool]) -> None:
+        self._added = {path: digest for path, digest in self._added.items() if not is_gone(path)}
+        self._local_names = {local: path for local, path in self._local_names.items() if not is_gone(path)}
+
+    def _append(self, record: log_pb2.Record, size_bytes: int) -> int:
+        self._last_seq = self.session().append(record, size_bytes + RECORD_OVERHEAD_BYTES)
+        return self._last_seq
+
+    def _wait_for_path(self, session: LogSession, seq: int, path: str) -> None:
+        try:
+            session.wait_ingested(seq)
+        except ArtifactError:
+            with self._lock:
+                self._forget(lambda added: added == path)
+            raise
+
+    def _may_exist(self, path: str) -> bool:
+        """Whether the path may be taken; never wrong when it says no."""
+        if path in self._added or self._base_version_id is not None:
+            return True
+        for local_path, prefix in self._trees:
+            below = path.removeprefix(f"{prefix}/") if prefix else path
+            if (not prefix or below != path) and os.path.lexists(os.path.join(local_path, below)):
+                return True
+        return False
+
+    def _same_or_raise(self, path: str, digest: str) -> ArtifactManifestEntry | None:
+        """Returns the entry that has this path and digest already, or None if the path is free.
+
+        Raises:
+            ValueError: the path has another digest.
+        """
+        known = self._added.get(path)
+        existing = self.listing().manifest.get_entry_by_path(path) if not known else None
+        if not known and existing is None:
+            return None
+        if digest != (known or (existing and existing.digest)):
+            raise ValueError(f"Cannot add the same path twice: {path!r}; pass overwrite=True to replace it.")
+        return existing or self._entry(path)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever added, nor taken over from a version."""
+        return self._last_seq == 0 and self._base_version_id is None
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    def listing(self) -> DraftListing:
+        """Returns the contents after all records so far; waits until their files are read.
+
+        Raises:
+            Error: a record failed, or the daemon cannot be reached.
+        """
+        from holdfast._process import this_process
+
+        session = self.session()
+        with self._lock:
+            last_seq, known = self._last_seq, self._listing
+        if known is not None and known.last_seq == last_seq:
+            return known
+        session.wait_ingested()
+        request = log_pb2.ListDraftEntriesRequest(session_id=session.session_id)
+        segments: list[bytes] = []
+        while True:
+            page = this_process().daemon.unary(
+                LIST_DRAFT_ENTRIES, request, log_pb2.ListDraftEntriesResponse, deadline_s=COMMIT_DEADLINE_S
+            )
+            segments += page.segments
+            if not page.next_page_token:
+                break
+            request.page_token = page.next_page_token
+        manifest = ArtifactManifest(segments, parent=self._owner())
+        found = DraftListing(last_seq, manifest, page.digest, page.size_bytes)
+        with self._lock:
+            self._listing = found
+        return found
+
+    def local_name(self, local_path: str) -> str | None:
+        """Returns the path that a local file was added under, or None."""
+        local = os.path.abspath(local_path)
+        if local in self._local_names:
+            return self._local_names[local]
+        for folder, prefix in reversed(self._trees):
+            if local.startswith(os.path.join(folder, "")) and os.path.isfile(local):
+                below = os.path.relpath(local, folder)
+                return f"{prefix}/{below}" if prefix else below
+        return None
+
+    def has_path(self, path: str) -> bool:
+        """Whether this very path was added by itself."""
+        return path in self._added
+
+    def _entry(
+        self,
+        path: str,
+        *,
+        digest: str | None = None,
+        ref: str | None = None,
+        size: int | None = None,
+        local_path: str | None = None,
+    ) -> ArtifactManifestEntry:
+        owner = self._owner()
+        assert owner is not None, "the artifact lives while one of its methods runs"
+        entry = ArtifactManifestEntry(path, digest, ref=ref, size=size)
+        entry.local_path = local_path
+        entry.belong_to(owner, self._resolve)
+        return entry
+
+    def _resolve(self, path: str) -> ArtifactManifestEntry:
+        entry = self.listing().manifest.get_entry_by_path(path)
+        if entry is None:
+            raise KeyError(f"Path not contained in artifact: {path}")
+        return entry
+
+    def _references_below(self, record: log_pb2.AddReference) -> list[ArtifactManifestEntry]:
+        entries = self.listing().manifest.get_entries_in_directory(record.path)
+        return [entry for entry in entries if (entry.ref or "").startswith(f"{record.uri}/")]
+
+    # --- the session --------------------------------------------------------------------------------------------------
+
+    def session(self) -> LogSession:
+        """Returns the stream to the daemon; begins it at the first call.
+
+        Raises:
+            ArtifactError: the draft was begun by the process that this one was forked from.
+        """
+        session = self._session
+        if session is None:
+            with self._lock:
+                session = self._session = self._session or self._begin()
+        if not session.is_of_this_process:
+            raise ArtifactError(
+                "This artifact was begun in the parent process, which alone can go on with it;"
+                " make a new Artifact in the forked child."
+            )
+        return session
+
+    def _begin(self) -> LogSession:
+        from holdfast._log_session import LogSession
+
+        owner = self._owner()
+        assert owner is not None, "the artifact lives while one of its methods runs"
+        process, opening = owner._opening()
+        session = LogSession(process.daemon, opening)
+        # Without a name, nobody can log it any more; the daemon need not keep it.
+        weakref.finalize(self, session.abandon).atexit = False
+        if self._base_version_id is not None:
+            base = log_pb2.AddBase(version_id=self._base_version_id)
+            self._last_seq = session.append(log_pb2.Record(add_base=base), RECORD_OVERHEAD_BYTES)
+        return session
+
+
+def _file_record(file: LocalFile, path: str, data: bytes | None, *, overwrite: bool) -> tuple[log_pb2.Record, int]:
+    """Returns the record that adds a file, by its bytes or by its name, and about how large it is."""
+    local_path = os.fsencode(file.path)
+    size_bytes = len(path) + len(local_path)
+    if data is None:
+        large = log_pb2.AddFile(path=path, overwrite=overwrite, local_path=local_path)
+        return log_pb2.Record(add_file=large), size_bytes
+    small = log_pb2.AddBytes(path=path, data=data, overwrite=overwrite, local_path=local_path)
+    return log_pb2.Record(add_bytes=small), size_bytes + len(data)
+
+
+class ReferencedEntries(Sequence[ArtifactManifestEntry]):
+    """The entries that one reference to a folder has made; they are asked for when somebody looks."""
+
+    def __init__(self, load: Callable[[], list[ArtifactManifestEntry]]) -> None:
+        """Makes the sequence of what `load` will return."""
+        self._load = load
+        self._loaded: list[ArtifactManifestEntry] | None = None
+
+    @property
+    def _entries(self) -> list[ArtifactManifestEntry]:
+        if self._loaded is None:
+            self._loaded = self._load()
+        return self._loaded
+
+    @overload
+    def __getitem__(self, index: int) -> ArtifactManifestEntry: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[ArtifactManifestEntry]: ...
+
+    def __getitem__(self, index: int | slice) -> ArtifactManifestEntry | list[ArtifactManifestEntry]:
+        return self._entries[index]
+
+    def __iter__(self) -> Iterator[ArtifactManifestEntry]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,89 @@
+"""Asks the daemon to put a version's files below a folder, to compare them, or to read a part of one."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from google.protobuf.message import Message
+from holdfastpb.daemon.v1 import fetch_pb2
+
+from holdfast._daemon_client import ATTEMPTS_MAX, backoff_s
+from holdfast._rpc_errors import may_repeat
+from holdfast.errors import Error
+
+if TYPE_CHECKING:
+    from holdfast._daemon_client import DaemonClient
+
+R = TypeVar("R", bound=Message)
+
+_SERVICE = "/holdfast.daemon.v1.FetchService/"
+
+
+class Fetcher:
+    """Reads committed versions through the daemon."""
+
+    def __init__(self, daemon: DaemonClient) -> None:
+        """Makes a fetcher; nothing is asked yet."""
+        self._daemon = daemon
+
+    def download(
+        self,
+        version_id: str,
+        root: str,
+        *,
+        path_prefix: str = "",
+        paths: Sequence[str] = (),
+        exact: bool = False,
+        allow_missing_references: bool = False,
+        skip_cache: bool = False,
+    ) -> list[str]:
+        """Puts files in place; see `FetchService.Download`.
+
+        Returns:
+            Paths of the references that the daemon cannot resolve.
+
+        Raises:
+            Error: a file cannot be had or written; those before it are in place.
+        """
+        request = fetch_pb2.DownloadRequest(
+            version_id=version_id,
+            root=os.fsencode(root),
+            path_prefix=path_prefix,
+            paths=paths,
+            exact=exact,
+            allow_missing_references=allow_missing_references,
+            skip_cache=skip_cache,
+        )
+        last = self._last(lambda: self._stream("Download", request, fetch_pb2.DownloadResponse))
+        for warning in last.warnings:
+            warnings.warn(warning, stacklevel=4)
+        return list(last.unresolved_references)
+
+    def verify(self, version_id: str, root: str) -> fetch_pb2.VerifyResponse:
+        """Compares a folder with a version; see `FetchService.Verify`."""
+        request = fetch_pb2.VerifyRequest(version_id=version_id, root=os.fsencode(root))
+        return self._last(lambda: self._stream("Verify", request, fetch_pb2.VerifyResponse))
+
+    def _stream(self, method: str, request: Message, response_type: type[R]) -> Iterator[R]:
+        return self._daemon.server_stream(_SERVICE + method, request, response_type)
+
+    def _last(self, start: Callable[[], Iterator[R]]) -> R:
+        """Follows a stream to its last message; begins it again when the daemon was replaced (all of them are idempotent)."""
+        lost = 0
+        while True:
+            last: R | None = None
+            try:
+                for message in start():
+                    last = message
+                    lost = 0
+            except Error as error:
+                lost += 1
+                if lost >= ATTEMPTS_MAX or not may_repeat(error, fetch_pb2.VerifyRequest()):
+                    raise
+                self._daemon.pause(backoff_s(lost))
+                continue
+            assert last is not None, "the service promises a last message with `done`"
+            return last
