@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast_contract.places import find_places
-from holdfast_contract.settings import SettingError, load_settings
+from holdfast_contract.settings import SettingError, explain_settings, load_settings
 
 from holdfast_registry.auth.tokens import new_token, token_digest
 from holdfast_registry.clock import SystemClock
@@ -60,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     fsck.add_argument("--deep", action="store_true", help="read every byte of every pack")
     fsck.add_argument("--json", action="store_true", help="one JSON object on stdout")
     fsck.set_defaults(command=_fsck)
+    config = commands.add_parser("config", help="print the settings in force as JSON")
+    config.set_defaults(command=_config)
     for command in (init, create, fsck):
         command.add_argument("--data-dir", help="folder of database and packs")
     return parser
@@ -138,3 +141,9 @@ def _fsck(wish: argparse.Namespace, settings: RegistrySettings) -> int:
     report = check_store(_data_dir(settings), deep=wish.deep)
     print_report(report, sys.stdout, as_json=wish.json)
     return 0 if report.is_clean else EXIT_CODE_DAMAGE
+
+
+def _config(wish: argparse.Namespace, settings: RegistrySettings) -> int:
+    found = explain_settings(RegistrySettings, SECTION, os.environ)
+    sys.stdout.write(json.dumps([dataclasses.asdict(value) for value in found], indent=2) + "\n")
+    return 0

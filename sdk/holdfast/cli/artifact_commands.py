@@ -11,6 +11,7 @@ from holdfast_contract.names import ArtifactName, parse_artifact_name
 import holdfast
 from holdfast.cli import output
 from holdfast.cli.exit_codes import CommandError, ExitCode
+from holdfast.errors import HasAliasesError
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
@@ -47,9 +48,9 @@ def put(  # noqa: PLR0913 - one parameter an option, as typer wants it
     ] = Policy.MUTABLE,
     as_json: JsonOption = False,
 ) -> None:
-    """Logs a file, a folder or a reference as a new version, and waits until it is committed.
+    """Logs a file, a folder or a reference.
 
-    Interrupted, the daemon finishes it: see `holdfast status`.
+    Waits until the version is committed, and prints the line with which to use it.  Interrupted, the daemon finishes it: see `holdfast status`.
     """
     target = _target_name(path, name)
     artifact = holdfast.Artifact(target.collection, type=type_, description=description)
@@ -99,7 +100,10 @@ def get(
     type_: Annotated[str | None, typer.Option("--type", help="Refuse a version of another type.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Downloads a version and prints the folder; what is there and right is left alone."""
+    """Downloads a version and prints the folder.
+
+    Files that are there and right are left alone; files that do not belong to the version stay.
+    """
     artifact = _fetch(name, type_)
     output.say(f"Downloading {artifact.type} artifact {artifact.qualified_name} ({output.human_size(artifact.size)})")
     folder = artifact.download(root=None if root is None else str(root))
@@ -115,7 +119,10 @@ def info(
     files: Annotated[bool, typer.Option("--files", help="Also list the files.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Prints what is known of a version, and who logged and used it."""
+    """Prints what is known of a version.
+
+    Its digest, size, aliases and metadata, who logged it and who used it; with --files its entries, too.
+    """
     artifact = _fetch(name)
     logged_by = artifact.logged_by()
     used_by = [run.id for run in artifact.used_by()]
@@ -138,7 +145,10 @@ def verify(
     name: NameArgument,
     root: Annotated[Path | None, typer.Option(help="Folder to compare; default: where `get` puts it.")] = None,
 ) -> None:
-    """Compares a folder with a version: every file's digest, and files that do not belong to it.  Exits 4 on a difference."""
+    """Compares a folder with a version.
+
+    Every file's digest, and files that do not belong to it; exits 4 on a difference.
+    """
     artifact = _fetch(name)
     if root is not None and not root.is_dir():
         raise CommandError(f"{root} is not a folder; nothing to verify", ExitCode.NOT_FOUND)
@@ -156,13 +166,20 @@ def remove(
         bool, typer.Option("--delete-aliases", help="Also when the version carries aliases, `latest` included.")
     ] = False,
 ) -> None:
-    """Deletes one version; the others keep their numbers and their bytes."""
+    """Deletes one version.
+
+    The others keep their numbers and their bytes.
+    """
     if parse_artifact_name(name).alias is None:
         raise CommandError(
             f"{name} names no version; write {name}:vN, so that nothing goes by accident", ExitCode.USAGE
         )
     artifact = _fetch(name)
-    artifact.delete(delete_aliases=delete_aliases)
+    try:
+        artifact.delete(delete_aliases=delete_aliases)
+    except HasAliasesError as error:
+        aliases = ", ".join(artifact.aliases)
+        raise CommandError(f"{artifact.qualified_name} carries aliases ({aliases}); add --delete-aliases") from error
     output.say(f"deleted {artifact.qualified_name}")
 
 

@@ -45,7 +45,8 @@ def collect_settings(environ: Mapping[str, str]) -> list[Setting]:
 
     own = [dataclasses.asdict(value) for value in explain_settings(SdkSettings, "holdfast", environ)]
     try:
-        return [*own, *read_settings("holdfast_daemon"), *read_settings("holdfast_registry")]
+        daemon = read_settings("holdfast_daemon", ["--print-config", "--json"])
+        return [*own, *daemon, *read_settings("holdfast_registry", ["config"])]
     except CommandError as error:
         raise CommandError(str(error), ExitCode.USAGE) from error
 

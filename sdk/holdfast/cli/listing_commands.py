@@ -22,7 +22,10 @@ def ls(
     type_: Annotated[str | None, typer.Option("--type", "-t", help="Only artifacts of this type.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Lists the artifacts of a project, one a line: type, last change, size and name of the latest version."""
+    """Lists the artifacts of a project, or the versions of one.
+
+    One a line: type, last change, size and name of the latest version; or of each version, with its aliases.
+    """
     entity, project, name = _parse(path)
     from holdfast.cli.daemon_link import DaemonLink
 

@@ -26,13 +26,13 @@ def become(module: str, arguments: Sequence[str]) -> NoReturn:
     os.execv(command[0], command)
 
 
-def read_settings(module: str) -> list[dict[str, Any]]:
-    """Settings in force in a program of ours, as the program itself sees them.
+def read_settings(module: str, arguments: Sequence[str]) -> list[dict[str, Any]]:
+    """Settings in force in a program of ours, as the program itself sees them and prints them when called so.
 
     Raises:
         CommandError: the program could not say; its own message is passed on.
     """
-    command = module_command(module, ["--print-config", "--json"])
+    command = module_command(module, arguments)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PRINT_CONFIG_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:
