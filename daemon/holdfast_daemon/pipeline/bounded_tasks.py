@@ -5,6 +5,11 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
+from holdfast_contract.reasons import Reason
+
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.workers import WorkerDiedError
+
 T = TypeVar("T")
 
 
@@ -42,6 +47,26 @@ class BoundedTasks:
 def _first_leaf(group: BaseExceptionGroup[BaseException]) -> BaseException:
     first = group.exceptions[0]
     return _first_leaf(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def outcome(task: "asyncio.Task[None]") -> None:
+    """Awaits a task whose workers may die.
+
+    Raises:
+        HoldfastError: INTERNAL: they did, again and again; else whatever the task raises.
+    """
+    try:
+        await task
+    except WorkerDiedError as error:
+        raise HoldfastError(Reason.INTERNAL, str(error)) from error
+
+
+async def stop(task: "asyncio.Task[None]") -> None:
+    """Ends a task, if it has not ended, and waits until it has."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()  # taken note of: whoever stops a task does not want its result
 
 
 async def run_to_end(work: Awaitable[T]) -> T:

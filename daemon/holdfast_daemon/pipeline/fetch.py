@@ -20,7 +20,7 @@ from holdfast_contract.reasons import Reason
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 
 from holdfast_daemon.errors import HoldfastError
-from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, run_to_end
+from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, outcome, run_to_end, stop
 from holdfast_daemon.pipeline.bring_packs import USE_ATTEMPTS, PackSource, Reader
 from holdfast_daemon.pipeline.check_files import check_files
 from holdfast_daemon.pipeline.chunk_lists import chunk_lists
@@ -126,10 +126,9 @@ class Fetch:
         try:
             while not (await asyncio.wait({task}, timeout=PROGRESS_S))[0]:
                 yield replace(running.progress)
-            await task
+            await outcome(task)
         finally:
-            task.cancel()
-            await asyncio.wait({task})
+            await stop(task)
         yield replace(running.progress, done=True)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from holdfast_contract.reasons import Reason
 
 from holdfast_daemon.errors import HoldfastError
-from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, run_to_end
+from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, outcome, run_to_end, stop
 from holdfast_daemon.pipeline.check_files import check_files
 from holdfast_daemon.pipeline.fetch import CHECK_BYTES_MAX, PROGRESS_S
 from holdfast_daemon.pipeline.fetch_tasks import CheckTask, Target, split_rows
@@ -54,10 +54,9 @@ class Verify:
         try:
             while not (await asyncio.wait({task}, timeout=PROGRESS_S))[0]:
                 yield replace(progress, missing=[], damaged=[], extra=[])
-            await task
+            await outcome(task)
         finally:
-            task.cancel()
-            await asyncio.wait({task})
+            await stop(task)
         for paths in (progress.missing, progress.damaged, progress.extra):
             paths.sort()
             del paths[LISTED_MAX:]
