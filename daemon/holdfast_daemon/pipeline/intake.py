@@ -86,11 +86,9 @@ class Intake:
         payloads, first_seq = self._new_records(job, batch)
         if not payloads:
             return
-        inline, errors = await self._take_inline(job, first_seq, payloads)
         stripped = [_without_data(record) for record in payloads]
-        await self._journal.append_records(job.job_id, first_seq, stripped, inline, job.entity)
+        inline, errors = await self._store_records(job, first_seq, payloads, stripped)
         for seq, brought in inline.items():
-            self._spool.adopt(brought.fragments, job.entity, job.job_id)
             self._ingest.count(job, brought)
             job.mark_ingested(seq)
         for seq, error in errors.items():
@@ -144,17 +142,22 @@ class Intake:
             raise HoldfastError(Reason.INVALID_ARGUMENT, "the artifact is finalized; make a new draft of it")
         return records, expected
 
-    async def _take_inline(
-        self, job: Job, first_seq: int, records: Sequence[Record]
+    async def _store_records(
+        self, job: Job, first_seq: int, records: Sequence[Record], stripped: Sequence[bytes]
     ) -> tuple[dict[int, IngestYield], dict[int, HoldfastError]]:
-        """Spools the bytes of inline records."""
+        """Journals records, after the bytes of inline ones are in a pack; nobody else is lent that pack in between."""
         inline = [(first_seq + i, r.add_bytes) for i, r in enumerate(records) if r.WhichOneof("what") == "add_bytes"]
         if not inline:
+            await self._journal.append_records(job.job_id, first_seq, stripped, {}, job.entity)
             return {}, {}
 
         async def step() -> tuple[dict[int, IngestYield], dict[int, HoldfastError]]:
             async with self._spool.borrow(job.entity) as pack:
-                return await self._workers.in_thread(_pack_inline, inline, self._spool.target(pack))
+                brought, errors = await self._workers.in_thread(_pack_inline, inline, self._spool.target(pack))
+                await self._journal.append_records(job.job_id, first_seq, stripped, brought, job.entity)
+                for one in brought.values():
+                    self._spool.adopt(one.fragments, job.entity, job.job_id)
+                return brought, errors
 
         return await self._ingest.with_space(job, step)
 

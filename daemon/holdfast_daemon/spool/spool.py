@@ -210,7 +210,9 @@ class Spool:
             _log.warning("spool pack %s did not survive; what it held is read again", row.pack_id.hex())
             await self._journal.drop_pack(row.pack_id)
             return {(job_id, seq) for job_id, seq, _ in row.fragments}
-        # Sealed or not, it is sealed (again): that flushes what a crash may have caught unflushed.
+        # Sealed or not, it is sealed (again): that flushes what a crash may have caught unflushed.  But one that was
+        # sealed gets no more frames: its file may be the very one that the registry serves (a link).
+        pack.closing = row.sealed
         self.packs[row.pack_id] = pack
         return set()
 
