@@ -1,0 +1,97 @@
+"""A user's program: `python caller.py TASK` does one thing with the public API and prints what it took as JSON.
+
+It is a process of its own so that its memory is the SDK's alone; it imports nothing of the benchmarks.
+"""
+
+import json
+import sys
+import time
+from typing import Any
+
+PROJECT = "benchmarks"
+WARM_UP_FILES = 200
+
+
+def log(task: dict[str, Any]) -> dict[str, Any]:
+    """Logs a folder; times from `add_dir` to the return of `log_artifact`, and to the end of `wait()`."""
+    before_bytes = _memory_bytes("VmRSS")
+    import holdfast
+
+    last: list[holdfast.Progress] = []
+    with holdfast.init(project=PROJECT, job_type="benchmark") as run:
+        # The connection has a figure of its own (`first_log`).
+        _log_folder(run, "connection", task["little"]).wait()
+        started = time.perf_counter()
+        artifact = _log_folder(run, task["name"], task["folder"])
+        blocked_s = time.perf_counter() - started
+        artifact.wait(progress=lambda progress: last.__setitem__(slice(None), [progress]))
+        done_s = time.perf_counter() - started
+    return {
+        "blocked_s": blocked_s,
+        "done_s": done_s,
+        "version": artifact.version,
+        "bytes_sent": last[0].bytes_sent,
+        "growth_bytes": _memory_bytes("VmHWM") - before_bytes,
+    }
+
+
+def download(task: dict[str, Any]) -> dict[str, Any]:
+    """Downloads the latest version into a folder that does not exist."""
+    before_bytes = _memory_bytes("VmRSS")
+    import holdfast
+
+    artifact = holdfast.Api().artifact(f"{PROJECT}/{task['name']}:latest")
+    started = time.perf_counter()
+    artifact.download(task["folder"])
+    done_s = time.perf_counter() - started
+    return {"done_s": done_s, "growth_bytes": _memory_bytes("VmHWM") - before_bytes}
+
+
+def first_log(task: dict[str, Any]) -> dict[str, Any]:
+    """Times the first `log_artifact` of a process, connection and all, after `import holdfast`."""
+    import holdfast
+
+    started = time.perf_counter()
+    run = holdfast.init(project=PROJECT, job_type="benchmark")
+    draft = holdfast.Artifact(task["name"], type="dataset")
+    draft.add_file(task["file"])
+    run.log_artifact(draft)
+    blocked_s = time.perf_counter() - started
+    draft.wait()
+    run.finish()
+    return {"blocked_s": blocked_s}
+
+
+def warm_up(task: dict[str, Any]) -> dict[str, Any]:
+    """Goes once through all that will be measured, with a little data: code is loaded, workers have started."""
+    import holdfast
+
+    with holdfast.init(project=PROJECT, job_type="benchmark") as run:
+        for _ in range(2):
+            _log_folder(run, "warm-up", task["folder"]).wait().download(task["target"])
+    return {}
+
+
+def _log_folder(run: Any, name: str, folder: str) -> Any:
+    import holdfast
+
+    draft = holdfast.Artifact(name, type="dataset")
+    draft.add_dir(folder, policy="immutable")
+    run.log_artifact(draft)
+    return draft
+
+
+def _memory_bytes(field: str) -> int:
+    """A figure of this process's memory as Linux has it; 0 where there is none."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field))
+    except FileNotFoundError:
+        return 0
+
+
+TASKS = {"log": log, "download": download, "first_log": first_log, "warm_up": warm_up}
+
+if __name__ == "__main__":
+    asked = json.loads(sys.argv[1])
+    print(json.dumps(TASKS[asked["do"]](asked)))

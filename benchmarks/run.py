@@ -1,0 +1,119 @@
+"""Goes through the benchmarks and prints the table."""
+
+import argparse
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.data_sets import DATA_SETS, human_size
+from benchmarks.host import BenchmarkError
+from benchmarks.place import memory_to_touch, touch_memory, working_folder
+from benchmarks.process_steps import measure_processes
+from benchmarks.results import Row, table, write_json
+from benchmarks.set_steps import SetBenchmark
+
+PROCESSES = "processes"
+"""Beside the data sets: import, first log, many workers at once."""
+
+# Smallest first: the page cache that mid and big fill pushes nothing out that is still needed.
+ORDER = ("small", "tiny", "mid", "big", PROCESSES)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs what was asked for; returns 0 also when a target is not reached: a measurement is no test.
+
+    A part that fails says so, is missing from the table, and makes the exit code 1.
+    """
+    options = _parse(arguments)
+    # So that a stopped run takes its daemons, its folder and its mount with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    touched_bytes = memory_to_touch(
+        max((DATA_SETS[name].size_bytes for name in options.sets if name in DATA_SETS), default=0)
+    )
+    _say(f"touching {human_size(touched_bytes)} of memory")
+    touch_memory(touched_bytes)
+    rows: list[Row] = []
+    failed = False
+    with working_folder(options.data_root, loop=options.loop) as folder:
+        for name in (name for name in ORDER if name in options.sets):
+            try:
+                rows += _measure(name, folder, options.repeat)
+            except BenchmarkError as error:
+                _say(f"{name}: FAILED: {error}")
+                failed = True
+    print(f"\n{_machine_line(options)}\n\n{table(rows)}")
+    if options.json is not None:
+        write_json(options.json, rows, _machine(options))
+    return int(failed)
+
+
+def _measure(name: str, folder: Path, repeat: int) -> list[Row]:
+    if name == PROCESSES:
+        return measure_processes(folder / PROCESSES, _say)
+    return SetBenchmark(DATA_SETS[name], folder / name, repeat, _say).run()
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--sets", type=_set_names, default=ORDER, help=f"some of {','.join(ORDER)}; default: all")
+    parser.add_argument(
+        "--repeat", type=_positive, default=3, help="samples of each step; the median counts; default 3"
+    )
+    parser.add_argument("--json", type=Path, help="write all samples to this file")
+    parser.add_argument("--data-root", type=Path, help="work below this folder; default: that for temporary files")
+    parser.add_argument("--loop", action="store_true", help="work on an ext4 of its own, in a file (root only)")
+    return parser.parse_args(arguments)
+
+
+def _set_names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    unknown = [name for name in names if name not in ORDER]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no set {unknown[0]!r}; choose from {', '.join(ORDER)}")
+    return names
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _machine(options: argparse.Namespace) -> dict[str, object]:
+    return {
+        "processors": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "commit": _commit(),
+        "repeat": options.repeat,
+        "own_filesystem": options.loop,
+    }
+
+
+def _machine_line(options: argparse.Namespace) -> str:
+    machine = _machine(options)
+    return (
+        f"Holdfast {machine['commit']}, Python {machine['python']}, {machine['system']},"
+        f" {machine['processors']} processors; medians of {options.repeat}"
+    )
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "of unknown commit"
+
+
+_started = time.monotonic()
+
+
+def _say(what: str) -> None:
+    print(f"[{time.monotonic() - _started:6.1f} s] {what}", file=sys.stderr, flush=True)
