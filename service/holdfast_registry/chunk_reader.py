@@ -40,26 +40,23 @@ class ChunkReader:
         self._store = store
         self._threads = threads
 
-    async def read(self, entity_id: int, digests: Sequence[bytes]) -> list[bytes | None]:
-        """Returns chunks, each checked against its digest; None for one that has no row.
+    def read(self, entity_id: int, digests: Sequence[bytes]) -> list[bytes | None]:
+        """Returns chunks, each checked against its digest; None for one that has no row.  Blocks.
 
         Raises:
             RegistryError: STORE_DAMAGED: a pack is gone, or its bytes are others.
         """
-        places = await self._packs.places(entity_id, digests)
+        places = self._packs.places(entity_id, digests)
         by_pack: dict[bytes, list[WantedChunk]] = {}
         for position, (digest, place) in enumerate(zip(digests, places, strict=True)):
             if place is not None:
                 by_pack.setdefault(place.pack_id, []).append(WantedChunk(position, digest, place))
         chunks: list[bytes | None] = [None] * len(digests)
-        await self._threads.run(self._read_packs, by_pack, chunks)
-        return chunks
-
-    def _read_packs(self, by_pack: dict[bytes, list[WantedChunk]], chunks: list[bytes | None]) -> None:
         for pack_id, wanted in by_pack.items():
             with self._open(pack_id) as pack:
                 for chunk in wanted:
                     chunks[chunk.position] = _read_chunk(pack, chunk)
+        return chunks
 
     def _open(self, pack_id: bytes) -> PackFile:
         pack = self._store.open_pack(pack_id)
@@ -77,8 +74,11 @@ class ChunkReader:
             raise RegistryError(
                 Reason.TOO_LARGE, f"{len(digests)} digests were asked for; at most {FIND_MISSING_DIGESTS_MAX} a call."
             )
-        entity_id = await self._packs.entity_id(entity)
-        places = [None] * len(digests) if entity_id is None else await self._packs.places(entity_id, digests)
+        return await self._threads.run(self._locate, entity, digests)
+
+    def _locate(self, entity: str, digests: Sequence[bytes]) -> list[ChunkPlace]:
+        entity_id = self._packs.entity_id(entity)
+        places = [None] * len(digests) if entity_id is None else self._packs.places(entity_id, digests)
         found = [place for place in places if place is not None]
         if len(found) < len(digests):
             absent = digests[places.index(None)].hex()
@@ -91,7 +91,7 @@ class ChunkReader:
         Raises:
             RegistryError: NOT_FOUND, INVALID_ARGUMENT, STORE_DAMAGED.
         """
-        record = await self._packs.readable_pack(entity, pack_id)
+        record = await self._threads.run(self._packs.readable_pack, entity, pack_id)
         if record is None:
             raise not_found(f"Pack {pack_id.hex()}")
         if len(ranges) > RANGES_MAX or any(offset + length > record.size_bytes for offset, length in ranges):

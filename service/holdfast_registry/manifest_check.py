@@ -30,7 +30,6 @@ from holdfast_registry.domain.manifest import (
     parse_root,
 )
 from holdfast_registry.errors import RegistryError
-from holdfast_registry.file_threads import FileThreads
 
 logger = logging.getLogger(__name__)
 
@@ -62,14 +61,13 @@ class _Found:
 
 
 class ManifestChecker:
-    """Checks manifests against the store of their entity."""
+    """Checks manifests against the store of their entity.  Blocks: for file threads."""
 
-    def __init__(self, reader: ChunkReader, packs: PackRepository, threads: FileThreads) -> None:
+    def __init__(self, reader: ChunkReader, packs: PackRepository) -> None:
         self._reader = reader
         self._packs = packs
-        self._threads = threads
 
-    async def check(
+    def check(
         self, pending: PendingVersion, root_digest: bytes, artifact_digest: bytes
     ) -> CheckedManifest | MissingChunks:
         """Applies every rule to a manifest that a client has brought.
@@ -78,7 +76,7 @@ class ManifestChecker:
             ContractError: a rule is broken; MANIFEST_DIGEST_MISMATCH when the announced digest is another one's.
             RegistryError: STORE_DAMAGED.
         """
-        encoded = await self._read_root_chunk(pending.entity_id, root_digest)
+        encoded = self._read_root_chunk(pending.entity_id, root_digest)
         if encoded is None:
             return MissingChunks([root_digest])
         root = parse_root(encoded)
@@ -86,10 +84,10 @@ class ManifestChecker:
         own = lengths_by_digest([s.digest for s in root.segments], [s.length for s in root.segments])
         if encoded:
             own[root_digest] = len(encoded)
-        await self._look_for(pending.entity_id, own, found)
+        self._look_for(pending.entity_id, own, found)
         if not found.missing:
-            check = ManifestCheck(root, await self._known_segments(pending))
-            await self._check_segments(pending.entity_id, root, check, found)
+            check = ManifestCheck(root, self._known_segments(pending))
+            self._check_segments(pending.entity_id, root, check, found)
         if found.missing:
             return MissingChunks(list(found.missing)[:FIND_MISSING_DIGESTS_MAX])
         summary = check.finish()
@@ -101,54 +99,54 @@ class ManifestChecker:
             )
         return CheckedManifest(root_digest, summary, pending.chunk_epoch, found.condemned)
 
-    async def read_root(self, entity_id: int, root_digest: bytes) -> ManifestRoot | None:
+    def read_root(self, entity_id: int, root_digest: bytes) -> ManifestRoot | None:
         """Returns a manifest's root; None: it is not stored."""
-        encoded = await self._read_root_chunk(entity_id, root_digest)
+        encoded = self._read_root_chunk(entity_id, root_digest)
         return None if encoded is None else parse_root(encoded)
 
-    async def _read_root_chunk(self, entity_id: int, root_digest: bytes) -> bytes | None:
+    def _read_root_chunk(self, entity_id: int, root_digest: bytes) -> bytes | None:
         if root_digest == EMPTY_DIGEST:
             return b""  # no entries: the root encodes to no bytes, and no bytes have no chunk
-        return (await self._reader.read(entity_id, [root_digest]))[0]
+        return (self._reader.read(entity_id, [root_digest]))[0]
 
-    async def _known_segments(self, pending: PendingVersion) -> frozenset[bytes]:
+    def _known_segments(self, pending: PendingVersion) -> frozenset[bytes]:
         """Returns the segments of the collection's latest version: checked then, and its chunks are held by it."""
         if pending.latest is None:
             return frozenset()
         try:
-            root = await self.read_root(pending.entity_id, pending.latest.manifest_root)
+            root = self.read_root(pending.entity_id, pending.latest.manifest_root)
         except RegistryError as error:
             # Damage to an older version costs the shortcut, not the new version.
             logger.error("latest version is damaged version=%s message=%s", pending.latest.version_id, error.message)
             return frozenset()
         return frozenset(segment.digest for segment in root.segments) if root is not None else frozenset()
 
-    async def _check_segments(self, entity_id: int, root: ManifestRoot, check: ManifestCheck, found: _Found) -> None:
+    def _check_segments(self, entity_id: int, root: ManifestRoot, check: ManifestCheck, found: _Found) -> None:
         for group in _groups(root.segments):
-            encoded = await self._reader.read(entity_id, [segment.digest for segment in group])
-            chunks, long_lists = await self._threads.run(_check_group, check, encoded)
-            await self._look_for(entity_id, chunks, found)
+            encoded = self._reader.read(entity_id, [segment.digest for segment in group])
+            chunks, long_lists = _check_group(check, encoded)
+            self._look_for(entity_id, chunks, found)
             for long_list in long_lists:
-                await self._check_long_list(entity_id, long_list, found)
+                self._check_long_list(entity_id, long_list, found)
             if found.is_full:
                 return
 
-    async def _check_long_list(self, entity_id: int, long_list: LongList, found: _Found) -> None:
+    def _check_long_list(self, entity_id: int, long_list: LongList, found: _Found) -> None:
         rest, size_bytes = long_list.chunk_count, 0
         for first in range(0, len(long_list.part_digests), LISTS_AT_ONCE):
-            parts = await self._reader.read(entity_id, long_list.part_digests[first : first + LISTS_AT_ONCE])
+            parts = self._reader.read(entity_id, long_list.part_digests[first : first + LISTS_AT_ONCE])
             for encoded in parts:
                 if encoded is None:
                     return  # it was among the segment's own chunks and is listed as missing
                 digests, lengths = parse_chunk_list(encoded, min(rest, CHUNKS_LISTED_MAX))
                 rest, size_bytes = rest - len(lengths), size_bytes + sum(lengths)
-                await self._look_for(entity_id, lengths_by_digest(digests, lengths), found)
+                self._look_for(entity_id, lengths_by_digest(digests, lengths), found)
         check_long_size(long_list, size_bytes)
 
-    async def _look_for(self, entity_id: int, chunks: dict[bytes, int], found: _Found) -> None:
+    def _look_for(self, entity_id: int, chunks: dict[bytes, int], found: _Found) -> None:
         if not chunks:
             return
-        stored = await self._packs.lengths(entity_id, list(chunks))
+        stored = self._packs.lengths(entity_id, list(chunks))
         if stored == chunks:
             return
         for digest, length in chunks.items():
@@ -163,21 +161,23 @@ class ManifestChecker:
             elif stored_length < 0:
                 found.condemned.append(digest)
 
-    async def page(
-        self, entity_id: int, root_digest: bytes, *, first: int, path_prefix: str
+    def page(
+        self, entity: str, root_digest: bytes, *, first: int, path_prefix: str
     ) -> tuple[list[bytes], int | None, ManifestRoot]:
         """Returns encoded segments from number `first` on, where the next page begins (None: nowhere), and the root.
 
         Raises:
             RegistryError: STORE_DAMAGED.
         """
-        root = await self.read_root(entity_id, root_digest)
+        entity_id = self._packs.entity_id(entity)
+        assert entity_id is not None, "a version has an entity"
+        root = self.read_root(entity_id, root_digest)
         if root is None:
             raise _lost(root_digest)
         wanted = [number for number in overlapping_segments(root, path_prefix) if number >= first]
         shown = wanted[: _segments_that_fit([root.segments[number] for number in wanted])]
         digests = [root.segments[number].digest for number in shown]
-        segments = await self._reader.read(entity_id, digests)
+        segments = self._reader.read(entity_id, digests)
         if None in segments:
             raise _lost(digests[segments.index(None)])
         next_first = wanted[len(shown)] if len(shown) < len(wanted) else None

@@ -143,7 +143,7 @@ class PackIntake:
         Raises:
             RegistryError: LEASE_EXPIRED, GRANT_INVALID; UNAVAILABLE: another stream is writing it.
         """
-        record = await self._packs.pack_of_lease(lease_id, pack_id)
+        record = await self._threads.run(self._packs.pack_of_lease, lease_id, pack_id)
         if self._writing.held(pack_id):
             raise RegistryError(Reason.UNAVAILABLE, f"Pack {pack_id.hex()} is written by another stream; try again.")
         async with self._writing.hold(pack_id):
@@ -156,24 +156,27 @@ class PackIntake:
             RegistryError: LEASE_EXPIRED, GRANT_INVALID, PACK_TORN, PACK_DAMAGED, CHUNK_DIGEST_MISMATCH.
         """
         async with self._sealing.hold(pack_id):
-            record = await self._packs.pack_of_lease(lease_id, pack_id)
-            if record.state is PackState.LIVE:
-                return Sealed(record.live_chunks, LeaseGrant(lease_id, 0))
-            if size_bytes != record.size_bytes:
-                raise invalid(f"Pack {pack_id.hex()} was granted with {record.size_bytes} bytes, not {size_bytes}.")
             try:
                 async with self._verifying:
-                    index = await self._threads.run(self._check_and_publish, record)
+                    checked = await self._threads.run(self._check_and_publish, lease_id, pack_id, size_bytes)
             except PackError as error:
                 logger.warning("pack refused pack=%s reason=%s message=%s", pack_id.hex(), error.reason, error.message)
                 await self._packs.doom(pack_id)
                 await self._threads.run(self._store.discard, pack_id)
                 raise
-            live, lease = await self._packs.seal(lease_id, index)
+            if isinstance(checked, PackRecord):
+                return Sealed(checked.live_chunks, LeaseGrant(lease_id, 0))
+            live, lease = await self._packs.seal(lease_id, checked)
             return Sealed(live, lease)
 
-    def _check_and_publish(self, record: PackRecord) -> PackIndex:
-        pack = self._store.open_incoming(record.pack_id)
+    def _check_and_publish(self, lease_id: str, pack_id: bytes, size_bytes: int) -> PackIndex | PackRecord:
+        """Returns the index of a pack that is durable now, or the record of one that was sealed before."""
+        record = self._packs.pack_of_lease(lease_id, pack_id)
+        if record.state is PackState.LIVE:
+            return record
+        if size_bytes != record.size_bytes:
+            raise invalid(f"Pack {pack_id.hex()} was granted with {record.size_bytes} bytes, not {size_bytes}.")
+        pack = self._store.open_incoming(pack_id)
         if pack is None:
             raise RegistryError(
                 Reason.GRANT_INVALID, f"Nothing was brought for pack {record.pack_id.hex()}; bring it, then seal it."
@@ -185,15 +188,8 @@ class PackIntake:
                     "send it again under a new id.",
                     Reason.PACK_TORN,
                 )
-            index = read_index(pack.pread, pack.size_bytes, pack_id=record.pack_id)
-            _check_count(index, record)
-            damaged = verify_frames(index, pack.pread, decompress)
-            if damaged:
-                raise PackError(
-                    f"Chunk {index.digest_at(damaged[0]).hex()} of pack {record.pack_id.hex()} has not the bytes of its "
-                    f"digest (as have {len(damaged) - 1} others); send the pack again under a new id.",
-                    Reason.CHUNK_DIGEST_MISMATCH,
-                )
+            index = read_index(pack.pread, pack.size_bytes, pack_id=pack_id)
+            _check_frames(index, record, verify_frames(index, pack.pread, decompress))
             failpoint("seal.after_verify")
             pack.publish()
         return index
@@ -254,7 +250,13 @@ def _check_intents(intents: Sequence[PackIntent]) -> None:
             )
 
 
-def _check_count(index: PackIndex, record: PackRecord) -> None:
+def _check_frames(index: PackIndex, record: PackRecord, damaged: Sequence[int]) -> None:
+    if damaged:
+        raise PackError(
+            f"Chunk {index.digest_at(damaged[0]).hex()} of pack {record.pack_id.hex()} does not have the bytes of its "
+            f"digest, nor have {len(damaged) - 1} others; send the pack again under a new id.",
+            Reason.CHUNK_DIGEST_MISMATCH,
+        )
     if len(index) != record.chunk_count:
         raise PackError(
             f"Pack {record.pack_id.hex()} holds {len(index)} chunks, {record.chunk_count} were announced; "

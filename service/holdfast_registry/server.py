@@ -185,16 +185,16 @@ async def _compose(
     versions = VersionRepository(database, clock, ids)
     packs = PackRepository(database, clock, settings.lease_ttl_s)
     reader = ChunkReader(packs, store, threads)
-    manifests = ManifestChecker(reader, packs, threads)
+    manifests = ManifestChecker(reader, packs)
     intake = PackIntake(packs, store, threads, verified_at_once=settings.packs_verified_at_once, streams=not on_socket)
     gate = CallGate(clock)
     boundary = CallBoundary(gate, await _authenticator(database, on_socket=on_socket), clock, die_of_fsync)
     options = _OPTIONS if on_socket else (*_OPTIONS, *_TCP_OPTIONS)
     server = grpc.aio.server(interceptors=[boundary], options=options)
-    committer = VersionCommitter(commits, manifests)
+    committer = VersionCommitter(commits, manifests, threads)
     registry_pb2_grpc.add_RegistryServiceServicer_to_server(RegistryServicer(ids.new_id()), server)
     version_pb2_grpc.add_VersionServiceServicer_to_server(
-        VersionServicer(commits, committer, versions, packs, manifests), server
+        VersionServicer(commits, committer, versions, packs, manifests, threads), server
     )
     pack_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(intake, reader, store, same_machine=on_socket), server)
     collection_pb2_grpc.add_CollectionServiceServicer_to_server(

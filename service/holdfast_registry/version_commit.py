@@ -5,10 +5,11 @@ from __future__ import annotations
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.reasons import Reason
 
-from holdfast_registry.database.commits import CommitRepository, Committed, CommitWish, NotCommitted
+from holdfast_registry.database.commits import CheckedManifest, CommitRepository, Committed, CommitWish, NotCommitted
 from holdfast_registry.database.statements import Once
 from holdfast_registry.domain.versions import CommitDecision, decide_commit
 from holdfast_registry.errors import RegistryError
+from holdfast_registry.file_threads import FileThreads
 from holdfast_registry.manifest_check import ManifestChecker, MissingChunks
 
 ROUNDS_MAX = 5
@@ -18,9 +19,10 @@ ROUNDS_MAX = 5
 class VersionCommitter:
     """Commits versions."""
 
-    def __init__(self, commits: CommitRepository, manifests: ManifestChecker) -> None:
+    def __init__(self, commits: CommitRepository, manifests: ManifestChecker, threads: FileThreads) -> None:
         self._commits = commits
         self._manifests = manifests
+        self._threads = threads
 
     async def commit(
         self, wish: CommitWish, manifest_root: bytes, once: Once[Committed]
@@ -34,23 +36,32 @@ class VersionCommitter:
             RegistryError, ContractError: see CommitVersion.
         """
         for _ in range(ROUNDS_MAX):
-            pending = await self._commits.prepare(wish.version_id, wish.lease_id, once)
-            if isinstance(pending, bytes):
-                return pending
-            manifest = None
-            decision = decide_commit(wish.artifact_digest, pending.latest, has_manifest=bool(manifest_root))
-            if decision is CommitDecision.MANIFEST_NEEDED:
-                return NotCommitted.MANIFEST_NEEDED
-            if decision is CommitDecision.CREATE:
-                checked = await self._manifests.check(pending, manifest_root, wish.artifact_digest)
-                if isinstance(checked, MissingChunks):
-                    return checked
-                manifest = checked
-            failpoint("commit.after_validate")
-            answer = await self._commits.commit(wish, manifest, once)
+            checked = await self._threads.run(self._check, wish, manifest_root, once)
+            if not isinstance(checked, CheckedManifest | None):
+                return checked
+            answer = await self._commits.commit(wish, checked, once)
             if isinstance(answer, bytes):
                 return answer
             # The latest version is another one by now, or chunks have gone: look again.
         raise RegistryError(
             Reason.UNAVAILABLE, f"Version {wish.version_id} could not be committed for the others' changes; repeat it."
         )
+
+    def _check(
+        self, wish: CommitWish, manifest_root: bytes, once: Once[Committed]
+    ) -> bytes | MissingChunks | NotCommitted | CheckedManifest | None:
+        """Returns the manifest after its check, None when it looks like a no-op, or an answer without a commit."""
+        pending = self._commits.prepare(wish.version_id, wish.lease_id, once)
+        if isinstance(pending, bytes):
+            return pending
+        decision = decide_commit(wish.artifact_digest, pending.latest, has_manifest=bool(manifest_root))
+        if decision is CommitDecision.MANIFEST_NEEDED:
+            return NotCommitted.MANIFEST_NEEDED
+        manifest = None
+        if decision is CommitDecision.CREATE:
+            checked = self._manifests.check(pending, manifest_root, wish.artifact_digest)
+            if isinstance(checked, MissingChunks):
+                return checked
+            manifest = checked
+        failpoint("commit.after_validate")
+        return manifest

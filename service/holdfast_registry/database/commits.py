@@ -301,8 +301,8 @@ class CommitRepository:
         }
         connection.execute(_INSERT_LEASE, values)
 
-    async def prepare(self, version_id: str, lease_id: str, once: Once[Committed]) -> bytes | PendingVersion:
-        """Returns what a manifest is to be checked against, or the response when it is committed already.
+    def prepare(self, version_id: str, lease_id: str, once: Once[Committed]) -> bytes | PendingVersion:
+        """Returns what a manifest is to be checked against, or the response when it is committed already.  Blocks.
 
         Raises:
             RegistryError: NOT_FOUND, LEASE_EXPIRED, VERSION_NOT_PENDING, REQUEST_ID_REUSED.
@@ -311,7 +311,7 @@ class CommitRepository:
         def unit(connection: Connection) -> bytes | PendingVersion:
             return find_response(connection, once) or self._pending(connection, version_id, lease_id)
 
-        return await self._database.read(unit)
+        return self._database.read_here(unit)
 
     async def commit(
         self, wish: CommitWish, manifest: CheckedManifest | None, once: Once[Committed]

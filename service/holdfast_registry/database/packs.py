@@ -89,7 +89,7 @@ class ActiveLease:
 
 
 class PackRepository:
-    """Leases, packs, chunks."""
+    """Leases, packs, chunks.  What blocks is for the file threads, which look things up in the middle of their work."""
 
     def __init__(self, database: SqliteDatabase, clock: Clock, lease_ttl_s: int) -> None:
         self._database = database
@@ -146,8 +146,8 @@ class PackRepository:
         failpoint("grant.after_row")
         return granted
 
-    async def pack_of_lease(self, lease_id: str, pack_id: bytes) -> PackRecord:
-        """Returns a pack that was granted under this lease.
+    def pack_of_lease(self, lease_id: str, pack_id: bytes) -> PackRecord:
+        """Returns a pack that was granted under this lease.  Blocks.
 
         Raises:
             RegistryError: LEASE_EXPIRED, GRANT_INVALID.
@@ -162,7 +162,7 @@ class PackRepository:
                 raise _no_grant(pack_id)
             return _pack_record(row)
 
-        return await self._database.read(unit)
+        return self._database.read_here(unit)
 
     async def seal(self, lease_id: str, index: PackIndex) -> tuple[int, LeaseGrant]:
         """Lets the chunks of a checked pack serve; returns how many do, and the lease.
@@ -195,20 +195,20 @@ class PackRepository:
 
         await self._database.write(unit)
 
-    async def places(self, entity_id: int, digests: Sequence[bytes]) -> list[ChunkPlace | None]:
-        """Returns where chunks lie, in the order of the digests; None for one that is not stored."""
-        return await self._database.read(partial(_places, entity_id=entity_id, digests=digests))
+    def places(self, entity_id: int, digests: Sequence[bytes]) -> list[ChunkPlace | None]:
+        """Returns where chunks lie, in the order of the digests; None for one that is not stored.  Blocks."""
+        return self._database.read_here(partial(_places, entity_id=entity_id, digests=digests))
 
-    async def lengths(self, entity_id: int, digests: Sequence[bytes]) -> dict[bytes, int]:
-        """Returns digest → length of the chunks that are stored; negative of those that are condemned."""
-        return await self._database.read(partial(sqlite_chunks.select_lengths, entity_id=entity_id, digests=digests))
+    def lengths(self, entity_id: int, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """Returns digest → length of the chunks that are stored; negative of those that are condemned.  Blocks."""
+        return self._database.read_here(partial(sqlite_chunks.select_lengths, entity_id=entity_id, digests=digests))
 
-    async def entity_id(self, name: str) -> int | None:
-        """Returns the row of an entity."""
-        return await self._database.read(partial(find_entity, name=name))
+    def entity_id(self, name: str) -> int | None:
+        """Returns the row of an entity.  Blocks."""
+        return self._database.read_here(partial(find_entity, name=name))
 
-    async def readable_pack(self, entity_name: str, pack_id: bytes) -> PackRecord | None:
-        """Returns a sealed pack of an entity; one that is DOOMED can be read until its file goes."""
+    def readable_pack(self, entity_name: str, pack_id: bytes) -> PackRecord | None:
+        """Returns a sealed pack of an entity; one that is DOOMED can be read until its file goes.  Blocks."""
 
         def unit(connection: Connection) -> PackRecord | None:
             row = _packs_by_id(connection, [pack_id]).get(pack_id)
@@ -217,7 +217,7 @@ class PackRepository:
             owner = connection.execute(_ENTITY_NAME, {"row_id": row.entity_id}).scalar()
             return _pack_record(row) if owner == entity_name else None
 
-        return await self._database.read(unit)
+        return self._database.read_here(unit)
 
     def _active(self, connection: Connection, lease_id: str) -> ActiveLease:
         row = connection.execute(_LEASE, {"lease_id": lease_id}).first()

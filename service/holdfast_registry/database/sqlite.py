@@ -1,4 +1,4 @@
-"""SQLite as the registry's database: one writer, several readers, each connection in a thread of its own.
+"""SQLite as the registry's database: one connection that writes, and one that reads for each thread that wants to.
 
 A *unit* is a plain function on a connection; it is one transaction, or it has not happened.  Units that wait for the
 writer at the same moment share one COMMIT (and its fsync), each inside a savepoint, so one that fails takes no other along.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,8 +43,10 @@ BATCH_UNITS_MAX = 32
 """Units that share a COMMIT: more would delay the first of them, and one fsync for 32 is next to none."""
 BUSY_TIMEOUT_MS = 5000
 """Nobody else writes; a backup or an fsck may hold the file for a moment."""
-PAGE_CACHE_KIB = 64 * 1024
-"""About 1.2 million rows of `chunk` stay in memory for each connection."""
+WRITER_CACHE_KIB = 64 * 1024
+"""About a million rows of `chunk` stay in memory."""
+READER_CACHE_KIB = 16 * 1024
+"""Of each reader; what is not there comes from the page cache of the system."""
 
 _FSYNC_ERRORS = frozenset({"SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC"})
 _DAMAGE_ERRORS = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
@@ -112,33 +115,44 @@ def integrity_problems(connection: Connection) -> list[str]:
 
 
 def _pragmas(*, writable: bool) -> Sequence[str]:
-    shared = (
-        "foreign_keys=ON",
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
-        f"cache_size=-{PAGE_CACHE_KIB}",
-        "temp_store=MEMORY",
-    )
+    shared = ("foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}", "temp_store=MEMORY")
     if writable:
-        return (*shared, "journal_mode=WAL", "synchronous=FULL", "fullfsync=ON", "checkpoint_fullfsync=ON")
-    return (*shared, "query_only=ON", "wal_autocheckpoint=0")
+        durable = ("journal_mode=WAL", "synchronous=FULL", "fullfsync=ON", "checkpoint_fullfsync=ON")
+        return (*shared, *durable, f"cache_size=-{WRITER_CACHE_KIB}")
+    return (*shared, "query_only=ON", "wal_autocheckpoint=0", f"cache_size=-{READER_CACHE_KIB}")
 
 
 @contextmanager
 def transaction(connection: Connection, begin: str) -> Iterator[Connection]:
     """One transaction from `begin` to COMMIT, or to ROLLBACK when the block raises."""
-    connection.exec_driver_sql(begin)
+    _control(connection, begin)
     try:
         yield connection
-        connection.exec_driver_sql("COMMIT")
+        _control(connection, "COMMIT")
     except BaseException:
         # A full disk makes SQLite roll back by itself.
         if _in_transaction(connection):
-            connection.exec_driver_sql("ROLLBACK")
+            _control(connection, "ROLLBACK")
         raise
 
 
+def _control(connection: Connection, statement: str) -> None:
+    """Runs a statement that has neither parameters nor rows, without the cost of those."""
+    try:
+        _driver(connection).execute(statement)
+    except sqlite3.Error as error:
+        raise DBAPIError(statement, None, error) from error
+
+
 def _in_transaction(connection: Connection) -> bool:
-    return bool(connection.connection.driver_connection.in_transaction)  # type: ignore[union-attr]
+    return _driver(connection).in_transaction
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    # Through SQLAlchemy's adapter: it is the plain connection for the driver that is in use here.
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection), "the engine is SQLite's"
+    return driver
 
 
 class _Job(Generic[T]):
@@ -183,7 +197,7 @@ class _Savepoint:
         self.error: BaseException | None = None
 
     def __enter__(self) -> _Savepoint:
-        self._connection.exec_driver_sql("SAVEPOINT unit")
+        _control(self._connection, "SAVEPOINT unit")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
@@ -191,8 +205,8 @@ class _Savepoint:
             if not _in_transaction(self._connection):
                 return False  # the database has undone the whole batch, which fails with this error
             self.error = error
-            self._connection.exec_driver_sql("ROLLBACK TO unit")
-        self._connection.exec_driver_sql("RELEASE unit")
+            _control(self._connection, "ROLLBACK TO unit")
+        _control(self._connection, "RELEASE unit")
         return isinstance(error, Exception)
 
 
@@ -217,8 +231,8 @@ class SqliteDatabase:
         self._writer_thread = threading.Thread(target=self._write_batches, name="database-writer", daemon=True)
         self._writer_thread.start()
         self._local = threading.local()
-        self._reading: list[Connection] = []
-        self._readers = ThreadPoolExecutor(readers, "database-reader", self._connect_reader)
+        self._opened: list[Connection] = []
+        self._readers = ThreadPoolExecutor(readers, "database-reader")
 
     async def write(self, unit: Unit[T]) -> T:
         """Runs a unit that may change things; returns when that is on the disk.
@@ -231,28 +245,35 @@ class SqliteDatabase:
 
     async def read(self, unit: Unit[T]) -> T:
         """Runs a unit that only reads; it sees one state of the database, with all writes that were answered."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, unit)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_here, unit)
+
+    def read_here(self, unit: Unit[T]) -> T:
+        """As `read`, in the calling thread, which gets a connection of its own; blocks."""
+        try:
+            with transaction(self._reader(), "BEGIN") as connection:
+                return unit(connection)
+        except DBAPIError as error:
+            raise translate(error) from error
+
+    def _reader(self) -> Connection:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self._path, writable=False)
+            self._opened.append(connection)
+        return connection
 
     def close(self) -> None:
-        """Finishes what is queued, writes everything into the main file, and closes; blocks."""
+        """Finishes what is queued, writes everything into the main file, and closes; blocks.
+
+        No thread may read any more.
+        """
         self._readers.shutdown(wait=True)
-        for connection in self._reading:
+        for connection in self._opened:
             connection.close()
         self._jobs.put(None)
         self._writer_thread.join()
         self._writer.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         self._writer.close()
-
-    def _connect_reader(self) -> None:
-        self._local.connection = connect(self._path, writable=False)
-        self._reading.append(self._local.connection)
-
-    def _read(self, unit: Unit[T]) -> T:
-        try:
-            with transaction(self._local.connection, "BEGIN") as connection:
-                return unit(connection)
-        except DBAPIError as error:
-            raise translate(error) from error
 
     def _write_batches(self) -> None:
         while (first := self._jobs.get()) is not None:

@@ -19,6 +19,7 @@ from holdfast_registry.database.packs import PackRepository
 from holdfast_registry.database.versions import PageWish, VersionChange, VersionRepository
 from holdfast_registry.domain.records import CollectionName, VersionRecord
 from holdfast_registry.errors import invalid
+from holdfast_registry.file_threads import FileThreads
 from holdfast_registry.manifest_check import ManifestChecker, MissingChunks
 from holdfast_registry.rpc.boundary import Context
 from holdfast_registry.rpc.conversion import (
@@ -44,12 +45,14 @@ class VersionServicer(version_pb2_grpc.VersionServiceServicer):
         versions: VersionRepository,
         packs: PackRepository,
         manifests: ManifestChecker,
+        threads: FileThreads,
     ) -> None:
         self._commits = commits
         self._committer = committer
         self._versions = versions
         self._packs = packs
         self._manifests = manifests
+        self._threads = threads
 
     async def BeginVersion(
         self, request: version_pb2.BeginVersionRequest, context: Context
@@ -131,10 +134,9 @@ class VersionServicer(version_pb2_grpc.VersionServiceServicer):
     ) -> version_pb2.ListManifestSegmentsResponse:
         """Returns a page of a manifest."""
         record = await self._versions.get(request.version_id)
-        entity_id = await self._packs.entity_id(record.name.entity)
-        assert entity_id is not None, "a version has an entity"
-        segments, next_first, root = await self._manifests.page(
-            entity_id,
+        segments, next_first, root = await self._threads.run(
+            self._manifests.page,
+            record.name.entity,
             record.manifest_root,
             first=page_number(request.page_token) or 0,
             path_prefix=request.path_prefix,
