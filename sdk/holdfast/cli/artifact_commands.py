@@ -50,7 +50,8 @@ def put(  # noqa: PLR0913 - one parameter an option, as typer wants it
 ) -> None:
     """Logs a file, a folder or a reference.
 
-    Waits until the version is committed, and prints the line with which to use it.  Interrupted, the daemon finishes it: see `holdfast status`.
+    Waits until the version is committed, and prints the line with which to use it.  Interrupted, the daemon
+    finishes it: see `holdfast status`.
     """
     target = _target_name(path, name)
     artifact = holdfast.Artifact(target.collection, type=type_, description=description)

@@ -76,6 +76,7 @@ def _steps() -> "Sequence[Callable[[Tour], None]]":
 
     return (
         steps.make_data,
+        steps.start_daemon,
         steps.log_first,
         steps.log_unchanged,
         steps.log_changed,

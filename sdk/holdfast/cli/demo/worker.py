@@ -22,5 +22,15 @@ def log_versions(index: int, count: int, shared: str) -> list[int]:
         return [int(draft.wait().version.removeprefix("v")) for draft in drafts]
 
 
+def main(index: str, count: str, shared: str) -> int:
+    """Prints the numbers as JSON; an error is one line."""
+    try:
+        print(json.dumps(log_versions(int(index), int(count), shared)))
+    except holdfast.Error as error:
+        print(f"worker {index}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    print(json.dumps(log_versions(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])))
+    sys.exit(main(*sys.argv[1:]))

@@ -7,6 +7,7 @@ import time
 
 from holdfast.cli.demo import sample_data
 from holdfast.cli.demo.tour import Tour
+from holdfast.cli.exit_codes import CommandError
 from holdfast.cli.output import human_duration, human_size
 from holdfast.cli.server_process import module_command
 
@@ -47,7 +48,7 @@ def _run_workers(count: int, shared: str) -> list[int]:
     """Version numbers that the workers got.
 
     Raises:
-        subprocess.SubprocessError: a worker failed or hangs; its messages are on standard error.
+        CommandError: a worker failed or hangs; its messages are on standard error.
     """
     workers = [
         subprocess.Popen(
@@ -68,9 +69,12 @@ def _run_workers(count: int, shared: str) -> list[int]:
 
 
 def _numbers_of(worker: "subprocess.Popen[str]") -> list[int]:
-    printed, _ = worker.communicate(timeout=WORKER_TIMEOUT_S)
+    try:
+        printed, _ = worker.communicate(timeout=WORKER_TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(f"a worker process has not ended within {WORKER_TIMEOUT_S:.0f} s") from error
     if worker.returncode != 0:
-        raise subprocess.CalledProcessError(worker.returncode, worker.args)
+        raise CommandError(f"a worker process failed with exit code {worker.returncode}")
     numbers: list[int] = json.loads(printed)
     return numbers
 
