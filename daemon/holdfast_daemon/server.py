@@ -37,7 +37,7 @@ from holdfast_daemon.pipeline.read_entry import ReadEntry
 from holdfast_daemon.pipeline.upload import Uploader
 from holdfast_daemon.pipeline.verify import Verify
 from holdfast_daemon.registry_client import RegistryClient
-from holdfast_daemon.rpc.control_service import ControlService, Rates
+from holdfast_daemon.rpc.control_service import About, ControlService, Rates
 from holdfast_daemon.rpc.fetch_service import FetchService
 from holdfast_daemon.rpc.forward import Forwarder
 from holdfast_daemon.rpc.guard import Guard
@@ -158,12 +158,7 @@ def _add_services(
     fetch = Fetch(manifests, packs, workers, PlacedFileStates(parts.journal))
     fetch_service = FetchService(fetch, Verify(manifests, workers), ReadEntry(manifests, packs))
     embedded = parts.embedded
-    control = ControlService(
-        jobs,
-        parts.journal,
-        parts.spool,
-        workers,
-        cache,
+    about = About(
         GetStatusResponse(
             pid=os.getpid(),
             started_at_ms=time.time_ns() // 1_000_000,
@@ -173,11 +168,12 @@ def _add_services(
             spool_bytes_max=settings.spool_bytes_max,
             cache_bytes_max=settings.cache_bytes_max,
         ),
-        instance_id=uuid.uuid4().hex,
-        drain=ending.ask,
-        registry_problem=lambda: embedded.problem if embedded else "",
-        rates=parts.rates,
+        uuid.uuid4().hex,
+        ending.ask,
+        lambda: embedded.problem if embedded else "",
+        parts.rates,
     )
+    control = ControlService(jobs, parts.journal, parts.spool, workers, cache, about)
     add_ControlServiceServicer_to_server(control, server)
     add_LogServiceServicer_to_server(LogService(intake, jobs, jobs.committer, registry), server)
     add_FetchServiceServicer_to_server(fetch_service, server)
@@ -198,7 +194,7 @@ async def _or_die(work: Coroutine[Any, Any, None]) -> None:
         await work
     except asyncio.CancelledError:
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001  see above
         _log.critical("a part of the daemon has failed; it ends, and the next start goes on", exc_info=True)
         os._exit(70)
 

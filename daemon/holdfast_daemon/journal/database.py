@@ -6,17 +6,21 @@ been acknowledged; after it, none.  Only the writer checkpoints (SQLite 3.7.0 to
 """
 
 import asyncio
+import errno
 import logging
 import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from holdfast_contract import os_layer
 from holdfast_contract.failpoints import failpoint
+from holdfast_contract.limits import MIB
 from holdfast_contract.os_layer import EXIT_CODE_FSYNC
 
 from holdfast_daemon.journal.migrations import migrate
@@ -27,6 +31,9 @@ GROUP_MAX = 256
 """Functions that share a transaction at the most: bounds how long the first of them waits for the last."""
 BUSY_TIMEOUT_MS = 5000
 CACHE_KIB = 16 * 1024
+BALLAST_BYTES = 16 * MIB
+"""Held on the disk and given up when it is full, so that what fails can still be noted."""
+BALLAST_RETRY_S = 30.0
 
 _log = logging.getLogger(__name__)
 _Job = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
@@ -60,6 +67,7 @@ class Database:
         connection = open_connection(path, read_only=False)
         os.chmod(path, 0o600)
         migrate(connection, str(path))
+        self._ballast = _Ballast(path.with_name(path.name + ".ballast"))
         self._reader = open_connection(path, read_only=True)
         self._read_pool = ThreadPoolExecutor(1, "holdfast-journal-read")
         self._thread = threading.Thread(target=self._run, args=(connection,), name="holdfast-journal")
@@ -69,6 +77,9 @@ class Database:
         """Runs a function in a transaction of the writer; returns after the COMMIT, on stable storage.
 
         The function must be quick and must not commit.  An exception from it undoes its own changes only.
+
+        Raises:
+            OSError: ENOSPC: the disk is full, and the ballast is used up.
         """
         future: Future[T] = Future()
         self._queue.put((function, future))
@@ -96,6 +107,7 @@ class Database:
                     break
                 group.append(following)
             self._commit_group(connection, group)
+            self._ballast.restore()
             if ended:
                 break
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -128,9 +140,49 @@ class Database:
             os._exit(EXIT_CODE_FSYNC)
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+            if self._ballast.give_up():
+                self._commit_group(connection, group)
+                return
+            error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         for _, future in group:
             if not future.cancelled():
                 future.set_exception(error)
+
+
+class _Ballast:
+    """A file of zeros that is removed when the disk is full."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tried_s = -BALLAST_RETRY_S
+        self.restore()
+
+    def give_up(self) -> bool:
+        """Frees its space; returns whether there was any."""
+        self._tried_s = time.monotonic()
+        return os_layer.unlink_if_exists(self._path)
+
+    def restore(self) -> None:
+        """Takes the space again, if it was given up some time ago and the disk has room."""
+        if time.monotonic() - self._tried_s < BALLAST_RETRY_S or self._path.exists():
+            return
+        self._tried_s = time.monotonic()
+        room = os.statvfs(self._path.parent)
+        if room.f_bavail * room.f_frsize < 4 * BALLAST_BYTES:
+            return
+        try:
+            descriptor = os_layer.create_new(self._path)
+        except OSError as error:
+            _log.warning("no ballast: %s", error)
+            return
+        try:
+            os.posix_fallocate(descriptor, 0, BALLAST_BYTES)
+        except OSError as error:
+            _log.warning("no ballast: %s", error)
+            os_layer.unlink_if_exists(self._path)
+        finally:
+            os.close(descriptor)
 
 
 def _in_savepoint(

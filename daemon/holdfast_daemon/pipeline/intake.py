@@ -1,7 +1,7 @@
 """Intake: takes records from the SDK's streams into the journal, and the bytes of inline ones into the spool.
 
-A record is acknowledged when it is in the journal (synchronous=FULL).  Finalize is acknowledged when, besides, every byte that the caller
-may no longer have (inline ones, files of policy "mutable") is flushed in the spool.
+A record is acknowledged when it is in the journal (synchronous=FULL).  Finalize is acknowledged when, besides, every byte that the
+caller may no longer have (inline ones, files of policy "mutable") is flushed in the spool.
 """
 
 import uuid

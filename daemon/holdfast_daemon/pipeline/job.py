@@ -21,7 +21,8 @@ from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.rows import ENDED_STATES, JobRow
 
 STEPS_PER_JOB = 4
-"""Ingest steps of one job under way: two for each processor of a small machine keep the workers busy, and another job's step comes soon."""
+"""Ingest steps of one job under way: two for each processor of a small machine keep the workers busy, and another job's step comes
+soon."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""All jobs of the daemon: takes them up (new, resumed, or after a start), drives each from its records to its end, and lets go of old ones.
+"""All jobs of the daemon: takes them up (new, resumed, or after a start), drives each to its end, and lets go of old ones.
 
 One task a job: read what comes → when finalized and all is read, wait for its turn → commit → end.  A job that fails says why and
 stops nobody else.
@@ -186,7 +186,7 @@ class Jobs:
             os._exit(EXIT_CODE_FSYNC)
         except HoldfastError as error:
             await self._fail(job, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  a defect must end this job with a word, and no other job
             _log.exception("job %s", job.job_id)
             text = f"{job.opened.artifact_name}: the daemon has a defect ({error!r}); its log has the details"
             await self._fail(job, HoldfastError(Reason.INTERNAL, text))

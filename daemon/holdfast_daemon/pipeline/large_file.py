@@ -1,7 +1,7 @@
 """Drives the reading of large files, a block at a time: known chunks are skipped, the others go to borrowed spool packs.
 
-While one thread reads and cuts the next block, another writes the last one, and a third takes the file's hash.  The entry becomes durable
-only at the end of the file: a crash before reads the file again.
+While one thread reads and cuts the next block, another writes the last one, and a third takes the file's hash.  The entry becomes
+durable only at the end of the file: a crash before reads the file again.
 """
 
 import asyncio

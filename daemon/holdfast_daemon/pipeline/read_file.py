@@ -32,6 +32,7 @@ def open_regular(name: str | bytes, shown: str, dir_fd: int | None = None) -> tu
     Args:
         name: path, or name in `dir_fd`.
         shown: the path as the user knows it, for messages.
+        dir_fd: folder that `name` is in.
 
     Raises:
         HoldfastError: FILE_MISSING, FILE_UNREADABLE or FILE_NOT_REGULAR.

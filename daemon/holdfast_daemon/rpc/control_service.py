@@ -4,6 +4,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import grpc.aio
@@ -27,6 +28,20 @@ Context = grpc.aio.ServicerContext
 JOBS_PAGE_MAX = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the daemon's lifecycle knows, for this service."""
+
+    fixed: pb.GetStatusResponse
+    """Fields of the status that don't change."""
+    instance_id: str
+    drain: Callable[[], None]
+    registry_problem: Callable[[], str]
+    """Why the registry does not answer; empty when it does, as far as known."""
+    rates: Callable[[], tuple[int, int]]
+    """Bytes read and bytes sent, a second."""
+
+
 class ControlService(ControlServiceServicer):
     """Unpack, call, pack."""
 
@@ -37,39 +52,30 @@ class ControlService(ControlServiceServicer):
         spool: Spool,
         workers: Workers,
         cache: PackCache,
-        fixed: pb.GetStatusResponse,
-        *,
-        instance_id: str,
-        drain: Callable[[], None],
-        registry_problem: Callable[[], str],
-        rates: Callable[[], tuple[int, int]],
+        about: About,
     ) -> None:
         self._jobs = jobs
         self._journal = journal
         self._spool = spool
         self._workers = workers
         self._cache = cache
-        self._fixed = fixed
-        self._instance_id = instance_id
-        self._drain = drain
-        self._registry_problem = registry_problem
-        self._rates = rates
+        self._about = about
 
     async def Hello(self, request: HelloRequest, context: "Context[Any, Any]") -> HelloResponse:
         """Shakes hands."""
-        return answer_hello(request, self._instance_id)
+        return answer_hello(request, self._about.instance_id)
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: "Context[Any, Any]") -> pb.GetStatusResponse:
         """Where the daemon stands."""
         status = pb.GetStatusResponse()
-        status.CopyFrom(self._fixed)
-        status.registry_problem = self._registry_problem()
+        status.CopyFrom(self._about.fixed)
+        status.registry_problem = self._about.registry_problem()
         status.registry_reachable = not status.registry_problem
         status.spool_bytes = self._spool.used_bytes
         status.cache_bytes = self._cache.bytes_kept
         status.jobs_active = len(self._jobs.active)
         status.clients = sum(job.streams for job in self._jobs.active)
-        status.read_bytes_per_s, status.sent_bytes_per_s = self._rates()
+        status.read_bytes_per_s, status.sent_bytes_per_s = self._about.rates()
         status.peak_memory_bytes = peak_memory_bytes(self._workers.pids())
         return status
 
@@ -83,7 +89,7 @@ class ControlService(ControlServiceServicer):
 
     async def Drain(self, request: pb.DrainRequest, context: "Context[Any, Any]") -> pb.DrainResponse:
         """Begins to stop."""
-        self._drain()
+        self._about.drain()
         return pb.DrainResponse()
 
     async def TrimCache(self, request: pb.TrimCacheRequest, context: "Context[Any, Any]") -> pb.TrimCacheResponse:

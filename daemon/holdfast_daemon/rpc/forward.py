@@ -1,6 +1,7 @@
 """Passes the registry's read and metadata calls on, with the daemon's credentials; the messages are not decoded.
 
-Workers need no token and no network of their own.  What writes content (begin, commit, packs) is the daemon's own business and is refused.
+Workers need no token and no network of their own.  What writes content (begin, commit, packs) is the daemon's own business and
+is refused.
 """
 
 from collections.abc import Callable

@@ -1,5 +1,6 @@
 """What every call passes: the token, the drain, and errors by reason in the trailer.  Servicers raise, this translates."""
 
+import errno
 import hmac
 import logging
 import os
@@ -107,7 +108,8 @@ async def abort(context: "grpc.aio.ServicerContext[Any, Any]", error: Exception)
         error = HoldfastError(error.reason, str(error))
     if not isinstance(error, HoldfastError):
         _log.error("a call failed: %r", error)
-        error = HoldfastError(Reason.INTERNAL, f"the daemon: {error}")
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        error = HoldfastError(Reason.OUT_OF_SPACE if full else Reason.INTERNAL, f"the daemon: {error}")
     detail = error.to_detail().SerializeToString()
     code = grpc.StatusCode[REASONS[error.reason].status]
     await context.abort(code, error.message[:1000], ((ERROR_KEY, detail),))

@@ -1,8 +1,8 @@
 """Packs on their way out: which are open, who may append, what is waiting, and how many bytes there are.
 
-Life of a pack: open (frames are appended, one writer at a time) → wanted (a job needs it sent, or it is full) → sealed (footer, flushed)
-→ gone (its chunks are in the registry).  A pack stays open for appends until an upload slot is free for it, so that many small jobs
-share one pack without anybody waiting for a timer.
+Life of a pack: open (frames are appended, one writer at a time) → wanted (a job needs it sent, or it is full) → sealed (footer,
+flushed) → gone (its chunks are in the registry).  A pack stays open for appends until an upload slot is free for it, so that many
+small jobs share one pack without anybody waiting for a timer.
 
 What a crash leaves: an open pack whose journalled frames are there (checked at the start, they need not have been flushed) and perhaps
 bytes behind them (overwritten); a sealed pack; or a file without a row (removed at the start).

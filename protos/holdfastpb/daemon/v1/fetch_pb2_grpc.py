@@ -61,9 +61,9 @@ class FetchServiceServicer:
         alone; what does not belong to the version stays, unless `exact`. Idempotent. Progress at least each 0.5 s; the last message has `done`.
         * NOT_FOUND
         * DATA_LOSS/STORE_DAMAGED, DIGEST_MISMATCH: names the file; files written before stay
-        * FAILED_PRECONDITION/INVALID_PATH: a path this system can't hold or that would leave the folder
+        * INVALID_ARGUMENT/INVALID_PATH: a path this system can't hold or that would leave the folder
         * RESOURCE_EXHAUSTED/OUT_OF_SPACE
-        * NOT_FOUND/REFERENCE_MISSING, ABORTED/REFERENCE_CHANGED: of a file reference, unless `allow_missing_references`
+        * NOT_FOUND/REFERENCE_MISSING, FAILED_PRECONDITION/REFERENCE_CHANGED: of a file reference, unless `allow_missing_references`
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
