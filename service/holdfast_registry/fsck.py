@@ -188,9 +188,10 @@ class StoreCheck:
         digests = split_digests(bytes(index.digests))
         rows = self._inspection.chunks(pack.entity_id, digests)
         frames = zip(digests, index.offsets(), index.stored_lengths, index.lengths, index.codecs, strict=True)
-        expected = {digest: InspectedChunk(pack.row, *frame) for digest, *frame in frames}
+        # Pairs: two writers of one job may have put the same chunk into the pack twice, and the row names either copy.
+        expected = {(digest, InspectedChunk(pack.row, *frame)) for digest, *frame in frames}
         own = {digest: row for digest, row in rows.items() if row.pack_row == pack.row}
-        wrong = [digest for digest, row in own.items() if row != expected[digest]]
+        wrong = [digest for digest, row in own.items() if (digest, row) not in expected]
         for digest in wrong:
             self._lose(pack, digest, "its row does not say where it lies in pack " + pack.pack_id.hex())
         if len(own) == row_count:
@@ -201,11 +202,12 @@ class StoreCheck:
                 self._lost.setdefault((entity_id, digest), finding)
 
     def _note_damaged(self, pack: InspectedPack, index: PackIndex, positions: list[int]) -> None:
-        damaged = [index.digest_at(position) for position in positions]
-        rows = self._inspection.chunks(pack.entity_id, damaged) if damaged else {}
-        for digest in damaged:
+        offsets = index.offsets()
+        damaged = [(index.digest_at(position), offsets[position]) for position in positions]
+        rows = self._inspection.chunks(pack.entity_id, [digest for digest, _ in damaged]) if damaged else {}
+        for digest, offset in damaged:
             row = rows.get(digest)
-            if row is not None and row.pack_row == pack.row:
+            if row is not None and (row.pack_row, row.offset) == (pack.row, offset):
                 self._lose(pack, digest, f"its bytes in pack {pack.pack_id.hex()} do not have its digest")
             else:
                 problem = f"a copy of chunk {digest.hex()} is damaged; nothing reads that copy"
