@@ -32,7 +32,7 @@ def kill_in_the_middle(tour: Tour) -> None:
         sample_data.write_noise(tour.large_file, tour.large_file_bytes, sample_data.SEED + 3 + attempt)
         with holdfast.init(job_type="prepare") as run:
             draft, _ = start_logging(run, tour.place.data)
-            progress, old_pid = _kill_daemon_at_work()
+            progress, old_pid = _kill_daemon_at_work(tour.large_file_bytes // 4)
             started = time.perf_counter()
             draft.wait()
             took_s = time.perf_counter() - started
@@ -46,9 +46,8 @@ def _report_kill(tour: Tour, progress: "JobProgress | None", old_pid: int, took_
     from holdfast.cli.daemon_link import DaemonLink
 
     if progress is not None:
-        read, total = human_size(progress.bytes_read), human_size(progress.bytes_total)
-        sent = human_size(progress.bytes_sent)
-        tour.report.note(f"process {old_pid} was killed when {read} of {total} were read and {sent} sent")
+        read, sent = human_size(progress.bytes_read), human_size(progress.bytes_sent)
+        tour.report.note(f"process {old_pid} was killed when it had read {read} and sent {sent}")
     new_pid = DaemonLink.connect().status().pid
     tour.report.find(
         "what log_artifact has taken is committed, whatever is killed",
@@ -58,8 +57,8 @@ def _report_kill(tour: Tour, progress: "JobProgress | None", old_pid: int, took_
     )
 
 
-def _kill_daemon_at_work() -> tuple["JobProgress | None", int]:
-    """Kills the demo's daemon once it has read something of the newest job.
+def _kill_daemon_at_work(read_bytes_min: int) -> tuple["JobProgress | None", int]:
+    """Kills the demo's daemon once it has read so much of the newest job.
 
     Returns:
         How far the job was, `None` when it was committed before; the daemon's process id.
@@ -69,7 +68,7 @@ def _kill_daemon_at_work() -> tuple["JobProgress | None", int]:
 
     pid = DaemonLink.connect().status().pid
     progress = last_progress(DATASET)
-    while progress.state not in ENDED and progress.bytes_read == 0:
+    while progress.state not in ENDED and progress.bytes_read < read_bytes_min:
         time.sleep(LOOK_PAUSE_S)
         progress = last_progress(DATASET)
     os.kill(pid, signal.SIGKILL)
@@ -97,5 +96,10 @@ def check_store(tour: Tour) -> None:
 
 
 def _fsck_words(result: dict[str, Any]) -> str:
-    counts = [f"{value:,} {name.replace('_', ' ')}" for name, value in result.items() if isinstance(value, int)]
-    return ", ".join(counts) or "no answer"
+    if not result:
+        return "no answer"
+    read, damages = human_size(result["bytes_read"]), len(result["findings"])
+    return (
+        f"{result['versions_checked']} versions and {result['packs_checked']} packs checked, {read} read,"
+        f" {damages} damages found"
+    )

@@ -1,6 +1,7 @@
 """The demo's step with several processes that log at once into one collection."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -56,6 +57,8 @@ def _run_workers(count: int, shared: str) -> list[int]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=sys.stderr,
+            # Many bars would draw over each other.
+            env={**os.environ, "HOLDFAST_PROGRESS": "false"},
             text=True,
         )
         for index in range(count)
