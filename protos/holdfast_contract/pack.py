@@ -58,7 +58,7 @@ _TRAILER_MAGIC = b"HFPACKEN"
 _RESERVED = bytes(8)
 _TRAILER = struct.Struct("<32sII8s")
 _FRAGMENT = struct.Struct("<16sI")
-_READ_BYTES = 8 * MIB
+_READ_BYTES = 2 * MIB
 _SWAP_BYTES = sys.byteorder == "big"
 
 
@@ -310,7 +310,7 @@ def verify_frames(
 ) -> list[int]:
     """Checks every frame against the digest of its chunk.
 
-    Reads up to 8 MiB at a time and holds no more than that and one chunk. A frame is damaged when it cannot
+    Reads up to 2 MiB at a time and holds no more than that and one chunk. A frame is damaged when it cannot
     be read or decompressed, or has other bytes.
 
     Args:
@@ -337,7 +337,7 @@ def verify_frames(
 
 
 def _read_runs(stored_lengths: array[int]) -> Iterator[tuple[int, int]]:
-    """Yields runs of whole frames of at most 8 MiB together."""
+    """Yields runs of whole frames of at most 2 MiB together."""
     first = 0
     run_bytes = 0
     for position, stored_length in enumerate(stored_lengths):
