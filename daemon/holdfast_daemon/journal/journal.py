@@ -16,7 +16,7 @@ from pathlib import Path
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import DIGEST_BYTES
-from holdfast_contract.pack import PACK_ID_BYTES
+from holdfast_contract.pack import PACK_ID_BYTES, PackIndex
 from holdfastpb.daemon.v1.log_pb2 import JOB_STATE_INGEST
 
 from holdfast_daemon.journal.database import Database, open_connection
@@ -249,11 +249,14 @@ class Journal:
         """Puts a rewritten, sealed pack in the place of another."""
 
         def write(c: sqlite3.Connection) -> None:
-            owners = c.execute("SELECT DISTINCT job_id FROM pack_fragment WHERE pack_id = ?", (old_id,)).fetchall()
+            sql = "SELECT DISTINCT job_id, seq FROM pack_fragment WHERE pack_id = ?"
+            owners = c.execute(sql, (old_id,)).fetchall()
             c.execute("INSERT INTO pack VALUES (?, ?, 1, ?)", (new_id, entity, size_bytes))
-            c.execute(
-                "INSERT INTO pack_fragment (pack_id, job_id, seq, fragment) VALUES (?, ?, 0, ?)",
-                (new_id, owners[0][0] if owners else "", fragment),
+            # Every record that needs the pack stays its owner; the frames are the first one's, since they are counted once.
+            nothing = PackIndex(new_id).encode_fragment()
+            c.executemany(
+                "INSERT INTO pack_fragment (pack_id, job_id, seq, fragment) VALUES (?, ?, ?, ?)",
+                [(new_id, job_id, seq, nothing if i else fragment) for i, (job_id, seq) in enumerate(owners)],
             )
             c.execute("DELETE FROM pack_fragment WHERE pack_id = ?", (old_id,))
             c.execute("DELETE FROM pack WHERE pack_id = ?", (old_id,))

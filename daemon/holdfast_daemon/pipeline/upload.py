@@ -91,6 +91,8 @@ class Uploader:
     async def _send(self, pack: SpoolPack) -> None:
         """Sends one pack, with all the patience that it takes."""
         for attempt in range(10**9):
+            while pack.successor is not None:  # the last try has rewritten it
+                pack = pack.successor
             jobs = self._active_jobs(pack)
             if not jobs:
                 await self._spool.drop(pack)
@@ -120,19 +122,22 @@ class Uploader:
             self.on_lost_pack(pack)
             await self._spool.drop(pack)
             return False
-        if error.reason == Reason.PACK_ID_REUSED or not error.retryable:
-            await self._give_up(pack, jobs, error)
-            return bool(self._active_jobs(pack))
+        if error.reason == Reason.PACK_ID_REUSED:
+            # Granted before, under the lease of another of its jobs or one that has ended: the frames go under a new id.
+            pack.id_taken = True
+            return True
+        if not error.retryable:
+            self._give_up(pack, jobs[0], error)
+            return True
         self._tell(pack, f"{error.message}; tried again soon")
         return True
 
-    async def _give_up(self, pack: SpoolPack, jobs: list[Job], error: HoldfastError) -> None:
+    def _give_up(self, pack: SpoolPack, job: Job, error: HoldfastError) -> None:
         """The job whose lease was used can't go on; the pack's other jobs may (another entity's rights, another collection)."""
-        _log.error("job %s: %s", jobs[0].job_id, error.message)
-        jobs[0].failed_records[0] = error
-        jobs[0].changed()
-        pack.jobs.discard(jobs[0].job_id)
-        pack.gone.set() if not pack.jobs else None
+        _log.error("job %s: %s", job.job_id, error.message)
+        job.failed_records[0] = error
+        job.changed()
+        pack.jobs.discard(job.job_id)
 
     async def _send_once(self, pack: SpoolPack, job: Job) -> None:
         await self._spool.seal(pack)
@@ -169,10 +174,10 @@ class Uploader:
         missing = _positions(response.missing_bitmap, len(pack.index))
         present_bytes = pack.index.stored_bytes - sum(pack.index.stored_lengths[i] for i in missing)
         job.bytes_deduplicated += present_bytes
-        if len(missing) == len(pack.index) or present_bytes <= REWRITE_DEAD_SHARE * pack.index.stored_bytes:
-            return pack
         if not missing:
             pack.index = PackIndex(pack.pack_id)
+            return pack
+        if present_bytes <= REWRITE_DEAD_SHARE * pack.index.stored_bytes and not pack.id_taken:
             return pack
         index, size = await self._workers.in_thread(_rewrite, self._spool.folder, pack.index, missing)
         new = SpoolPack(
@@ -263,7 +268,9 @@ def _rewrite(folder: Path, index: PackIndex, positions: list[int]) -> tuple[Pack
     finally:
         os.close(source)
     rewritten = PackIndex.decode_fragment(fragment)
-    return rewritten, seal(str(folder), rewritten)
+    size = seal(str(folder), rewritten)
+    os_layer.fsync_folder(folder)  # the old one, which is in the folder for certain, goes next
+    return rewritten, size
 
 
 def _place(source: Path, target: Path) -> None:

@@ -164,7 +164,10 @@ def flush_pack(folder: str, pack_id: bytes) -> None:
     Raises:
         FsyncError: the process must end.
     """
-    descriptor = os_layer.open_existing(pack_path(folder, pack_id))
+    try:
+        descriptor = os_layer.open_existing(pack_path(folder, pack_id))
+    except FileNotFoundError:
+        return  # sent in the meantime: its chunks are in the registry
     try:
         os_layer.fsync(descriptor)
     finally:

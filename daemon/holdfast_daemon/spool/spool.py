@@ -51,6 +51,10 @@ class SpoolPack:
     """Its turn has come: no more appends."""
     sealed_bytes: int = 0
     """Size of the whole file once it is sealed; 0 before."""
+    id_taken: bool = False
+    """The registry knows its id from another upload: it must be rewritten under a new one."""
+    successor: "SpoolPack | None" = None
+    """The rewritten pack that has taken its place."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     end: int = 0
     """Where the next frame goes; 0 while the file does not exist."""
@@ -163,10 +167,9 @@ class Spool:
 
     async def flush_job(self, job_id: str) -> None:
         """Brings all frames of a job to stable storage."""
-        packs = [p for p in self.packs_of(job_id) if not p.sealed_bytes]
-        await asyncio.gather(
-            *(self._workers.in_thread(flush_pack, str(self.folder), p.pack_id) for p in packs if p.written)
-        )
+        packs = self.packs_of(job_id)
+        open_packs = [p for p in packs if p.written and not p.sealed_bytes]
+        await asyncio.gather(*(self._workers.in_thread(flush_pack, str(self.folder), p.pack_id) for p in open_packs))
         if packs:
             await self._workers.in_thread(os_layer.fsync_folder, self.folder)
 
@@ -186,6 +189,7 @@ class Spool:
         )
         await self._workers.in_thread(os_layer.unlink_if_exists, pack_path(self.folder, old.pack_id))
         new.jobs, new.gone, new.wanted, new.closing = old.jobs, old.gone, True, True
+        old.successor = new
         del self.packs[old.pack_id]
         self.packs[new.pack_id] = new
 
