@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     # So that a stopped run takes its daemons, its folder and its mount with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    load_before = _load()
     touched_bytes = memory_to_touch(
         max((DATA_SETS[name].size_bytes for name in options.sets if name in DATA_SETS), default=0)
     )
@@ -45,9 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
             except BenchmarkError as error:
                 _say(f"{name}: FAILED: {error}")
                 failed = True
-    print(f"\n{_machine_line(options)}\n\n{table(rows)}")
+    machine = _machine(options, load_before)
+    print(f"\n{_machine_line(machine)}\n\n{table(rows)}")
     if options.json is not None:
-        write_json(options.json, rows, _machine(options))
+        write_json(options.json, rows, machine)
     return int(failed)
 
 
@@ -84,7 +86,7 @@ def _positive(text: str) -> int:
     return number
 
 
-def _machine(options: argparse.Namespace) -> dict[str, object]:
+def _machine(options: argparse.Namespace, load_before: float) -> dict[str, object]:
     return {
         "processors": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
@@ -93,14 +95,16 @@ def _machine(options: argparse.Namespace) -> dict[str, object]:
         "commit": _commit(),
         "repeat": options.repeat,
         "own_filesystem": options.loop,
+        "load_before": load_before,
+        "load_after": _load(),
     }
 
 
-def _machine_line(options: argparse.Namespace) -> str:
-    machine = _machine(options)
+def _machine_line(machine: dict[str, object]) -> str:
     return (
         f"Holdfast {machine['commit']}, Python {machine['python']}, {machine['system']},"
-        f" {machine['processors']} processors; medians of {options.repeat}"
+        f" {machine['processors']} processors; medians of {machine['repeat']};"
+        f" load {machine['load_before']} before, {machine['load_after']} after (more than 1 before: others were at work)"
     )
 
 
@@ -110,6 +114,10 @@ def _commit() -> str:
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "of unknown commit"
+
+
+def _load() -> float:
+    return round(os.getloadavg()[0], 1)
 
 
 _started = time.monotonic()
