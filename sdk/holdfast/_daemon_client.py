@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
-from holdfast_contract.limits import PROTOCOL_MAX, PROTOCOL_MIN, UNARY_DEADLINE_S
+from holdfast_contract.limits import PROTOCOL_MAX, PROTOCOL_MIN, RECORDS_BATCH_MAX, UNARY_DEADLINE_S
 from holdfast_contract.reasons import Reason
 from holdfastpb.common.v1 import hello_pb2
 
@@ -170,22 +170,17 @@ class DaemonClient:
     # --- the connection -----------------------------------------------------------------------------------------------
 
     @property
-    def limits(self) -> hello_pb2.Limits:
-        """What the daemon accepts."""
-        return self._connect().hello.limits
+    def records_batch_max(self) -> int:
+        """How many records the daemon takes in one message, and we send."""
+        return min(RECORDS_BATCH_MAX, self._connect().hello.limits.records_batch_max or RECORDS_BATCH_MAX)
 
-    def connect(self, *, start: bool = True) -> hello_pb2.HelloResponse:
+    def connect(self) -> hello_pb2.HelloResponse:
         """Makes sure that a daemon answers, and returns its Hello.
-
-        Args:
-            start: whether to start one when there is none.
 
         Raises:
             UnavailableError: none answers.
             ProtocolMismatchError: its version is too far from ours.
         """
-        if not start and not self.launcher.is_listening():
-            raise UnavailableError(f"No Holdfast daemon runs for {self._places.data_dir}.")
         return self._connect().hello
 
     def _connect(self) -> _Connection:

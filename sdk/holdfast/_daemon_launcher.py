@@ -280,8 +280,15 @@ def _with_absolute_python_path(environ: Mapping[str, str]) -> dict[str, str]:
     """The daemon runs in another folder, where relative entries would mean something else."""
     child = dict(environ)
     if python_path := child.get("PYTHONPATH"):
-        child["PYTHONPATH"] = os.pathsep.join(os.path.abspath(part) for part in python_path.split(os.pathsep) if part)
+        child["PYTHONPATH"] = os.pathsep.join(_absolute(part) for part in python_path.split(os.pathsep) if part)
     return child
+
+
+def _absolute(entry: str) -> str:
+    # The interpreter made them absolute as it began; the working folder may have changed since.
+    ending = os.sep + os.path.normpath(entry)
+    known = (found for found in sys.path if not os.path.isabs(entry) and found.endswith(ending))
+    return next(known, os.path.abspath(entry))
 
 
 def _last_lines(path: Path, count: int) -> list[str]:

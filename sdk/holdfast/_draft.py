@@ -131,7 +131,7 @@ class Draft:
         """
         self.session()
         if path not in self._added:
-            manifest = self.listing().manifest
+            manifest = ArtifactManifest(()) if self.is_empty else self.listing().manifest
             if not (manifest.get_entry_by_path(path) or next(manifest.items_from(f"{path}/"), None)):
                 raise FileNotFoundError(f"No such file or directory: {path}")
         with self._lock:

@@ -46,6 +46,11 @@ ATTEMPTS_WITHOUT_PROGRESS_MAX = 8
 class SessionTransport(Protocol):
     """What a session needs of the daemon's client."""
 
+    @property
+    def records_batch_max(self) -> int:
+        """See `DaemonClient.records_batch_max`."""
+        ...
+
     def bidi_stream(self, method: str, requests: Iterator[Message], response_type: type[R]) -> Iterator[R]:
         """See `DaemonClient.bidi_stream`."""
         ...
@@ -92,6 +97,7 @@ class LogSession:
         self._callers_waiting = 0
         # Counts the streams: messages are made for the newest one only.
         self._stream_number = 0
+        self._batch_max = RECORDS_BATCH_MAX
         self._failures: dict[int, Error] = {}
         self._reported: set[int] = set()
         self._broken: Error | OSError | None = None
@@ -241,6 +247,7 @@ class LogSession:
 
     def _stream_once(self, number: int) -> Error | OSError | None:
         try:
+            self._batch_max = self._transport.records_batch_max
             responses = self._transport.bidi_stream(LOG_ARTIFACT, self._messages(number), log_pb2.LogArtifactResponse)
             for response in responses:
                 self._apply(response)
@@ -354,13 +361,13 @@ class LogSession:
         return self._unsent_since + RECORDS_LINGER_S - self._monotonic()
 
     def _batch_is_full(self) -> bool:
-        return len(self._unsent) >= RECORDS_BATCH_MAX or self._unsent_bytes >= RECORDS_BATCH_BYTES_MAX
+        return len(self._unsent) >= self._batch_max or self._unsent_bytes >= RECORDS_BATCH_BYTES_MAX
 
     def _take_batch(self) -> log_pb2.RecordBatch:
         batch = log_pb2.RecordBatch(first_seq=self._unsent[0].seq)
         size_bytes = 0
         records: list[log_pb2.Record] = []
-        while self._unsent and len(records) < RECORDS_BATCH_MAX:
+        while self._unsent and len(records) < self._batch_max:
             if records and size_bytes + self._unsent[0].size_bytes > RECORDS_BATCH_BYTES_MAX:
                 break
             numbered = self._unsent.popleft()

@@ -1,0 +1,60 @@
+"""A fake daemon in this process, and the SDK of this process tied to it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from holdfast._process import reset_process
+from holdfast_contract.places import Places, find_places
+from support.fake_daemon import FakeDaemon
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
+    """Folders of a host of its own, in the environment; the SDK knows no other."""
+    for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
+        monkeypatch.delenv(name)
+    # Sockets need a short path, which pytest's folders are not.
+    runtime_dir = tempfile.mkdtemp(prefix="hf-")
+    monkeypatch.setenv("HOLDFAST_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("HOLDFAST_RUNTIME_DIR", runtime_dir)
+    monkeypatch.setenv("HOLDFAST_CONFIG", str(tmp_path / "holdfast.toml"))
+    monkeypatch.chdir(tmp_path)
+    reset_process()
+    yield find_places(os.environ)
+    reset_process()
+    shutil.rmtree(runtime_dir)
+
+
+@pytest.fixture
+def daemon(places: Places) -> Iterator[FakeDaemon]:
+    """A fake daemon that listens."""
+    with FakeDaemon(places) as running:
+        yield running
+        # Streams of the SDK end before the server does.
+        reset_process()
+
+
+@pytest.fixture(autouse=True)
+def no_active_run() -> Iterator[None]:
+    """Each test begins and ends without a run."""
+    from holdfast import _active_run
+
+    _active_run.finish()
+    yield
+    _active_run.finish()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A small tree: a file of each kind of size, nested and empty ones."""
+    root = tmp_path / "tree"
+    (root / "nested" / "deep").mkdir(parents=True)
+    (root / "empty").write_bytes(b"")
+    (root / "hello.txt").write_bytes(b"hello")
+    (root / "nested" / "limit").write_bytes(os.urandom(64 * 1024))
+    (root / "nested" / "deep" / "large").write_bytes(os.urandom(300_000))
+    return root
