@@ -1,10 +1,14 @@
 """The one exception that crosses the daemon's modules: a reason for machines, a message for people."""
 
+import logging
+import os
+from typing import NoReturn
+
+from holdfast_contract.os_layer import EXIT_CODE_FSYNC, FsyncError
 from holdfast_contract.reasons import REASONS, Reason
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 
-ERROR_DETAIL_BYTES_MAX = 4096
-"""Trailers are limited to 8 KiB by default; half of it leaves room for the status message."""
+_log = logging.getLogger(__name__)
 
 
 class HoldfastError(Exception):
@@ -43,3 +47,16 @@ class HoldfastError(Exception):
         known = detail.reason in Reason.__members__.values()
         reason = Reason(detail.reason) if known else Reason.INTERNAL
         return cls(reason, detail.message, **dict(detail.metadata))
+
+
+def first_of(error: BaseException) -> BaseException:
+    """The first single exception in a group of them (a task group raises groups), or the exception itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def end_after_fsync_error(error: FsyncError) -> NoReturn:
+    """Ends the process: what it holds may not be what the disk holds, and nothing more may be acknowledged."""
+    _log.critical("%s; stopping before anything wrong is acknowledged", error)
+    os._exit(EXIT_CODE_FSYNC)

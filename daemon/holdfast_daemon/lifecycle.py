@@ -1,8 +1,8 @@
 """One daemon for a data folder: its lock, its socket, its token, and when it ends.
 
-Order at the start: lock (a second daemon exits with code 75) → token → journal, spool → socket → READY.  Order at the end: no new
-calls → calls under way end → jobs stop where they are (the journal knows) → journal closed → socket removed → lock.  A crash anywhere leaves
-a lock that the system frees, a socket that nobody listens on, and a journal that is replayed.
+Order at the start: lock (a second daemon exits with code 75) → token → journal, spool → socket → READY.  Order at the end: no
+new calls → calls under way end → jobs stop where they are (the journal knows) → journal closed → socket removed → lock.  A crash
+anywhere leaves a lock that the system frees, a socket that nobody listens on, and a journal that is replayed.
 """
 
 import asyncio

@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 import grpc.aio
 from holdfast_contract.limits import MESSAGE_BYTES_MAX
+from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.places import Places
 from holdfast_contract.settings import SettingError
 from holdfastpb.daemon.v1.control_pb2 import GetStatusResponse
@@ -24,6 +25,7 @@ from holdfastpb.daemon.v1.log_pb2_grpc import add_LogServiceServicer_to_server
 from holdfast_daemon import __version__, lifecycle
 from holdfast_daemon.cache.pack_cache import PackCache
 from holdfast_daemon.embedded_registry import EmbeddedRegistry
+from holdfast_daemon.errors import end_after_fsync_error, first_of
 from holdfast_daemon.journal.journal import Journal, PlacedFileStates
 from holdfast_daemon.pipeline.bring_packs import PackSource
 from holdfast_daemon.pipeline.commit import Committer
@@ -89,7 +91,7 @@ async def serve(settings: DaemonSettings, places: Places, ready_fd: int | None) 
     token = lifecycle.make_token(places.daemon_token)
     guard = Guard(token)
     parts = _make_parts(settings, places)
-    ending = lifecycle.Ending(settings.idle_exit_s, lambda: guard.calls > 0 or bool(parts.jobs.active))
+    ending = lifecycle.Ending(settings.idle_exit_s, lambda: guard.calls > 0 or parts.jobs.is_busy)
     server = grpc.aio.server(interceptors=(guard,), options=SERVER_OPTIONS)
     _add_services(server, settings, places, parts, ending)
     lifecycle.remove_stale_socket(places.daemon_socket)
@@ -194,7 +196,10 @@ async def _or_die(work: Coroutine[Any, Any, None]) -> None:
         await work
     except asyncio.CancelledError:
         raise
-    except Exception:  # noqa: BLE001  see above
+    except Exception as error:  # noqa: BLE001  see above
+        first = first_of(error)
+        if isinstance(first, FsyncError):
+            end_after_fsync_error(first)
         _log.critical("a part of the daemon has failed; it ends, and the next start goes on", exc_info=True)
         os._exit(70)
 

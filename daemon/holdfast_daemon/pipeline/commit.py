@@ -104,20 +104,10 @@ class Committer:
         Raises:
             HoldfastError: the uploader has given the job up.
         """
-        packs = self._spool.packs_of(job.job_id)
-        for pack in packs:
-            self._spool.want(pack)
-        for pack in packs:
-            gone = asyncio.create_task(pack.gone.wait())
-            try:
-                while not gone.done():
-                    if 0 in job.failed_records:
-                        raise job.failed_records[0]
-                    changed = asyncio.create_task(job.wait_changed())
-                    await asyncio.wait((gone, changed), return_when=asyncio.FIRST_COMPLETED)
-                    changed.cancel()
-            finally:
-                gone.cancel()
+        while 0 not in job.failed_records and (packs := self._spool.packs_of(job.job_id)):
+            for pack in packs:
+                self._spool.want(pack)
+            await job.wait_changed()
         if 0 in job.failed_records:
             raise job.failed_records[0]
 

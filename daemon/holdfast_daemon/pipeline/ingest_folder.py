@@ -238,7 +238,7 @@ class _FolderIngest:
                 changed |= self._ingest_file(name, base, folder, dir_fd, known, states, now_ns)
             except HoldfastError as error:
                 self._note(error)
-        if changed or len(states) != len(known):
+        if not self._references_only and (changed or len(states) != len(known)):
             self._result.brought.states.append((folder, piece.after_name, states.encode()))
 
     def _admissible(self, base: str, names: list[str]) -> list[str]:

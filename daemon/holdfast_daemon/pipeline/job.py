@@ -128,13 +128,13 @@ class Job:
         event, self._changed = self._changed, asyncio.Event()
         event.set()
 
-    async def wait_changed(self, timeout_s: float | None = None) -> None:
-        """Returns at the next change, or after the time."""
-        event = self._changed
-        try:
-            await asyncio.wait_for(event.wait(), timeout_s)
-        except TimeoutError:
-            return
+    def next_change(self) -> asyncio.Event:
+        """Set at the next change.  Taken before looking at the job, it misses nothing that happens while one looks."""
+        return self._changed
+
+    async def wait_changed(self) -> None:
+        """Returns at the next change."""
+        await self._changed.wait()
 
     def wait_for_outside(self, what: str) -> None:
         """Says what the job waits for; empty when it goes on."""

@@ -6,12 +6,11 @@ stops nobody else.
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable
 
 from holdfast_contract.limits import COMMIT_ROUNDS_MAX, LEASE_RENEW_S
-from holdfast_contract.os_layer import EXIT_CODE_FSYNC, FsyncError
+from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.reasons import Reason
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 from holdfastpb.daemon.v1.log_pb2 import (
@@ -22,7 +21,7 @@ from holdfastpb.daemon.v1.log_pb2 import (
     WaitArtifactResponse,
 )
 
-from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.errors import HoldfastError, end_after_fsync_error, first_of
 from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import JobRow
 from holdfast_daemon.pipeline.commit import Committer
@@ -69,6 +68,11 @@ class Jobs:
     def connect(self, committer: Committer, leases: Leases) -> None:
         """Completes the wiring: committer and leases need the jobs, too."""
         self.committer, self.leases = committer, leases
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the daemon must stay: a job is on its way, or somebody fills a draft (an abandoned one waits on the disk)."""
+        return any(job.finalize is not None or job.streams > 0 or not job.is_ingested for job in self.active)
 
     @property
     def active(self) -> list[Job]:
@@ -181,12 +185,12 @@ class Jobs:
             await self._end(job, JOB_STATE_COMMITTED, result, known)
         except asyncio.CancelledError:
             raise
-        except FsyncError as error:
-            _log.critical("%s; stopping before anything wrong is acknowledged", error)
-            os._exit(EXIT_CODE_FSYNC)
-        except HoldfastError as error:
-            await self._fail(job, error)
-        except Exception as error:  # noqa: BLE001  a defect must end this job with a word, and no other job
+        except Exception as group:  # noqa: BLE001  a defect must end this job with a word, and no other job
+            error = first_of(group)
+            if isinstance(error, FsyncError):
+                end_after_fsync_error(error)
+            if isinstance(error, HoldfastError):
+                return await self._fail(job, error)
             _log.exception("job %s", job.job_id)
             text = f"{job.opened.artifact_name}: the daemon has a defect ({error!r}); its log has the details"
             await self._fail(job, HoldfastError(Reason.INTERNAL, text))

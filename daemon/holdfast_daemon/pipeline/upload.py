@@ -93,6 +93,8 @@ class Uploader:
         for attempt in range(10**9):
             while pack.successor is not None:  # the last try has rewritten it
                 pack = pack.successor
+            if pack.pack_id not in self._spool.packs or not pack.wanted:
+                return  # done, or kept for drafts
             jobs = self._active_jobs(pack)
             if not jobs:
                 await self._spool.drop(pack)
@@ -108,7 +110,7 @@ class Uploader:
                 self._tell(pack, f"space for pack {pack.pack_id.hex()} ({error.strerror}); tried again soon")
             else:
                 self._tell(pack, "")
-                return
+                continue
             await asyncio.sleep(retry_delay_s(attempt, self._retry_delay_max_s))
 
     async def _after_error(self, pack: SpoolPack, jobs: list[Job], error: HoldfastError) -> bool:
@@ -149,13 +151,31 @@ class Uploader:
         key = pack.pack_id
         self._in_flight[key] = (digests, done)
         try:
-            pack = await self._without_present(pack, job, lease_id)
-            if len(pack.index):
+            pack, missing_count = await self._without_present(pack, job, lease_id)
+            if missing_count:
                 await self._bring(pack, job, lease_id)
-            await self._spool.drop(pack)
+            await self._release(pack, job)
         finally:
             del self._in_flight[key]
             done.set()
+
+    async def _release(self, pack: SpoolPack, job: Job) -> None:
+        """Lets go of a pack for the entity it was sent for; it stays as long as somebody else may need it.
+
+        A draft says only at Finalize which entity it is for, and inline bytes exist nowhere else: its packs are kept until then,
+        unless the spool is full.  Jobs of another entity need the same frames under another id.
+        """
+        sent_for = [j for j in self._active_jobs(pack) if j.entity == job.entity and j.finalize is not None]
+        pack.jobs.difference_update(j.job_id for j in sent_for)
+        left = self._active_jobs(pack)
+        if any(j.finalize is not None for j in left):
+            pack.id_taken = True
+        elif left and self._spool.has_budget:
+            pack.wanted = False
+        else:
+            await self._spool.drop(pack)
+        for sent in (*sent_for, job):
+            sent.changed()
 
     async def _wait_for_overlapping(self, digests: frozenset[bytes]) -> None:
         while True:
@@ -164,8 +184,8 @@ class Uploader:
                 return
             await others[0].wait()
 
-    async def _without_present(self, pack: SpoolPack, job: Job, lease_id: str) -> SpoolPack:
-        """The pack, or one without the chunks that the registry has (perhaps an empty one)."""
+    async def _without_present(self, pack: SpoolPack, job: Job, lease_id: str) -> tuple[SpoolPack, int]:
+        """The pack, or one without the chunks that the registry has; and how many chunks it does not have."""
         request = FindMissingRequest(lease_id=lease_id, digests=bytes(pack.index.digests))
         response: FindMissingResponse = await self._registry.call(
             self._registry.packs.FindMissing, request, deadline_s=FIND_MISSING_DEADLINE_S
@@ -175,16 +195,15 @@ class Uploader:
         present_bytes = pack.index.stored_bytes - sum(pack.index.stored_lengths[i] for i in missing)
         job.bytes_deduplicated += present_bytes
         if not missing:
-            pack.index = PackIndex(pack.pack_id)
-            return pack
+            return pack, 0
         if present_bytes <= REWRITE_DEAD_SHARE * pack.index.stored_bytes and not pack.id_taken:
-            return pack
+            return pack, len(missing)
         index, size = await self._workers.in_thread(_rewrite, self._spool.folder, pack.index, missing)
         new = SpoolPack(
             index.pack_id, pack.entity, index, sealed_bytes=size, end=PACK_HEADER_BYTES + index.stored_bytes
         )
         await self._spool.replace(pack, new)
-        return new
+        return new, len(missing)
 
     async def _bring(self, pack: SpoolPack, job: Job, lease_id: str) -> None:
         """Moves a sealed pack into the registry's store, as granted, and has it checked there."""

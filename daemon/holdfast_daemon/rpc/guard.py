@@ -3,17 +3,16 @@
 import errno
 import hmac
 import logging
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
 import grpc.aio
 from holdfast_contract.errors import ContractError
-from holdfast_contract.os_layer import EXIT_CODE_FSYNC, FsyncError
+from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.reasons import REASONS, Reason
 
-from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.errors import HoldfastError, end_after_fsync_error
 from holdfast_daemon.registry_client import ERROR_KEY
 
 WITHOUT_TOKEN = frozenset({"/holdfast.daemon.v1.ControlService/Hello"})
@@ -102,8 +101,7 @@ def _kind(handler: Any) -> str:
 async def abort(context: "grpc.aio.ServicerContext[Any, Any]", error: Exception) -> None:
     """Ends a call with the status, the message and the detail of an error."""
     if isinstance(error, FsyncError):
-        _log.critical("%s; stopping before anything wrong is acknowledged", error)
-        os._exit(EXIT_CODE_FSYNC)
+        end_after_fsync_error(error)
     if isinstance(error, ContractError):
         error = HoldfastError(error.reason, str(error))
     if not isinstance(error, HoldfastError):

@@ -67,8 +67,10 @@ class LogService(LogServiceServicer):
         """Progress until the end."""
         job = await self._jobs.find(request.job_id)
         while job.result is None:
+            change = job.next_change()
             yield WaitArtifactResponse(progress=job.progress())
-            await job.wait_changed(HEARTBEAT_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(change.wait(), HEARTBEAT_S)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(_until_ended(job), PROGRESS_S)
         yield job.result
@@ -157,11 +159,12 @@ class _SessionStream:
         reader = asyncio.create_task(self._read())
         try:
             while True:
+                change = job.next_change()
                 for response in self._news():
                     yield response
                 if self._ended:
                     break
-                await job.wait_changed()
+                await change.wait()
             if self._problem is not None:
                 raise self._problem
         finally:

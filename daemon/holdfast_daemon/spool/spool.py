@@ -43,7 +43,7 @@ class SpoolPack:
     entity: str
     index: PackIndex
     jobs: set[str] = field(default_factory=set)
-    """Jobs that have appended frames."""
+    """Jobs that have appended frames which the registry does not have yet (for their entity)."""
     lent: bool = False
     wanted: bool = False
     """It is to be sent; appended to all the same until its turn comes."""
@@ -55,7 +55,6 @@ class SpoolPack:
     """The registry knows its id from another upload: it must be rewritten under a new one."""
     successor: "SpoolPack | None" = None
     """The rewritten pack that has taken its place."""
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
     end: int = 0
     """Where the next frame goes; 0 while the file does not exist."""
 
@@ -94,6 +93,11 @@ class Spool:
         """Called when a pack is to be sent; the uploader sets it."""
 
     @property
+    def has_budget(self) -> bool:
+        """Whether there is room for more."""
+        return self.used_bytes < self.bytes_max
+
+    @property
     def used_bytes(self) -> int:
         """Bytes of all packs."""
         return sum(p.size_bytes for p in self.packs.values())
@@ -105,12 +109,12 @@ class Spool:
     @asynccontextmanager
     async def borrow(self, entity: str) -> AsyncIterator[SpoolPack]:
         """Lends an open pack with room for at least one block; waits while the spool is over its budget."""
-        if not self._has_budget():
+        if not self.has_budget:
             for waiting in list(self.packs.values()):
                 if not waiting.lent:
                     self.want(waiting)
             async with self._room:
-                await self._room.wait_for(self._has_budget)
+                await self._room.wait_for(lambda: self.has_budget)
         pack = next((p for p in self.packs.values() if self._is_idle(p, entity)), None)
         if pack is None:
             pack_id = os.urandom(PACK_ID_BYTES)
@@ -178,17 +182,16 @@ class Spool:
         await self._journal.drop_pack(pack.pack_id)
         await self._workers.in_thread(os_layer.unlink_if_exists, pack_path(self.folder, pack.pack_id))
         self._forget(pack)
-        pack.gone.set()
         async with self._room:
             self._room.notify_all()
 
     async def replace(self, old: SpoolPack, new: SpoolPack) -> None:
-        """Puts a rewritten pack in the place of another; whoever waited for the old one is woken when the new one is gone."""
+        """Puts a rewritten pack in the place of another."""
         await self._journal.replace_pack(
             old.pack_id, new.pack_id, new.entity, new.index.encode_fragment(), new.sealed_bytes
         )
         await self._workers.in_thread(os_layer.unlink_if_exists, pack_path(self.folder, old.pack_id))
-        new.jobs, new.gone, new.wanted, new.closing = old.jobs, old.gone, True, True
+        new.jobs, new.wanted, new.closing = old.jobs, True, True
         old.successor = new
         del self.packs[old.pack_id]
         self.packs[new.pack_id] = new
@@ -229,9 +232,6 @@ class Spool:
         if pack.lent or pack.closing or pack.sealed_bytes or pack.entity != entity or pack.is_full:
             return False
         return has_room(PackTarget("", pack.pack_id, pack.end, len(pack.index)))
-
-    def _has_budget(self) -> bool:
-        return self.used_bytes < self.bytes_max
 
     def _forget(self, pack: SpoolPack) -> None:
         self.packs.pop(pack.pack_id, None)
