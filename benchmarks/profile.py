@@ -1,7 +1,7 @@
 """`python -m benchmarks.profile SET STEP`: says where the time of one step goes, in all processes of Holdfast.
 
 Needs `py-spy` on the PATH.  Prints, for each process, the functions that were running most often; writes the call stacks for a
-flame graph (`--output`).  Samples are taken of processes that work: one that waits costs nothing and is not shown.
+flame graph (`--output`).
 """
 
 import argparse
@@ -22,6 +22,14 @@ from benchmarks.place import working_folder
 SAMPLES_PER_S = 200
 """Enough for a step of half a second; py-spy itself then takes a few percent of a processor."""
 SHOWN = 20
+WAITS = (
+    "_worker (concurrent/futures/thread.py",
+    "EpollSelector.select",
+    "_PollLikeSelector.select",
+    "Condition.wait (threading.py",
+    "ThreadedChildWatcher._do_waitpid",
+)
+"""Where threads wait; py-spy takes some of them for work.  A wait in a queue written in C looks like its caller's work."""
 STEPS = ("first", "unchanged", "changed", "download")
 
 
@@ -98,14 +106,23 @@ def _print_stacks(path: Path) -> None:
     below: dict[str, Counter[str]] = defaultdict(Counter)
     for line in path.read_text(encoding="utf-8").splitlines():
         stack, _, count = line.rpartition(" ")
-        process, *frames = stack.split(";")
+        process, frames = _split(stack)
+        if not frames or frames[-1].startswith(WAITS):
+            continue
         own[process][frames[-1]] += int(count)
         below[process].update({frame: int(count) for frame in set(frames)})
     for process, functions in sorted(own.items(), key=lambda item: -item[1].total()):
-        print(f"\n{process}: {functions.total() / SAMPLES_PER_S:.2f} s of work\n     own   below  function")
+        print(f"\n{process}: {functions.total() / SAMPLES_PER_S:.2f} s\n     own   below  function")
         for frame, samples in functions.most_common(SHOWN):
             share, whole = (100 * number / functions.total() for number in (samples, below[process][frame]))
             print(f"  {share:5.1f}%  {whole:5.1f}%  {frame}")
+
+
+def _split(stack: str) -> tuple[str, list[str]]:
+    """The process that a stack is of (the last of a chain of parents and children), and its frames."""
+    frames = stack.split(";")
+    last = max(i for i, frame in enumerate(frames) if frame.startswith("process "))
+    return frames[last], frames[last + 1 :]
 
 
 if __name__ == "__main__":
