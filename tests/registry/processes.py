@@ -48,6 +48,10 @@ class RegistryProcess:
         """Where clients connect."""
         return f"unix:{self.socket}"
 
+    def set_environment(self, extra: Mapping[str, str]) -> None:
+        """Of the next start."""
+        self._environment = command_environment(extra)
+
     def start(self) -> RegistryProcess:
         """Starts it and waits until it takes calls."""
         reader, writer = os.pipe()

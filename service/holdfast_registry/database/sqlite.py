@@ -210,6 +210,17 @@ class _Savepoint:
         return isinstance(error, Exception)
 
 
+def _open_writer(path: Path) -> Connection:
+    connection = connect(path, writable=True)
+    try:
+        with transaction(connection, "BEGIN IMMEDIATE"):
+            migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 class SqliteDatabase:
     """Runs units: `write` one after another, `read` several at once, each on one snapshot."""
 
@@ -218,15 +229,13 @@ class SqliteDatabase:
 
         Raises:
             StartError: the schema is newer than this software.
+            RegistryError, DatabaseError: the file is damaged, or no database.
         """
         self._path = path
-        self._writer = connect(path, writable=True)
         try:
-            with transaction(self._writer, "BEGIN IMMEDIATE"):
-                migrate(self._writer)
-        except BaseException:
-            self._writer.close()
-            raise
+            self._writer = _open_writer(path)
+        except DBAPIError as error:
+            raise translate(error) from error
         self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._writer_thread = threading.Thread(target=self._write_batches, name="database-writer", daemon=True)
         self._writer_thread.start()
