@@ -181,14 +181,14 @@ class LogSession:
         while self.ingested_seq < len(self.records):
             self._take(next(self._responses))
 
-    def finalize(self, *aliases: str) -> None:
+    def finalize(self, *aliases: str, entity: str = ENTITY) -> None:
         """Ends the session; returns when the daemon owns the job.
 
         Raises:
             grpc.RpcError: the daemon has died.
         """
         finalize = Finalize(
-            entity=ENTITY,
+            entity=entity,
             project=PROJECT,
             collection=self.collection,
             type=TYPE,
