@@ -31,6 +31,11 @@ class HoldfastError(Exception):
         """Whether the same request may succeed later without anyone changing it."""
         return REASONS[self.reason].retryable
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether an acknowledged job waits for it to pass: what is retryable, and a full disk, since somebody makes space."""
+        return self.retryable or self.reason == Reason.OUT_OF_SPACE
+
     def to_detail(self) -> ErrorDetail:
         """The error as it travels and as it is kept in the journal."""
         return ErrorDetail(

@@ -147,7 +147,7 @@ class Committer:
             except HoldfastError as error:
                 if error.reason in (Reason.LEASE_EXPIRED, Reason.VERSION_NOT_PENDING):
                     await self._leases.forget(job)
-                elif not error.retryable:
+                elif not error.may_pass:
                     raise
                 else:
                     job.wait_for_outside(f"{error.message}; tried again soon")

@@ -25,6 +25,7 @@ from holdfast_daemon.pipeline.ingest_files import FileItem, FileResult, FileTask
 from holdfast_daemon.pipeline.ingest_tree import ingest_reference, ingest_tree
 from holdfast_daemon.pipeline.job import Job, PendingRecord
 from holdfast_daemon.pipeline.large_file import LargeFiles
+from holdfast_daemon.pipeline.read_file import SHORTAGES
 from holdfast_daemon.registry_client import RegistryClient, retry_delay_s
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import WorkerDiedError, Workers
@@ -32,7 +33,8 @@ from holdfast_daemon.workers import WorkerDiedError, Workers
 FILES_PER_STEP = 512
 SPACE_RETRY_S = 2.0
 BASE_RETRY_DELAY_MAX_S = 30.0
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_MAY_PASS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, *SHORTAGES)
+"""Nothing of a step that meets one of these counts, and what was acknowledged may not fail by it: the step is done again."""
 
 T = TypeVar("T")
 _File = tuple[int, AddFile]
@@ -124,7 +126,7 @@ class Ingest:
             try:
                 page = await self.registry.call(self.registry.versions.ListManifestSegments, request)
             except HoldfastError as error:
-                if not error.retryable:
+                if not error.may_pass:
                     raise
                 job.wait_for_outside(f"{error.message}; tried again soon")
                 attempt += 1
@@ -154,16 +156,16 @@ class Ingest:
         job.changed()
 
     async def with_space(self, job: Job, step: Callable[[], Awaitable[T]]) -> T:
-        """Does a step again and again while the disk is full; the job says so."""
+        """Does a step again and again while the disk is full or the machine short of something; the job says so."""
         while True:
             try:
                 result = await step()
             except FsyncError:
                 raise
             except OSError as error:
-                if error.errno not in _NO_SPACE:
+                if error.errno not in _MAY_PASS:
                     raise
-                job.wait_for_outside(f"space on the disk of {self.spool.folder} ({error.strerror}); tried again soon")
+                job.wait_for_outside(f"the disk of {self.spool.folder}: {error.strerror}; tried again soon")
                 await asyncio.sleep(SPACE_RETRY_S)
             else:
                 job.wait_for_outside("")

@@ -66,7 +66,7 @@ class Leases:
         except HoldfastError as error:
             if error.reason == Reason.LEASE_EXPIRED:
                 await self.forget(job)
-            elif not error.retryable:
+            elif not error.may_pass:
                 raise
 
     async def abort(self, job: Job) -> None:
@@ -77,7 +77,7 @@ class Leases:
         try:
             await self._registry.call(self._registry.versions.AbortVersion, request, deadline_s=UNARY_DEADLINE_S)
         except HoldfastError as error:
-            if not error.retryable:
+            if not error.may_pass:
                 raise
 
     @staticmethod

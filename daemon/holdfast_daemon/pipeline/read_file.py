@@ -1,5 +1,6 @@
 """Reads one whole small file so that what is hashed is what is packed, or says that it would not hold still."""
 
+import errno
 import os
 import stat
 
@@ -11,6 +12,9 @@ from holdfast_daemon.errors import HoldfastError
 READ_ATTEMPTS = 3
 OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 """Not O_NOFOLLOW: links in the user's own tree are followed, as W&B does. O_NONBLOCK: a FIFO must not hold us."""
+
+SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Say something of this machine at this moment, nothing of the file: the step is done again."""
 
 Stat5 = tuple[int, int, int, int, int]
 """Device, inode, size, mtime and ctime in nanoseconds: what must be equal for a file to count as unchanged."""
@@ -53,7 +57,13 @@ def open_regular(name: str | bytes, shown: str, dir_fd: int | None = None) -> tu
 
 
 def unreadable(error: OSError, shown: str) -> HoldfastError:
-    """What the user hears when a file cannot be opened or read."""
+    """What the user hears when a file cannot be opened or read.
+
+    Raises:
+        OSError: the given one, if the machine is short of something.
+    """
+    if error.errno in SHORTAGES:
+        raise error
     if isinstance(error, FileNotFoundError):
         text = f"{shown} does not exist (any more, or it is a broken link); put it back or leave it out."
         return HoldfastError(Reason.FILE_MISSING, text, path=shown)

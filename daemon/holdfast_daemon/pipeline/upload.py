@@ -128,7 +128,7 @@ class Uploader:
             # Granted before, under the lease of another of its jobs or one that has ended: the frames go under a new id.
             pack.id_taken = True
             return True
-        if not error.retryable:
+        if not error.may_pass:
             self._give_up(pack, jobs[0], error)
             return True
         self._tell(pack, f"{error.message}; tried again soon")
