@@ -195,7 +195,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     registry = Registry(own.address)
     yield registry
     registry.channel.close()
-    own.stop()
+    own.terminate()
+    assert own.fsck().returncode == 0
 
 
 @given(st.lists(steps, min_size=STEPS, max_size=STEPS))

@@ -1,16 +1,12 @@
 """A registry of one's own: a real process on TCP with a token, or on a Unix socket without."""
 
-import os
-import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
 from pathlib import Path
 
-from support.sdk_host import SOURCE_ROOTS
-
-READY_BYTES = 6
+from support.processes import Server, clean_environment
 
 
 def free_port() -> int:
@@ -20,32 +16,31 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class OwnRegistry:
-    """`start` and `stop` as often as wished; address, folder and token stay."""
+class OwnRegistry(Server):
+    """`start` and `terminate` or `kill` as often as wished; address, folder and token stay."""
 
-    def __init__(self, folder: Path, *, tcp: bool = True) -> None:
+    def __init__(self, folder: Path, *, tcp: bool = True, settings: dict[str, str] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.data_dir = folder / "registry"
-        self.log = folder / "registry.log"
         self.token_file = folder / "token"
         self.tcp = tcp
-        self._process: subprocess.Popen[bytes] | None = None
-        self._environ = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
-        self._environ["PYTHONPATH"] = os.pathsep.join(SOURCE_ROOTS)
-        self.port = free_port() if tcp else 0
-        self.socket = folder / "r.sock"
+        if tcp:
+            self.address = f"127.0.0.1:{free_port()}"
+            where = f"--listen={self.address}"
+        else:
+            socket_path = Path(tempfile.mkdtemp(prefix="hf-")) / "r.sock"
+            self.address = f"unix:{socket_path}"
+            where = f"--socket={socket_path}"
+        arguments = [f"--data-dir={self.data_dir}", where]
+        super().__init__("holdfast_registry", arguments, clean_environment(settings), folder / "registry.log")
         if tcp:
             done = self.command("init", f"--data-dir={self.data_dir}")
             assert done.returncode == 0, done.stderr
             self.token_file.write_text(done.stdout)
 
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}" if self.tcp else f"unix:{self.socket}"
-
     def daemon_settings(self, address: str | None = None) -> dict[str, str]:
         """Environment of a daemon that uses this registry (by way of `address`, if given)."""
-        settings = {"HOLDFAST_DAEMON_REGISTRY": address or self.address, "HOLDFAST_DAEMON_RETRY_DELAY_MAX_S": "1"}
+        settings = {"HOLDFAST_DAEMON_REGISTRY": address or self.address, "HOLDFAST_DAEMON_RETRY_DELAY_MAX_S": "0.5"}
         if self.tcp:
             settings["HOLDFAST_DAEMON_REGISTRY_TOKEN_FILE"] = str(self.token_file)
         return settings
@@ -53,31 +48,8 @@ class OwnRegistry:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs the registry's program to its end."""
         command = [sys.executable, "-m", "holdfast_registry", *arguments]
-        return subprocess.run(command, env=self._environ, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=60, check=False)
 
-    def start(self, *more: str) -> None:
-        """Starts it and returns when it listens."""
-        where = f"--listen=127.0.0.1:{self.port}" if self.tcp else f"--socket={self.socket}"
-        read_end, write_end = os.pipe()
-        arguments: Sequence[str] = ("serve", f"--data-dir={self.data_dir}", where, f"--ready-fd={write_end}", *more)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "holdfast_registry", *arguments],
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(write_end,),
-            )
-        os.close(write_end)
-        try:
-            assert os.read(read_end, READY_BYTES), f"it did not start: {self.log.read_text()[-2000:]}"
-        finally:
-            os.close(read_end)
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Ends it, if it runs."""
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(30)
-            self._process = None
+    def fsck(self) -> subprocess.CompletedProcess[str]:
+        """Checks the store of the registry, which must not run, to the last byte."""
+        return self.command("fsck", f"--data-dir={self.data_dir}", "--deep")

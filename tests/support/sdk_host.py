@@ -2,20 +2,25 @@
 
 import contextlib
 import fcntl
+import gc
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
-from holdfast._process import reset_process
+from holdfast import _process
 from holdfast_contract.places import Places, find_places
+from support.processes import END_TIMEOUT_S, POLL_S, clean_environment
 
-SOURCE_ROOTS = [str(Path(__file__).parents[2] / name) for name in ("protos", "sdk", "daemon", "service", "tests")]
+SESSION_THREAD = "holdfast-log-session"
+SESSIONS_END_S = 3.0
 
 
 class SdkHost:
@@ -25,15 +30,14 @@ class SdkHost:
         # Sockets need a short path, which pytest's folders are not.
         self._runtime = tempfile.mkdtemp(prefix="hf-")
         self.folder = folder
-        self.environ = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
-        self.environ |= {
-            "HOLDFAST_DATA_DIR": str(folder / "data"),
-            "HOLDFAST_RUNTIME_DIR": self._runtime,
-            "HOLDFAST_CONFIG": str(folder / "holdfast.toml"),
-            "HOLDFAST_PROGRESS": "false",
-            "PYTHONPATH": os.pathsep.join(SOURCE_ROOTS),
-            **(settings or {}),
-        }
+        self.environ = clean_environment(
+            {
+                "HOLDFAST_DATA_DIR": str(folder / "data"),
+                "HOLDFAST_RUNTIME_DIR": self._runtime,
+                "HOLDFAST_PROGRESS": "false",
+                **(settings or {}),
+            }
+        )
 
     @property
     def places(self) -> Places:
@@ -43,8 +47,9 @@ class SdkHost:
         """Makes this the host of the SDK in this process from now on."""
         for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
             del os.environ[name]
-        os.environ.update({name: value for name, value in self.environ.items() if name.startswith("HOLDFAST_")})
-        reset_process()
+        os.environ.update(self.environ)
+        # Not `reset_process`: closing the connection waits for a draft's thread that tries to start a daemon.
+        _process._context = _process.ProcessContext()
 
     @contextlib.contextmanager
     def entered(self) -> Iterator["SdkHost"]:
@@ -54,22 +59,19 @@ class SdkHost:
         try:
             yield self
         finally:
+            _end_drafts()
             self.close()
             os.environ.clear()
             os.environ.update(before)
-            reset_process()
+            _process._context = _process.ProcessContext()
 
     # --- the daemon ---------------------------------------------------------------------------------------------------
-
-    @property
-    def daemon_pid(self) -> int:
-        return int(self.places.daemon_lock.read_text())
 
     def daemon(self) -> psutil.Process | None:
         """The running daemon, if there is one."""
         with contextlib.suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
-            process = psutil.Process(self.daemon_pid)
-            if process.status() != psutil.STATUS_ZOMBIE and "holdfast_daemon" in " ".join(process.cmdline()):
+            process = psutil.Process(int(self.places.daemon_lock.read_text()))
+            if process.status() != psutil.STATUS_ZOMBIE and "holdfast_daemon" in process.cmdline():
                 return process
         return None
 
@@ -78,22 +80,15 @@ class SdkHost:
         daemon = self.daemon()
         if daemon is not None:
             daemon.send_signal(signal.SIGTERM)
-            self.wait_for_daemon_end()
+            _wait_for_end(daemon)
 
     def kill_daemon(self) -> None:
         """Kills the daemon and its workers without a word; an embedded registry stays."""
         daemon = self.daemon()
         if daemon is not None:
-            workers = [child for child in daemon.children(recursive=True) if "holdfast_registry" not in child.cmdline()]
-            for process in (daemon, *workers):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-            self.wait_for_daemon_end()
-
-    def wait_for_daemon_end(self) -> None:
-        """Returns when nobody holds the daemon's lock."""
-        with self.places.daemon_lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            # It leads a process group, which its workers belong to.
+            os.killpg(daemon.pid, signal.SIGKILL)
+            _wait_for_end(daemon)
 
     def embedded_registry(self) -> psutil.Process | None:
         """The process of the embedded registry."""
@@ -105,13 +100,21 @@ class SdkHost:
 
     def close(self) -> None:
         """Ends daemon and registry."""
-        self.stop_daemon()
-        registry = self.embedded_registry()
-        if registry is not None:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                registry.kill()
-                registry.wait(10)
+        with self.no_daemon_starts():
+            self.stop_daemon()
+            registry = self.embedded_registry()
+            if registry is not None:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    registry.kill()
+                    registry.wait(END_TIMEOUT_S)
         shutil.rmtree(self._runtime, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def no_daemon_starts(self) -> Iterator[None]:
+        """Keeps the SDKs of this host, which may have drafts that want one, from starting a daemon meanwhile."""
+        with self.places.daemon_socket.with_suffix(".start").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     # --- other processes of the same host -----------------------------------------------------------------------------
 
@@ -123,6 +126,24 @@ class SdkHost:
         )
 
     def registry_command(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """Runs the registry's own program on the embedded registry's folder."""
+        """Runs the registry's own program."""
         command = [sys.executable, "-m", "holdfast_registry", *map(str, arguments)]
         return subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=60, check=False)
+
+
+def _end_drafts() -> None:
+    """Lets go of drafts that nobody will log, and waits for the threads that tell the daemon so."""
+    gc.collect()
+    deadline = time.monotonic() + SESSIONS_END_S
+    for thread in threading.enumerate():
+        if thread.name == SESSION_THREAD:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _wait_for_end(process: psutil.Process) -> None:
+    """Returns when a process holds nothing any more; its parent may collect it when it likes."""
+    deadline = time.monotonic() + END_TIMEOUT_S
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while process.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline, f"{process} does not end"
+            time.sleep(POLL_S)
