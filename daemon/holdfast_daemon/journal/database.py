@@ -13,7 +13,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -84,6 +84,23 @@ class Database:
         future: Future[T] = Future()
         self._queue.put((function, future))
         return await asyncio.wrap_future(future)
+
+    async def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
+        """Runs one statement as `write` does."""
+
+        def run(connection: sqlite3.Connection) -> None:
+            # The cursor must not reach the event loop: it would be freed there while this thread uses the same cached statement.
+            connection.execute(sql, parameters)
+
+        await self.write(run)
+
+    async def executemany(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Runs one statement for each row as `write` does."""
+
+        def run(connection: sqlite3.Connection) -> None:
+            connection.executemany(sql, rows)
+
+        await self.write(run)
 
     async def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Runs a function on the reading connection; it sees all that was committed."""
@@ -191,6 +208,7 @@ def _in_savepoint(
     connection.execute("SAVEPOINT one")
     try:
         result = function(connection)
+        assert not isinstance(result, sqlite3.Cursor), "a cursor belongs to this thread"
     except Exception as error:  # noqa: BLE001  handed to whoever waits for this function; the others of the group go on
         connection.execute("ROLLBACK TO one")
         connection.execute("RELEASE one")

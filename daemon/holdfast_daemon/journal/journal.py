@@ -71,11 +71,9 @@ class Journal:
 
     async def open_job(self, row: JobRow) -> None:
         """Adds a draft; one that exists is left alone."""
-        await self._db.write(
-            lambda c: c.execute(
-                "INSERT OR IGNORE INTO job (job_id, client_id, opened, state, created_at_ms) VALUES (?, ?, ?, ?, ?)",
-                (row.job_id, row.client_id, row.opened, row.state, row.created_at_ms),
-            )
+        await self._db.execute(
+            "INSERT OR IGNORE INTO job (job_id, client_id, opened, state, created_at_ms) VALUES (?, ?, ?, ?, ?)",
+            (row.job_id, row.client_id, row.opened, row.state, row.created_at_ms),
         )
 
     async def load_job(self, job_id: str) -> JobRow | None:
@@ -145,10 +143,8 @@ class Journal:
 
     async def mark_ingested(self, job_id: str, seq: int, error: bytes | None = None) -> None:
         """Says that a record is done, or that it cannot be done and why."""
-        await self._db.write(
-            lambda c: c.execute(
-                "UPDATE record SET ingested = 1, error = ? WHERE job_id = ? AND seq = ?", (error, job_id, seq)
-            )
+        await self._db.execute(
+            "UPDATE record SET ingested = 1, error = ? WHERE job_id = ? AND seq = ?", (error, job_id, seq)
         )
         failpoint("ingest.after_mark")
 
@@ -183,11 +179,9 @@ class Journal:
 
     async def set_request_ids(self, job_id: str, begin_id: str, commit_id: str) -> None:
         """New ids for a job whose lease ended: it begins again."""
-        await self._db.write(
-            lambda c: c.execute(
-                "UPDATE job SET begin_request_id = ?, commit_request_id = ? WHERE job_id = ?",
-                (begin_id, commit_id, job_id),
-            )
+        await self._db.execute(
+            "UPDATE job SET begin_request_id = ?, commit_request_id = ? WHERE job_id = ?",
+            (begin_id, commit_id, job_id),
         )
 
     async def end_job(self, job_id: str, state: int, result: bytes, now_ms: int, known: Sequence[bytes] = ()) -> None:
@@ -208,7 +202,7 @@ class Journal:
 
     async def drop_job(self, job_id: str) -> None:
         """Forgets a job altogether (a draft whose caller is gone, a job that ended long ago)."""
-        await self._db.write(lambda c: c.execute("DELETE FROM job WHERE job_id = ?", (job_id,)))
+        await self._db.execute("DELETE FROM job WHERE job_id = ?", (job_id,))
 
     async def drop_ended_jobs(self, before_ms: int) -> None:
         """Forgets jobs that ended before a time, and hints and file states over their numbers."""
@@ -234,16 +228,12 @@ class Journal:
 
     async def add_pack(self, pack_id: bytes, entity: str) -> None:
         """Names a pack before its first byte is written."""
-        await self._db.write(
-            lambda c: c.execute("INSERT OR IGNORE INTO pack (pack_id, entity) VALUES (?, ?)", (pack_id, entity))
-        )
+        await self._db.execute("INSERT OR IGNORE INTO pack (pack_id, entity) VALUES (?, ?)", (pack_id, entity))
 
     async def seal_pack(self, pack_id: bytes, size_bytes: int) -> None:
         """Says that a pack is whole and flushed."""
         failpoint("spool.before_seal_row")
-        await self._db.write(
-            lambda c: c.execute("UPDATE pack SET sealed = 1, size_bytes = ? WHERE pack_id = ?", (size_bytes, pack_id))
-        )
+        await self._db.execute("UPDATE pack SET sealed = 1, size_bytes = ? WHERE pack_id = ?", (size_bytes, pack_id))
 
     async def replace_pack(self, old_id: bytes, new_id: bytes, entity: str, fragment: bytes, size_bytes: int) -> None:
         """Puts a rewritten, sealed pack in the place of another."""
@@ -297,7 +287,7 @@ class Journal:
 
     async def store_folder_states(self, states: Sequence[tuple[bytes, str, bytes]]) -> None:
         """Replaces what is known of the files of folders."""
-        await self._db.write(lambda c: c.executemany(_STORE_STATE, states))
+        await self._db.executemany(_STORE_STATE, states)
 
     async def find_known_chunks(self, digests: bytes) -> set[bytes]:
         """Which of these chunks (32 bytes each) were committed before, as far as remembered: a hint, never a promise."""
@@ -315,9 +305,7 @@ class Journal:
 
     async def forget_known_chunks(self, digests: Sequence[bytes]) -> None:
         """Takes hints back that turned out wrong."""
-        await self._db.write(
-            lambda c: c.executemany("DELETE FROM known_chunk WHERE digest = ?", [(d,) for d in digests])
-        )
+        await self._db.executemany("DELETE FROM known_chunk WHERE digest = ?", [(d,) for d in digests])
 
 
 class PlacedFileStates:

@@ -1,6 +1,6 @@
 """Manifest entries as columns in memory: what ingest fills, what assemble sorts, and their encoded form."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -67,13 +67,15 @@ class EntryColumns:
         """Digest of one entry's file; zeros for a reference."""
         return bytes(self.digests[DIGEST_BYTES * position : DIGEST_BYTES * (position + 1)])
 
-    def digest_texts(self) -> list[str]:
-        """What enters the artifact digest of each entry: hex, or the reference's own digest."""
-        text = self.digests.hex()
+    def digest_texts(self, start: int = 0, end: int | None = None) -> list[str]:
+        """What enters the artifact digest of entries start..end: hex, or the reference's own digest."""
+        end = len(self) if end is None else min(end, len(self))
+        text = self.digests[DIGEST_BYTES * start : DIGEST_BYTES * end].hex()
         width = 2 * DIGEST_BYTES
         texts = [text[i : i + width] for i in range(0, len(text), width)]
-        for position, (_, digest) in self.references.items():
-            texts[position] = digest
+        if self.references:
+            for position in _within(self.references, start, end):
+                texts[position - start] = self.references[position][1]
         return texts
 
     def take(self, order: Sequence[int]) -> "EntryColumns":
@@ -128,7 +130,10 @@ class EntryColumns:
         return segment
 
 
-def _within(positions: Iterable[int], start: int, end: int) -> list[int]:
+def _within(positions: Collection[int], start: int, end: int) -> list[int]:
+    """Those of the positions that lie in start..end, ascending; the cost follows the smaller of the two."""
+    if len(positions) > end - start:
+        return [i for i in range(start, end) if i in positions]
     return sorted(i for i in positions if start <= i < end)
 
 
