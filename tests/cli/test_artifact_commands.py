@@ -75,6 +75,11 @@ def test_a_file_and_a_reference_can_be_put(data: Path) -> None:
     assert as_json("artifact", "info", "kinds/reference", "--files")["files"][0]["reference"].startswith("file://")
 
 
+def test_put_without_a_name_takes_the_paths(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(data)
+    assert as_json("artifact", "put", ".")["qualified_name"] == "local/uncategorized/data:v0"
+
+
 def test_put_names_the_run_that_logs_it(data: Path) -> None:
     done("artifact", "put", data, "-n", "runs/cats", "--id", "my-run")
     assert as_json("artifact", "info", "runs/cats")["logged_by"] == "my-run"
@@ -146,7 +151,7 @@ def test_a_type_that_the_collection_does_not_hold_is_refused(data: Path) -> None
 def test_status_tells_of_the_jobs_and_the_cache_can_be_trimmed(data: Path, host: SdkHost) -> None:
     done("artifact", "put", data, "-n", "status/cats")
     status = as_json("status")
-    assert status["daemon"]["pid"] == host.daemon_pid
+    assert status["daemon"]["pid"] == int(host.places.daemon_lock.read_text())
     assert status["jobs"][0]["qualified_name"] == "local/status/cats"
     assert (status["jobs"][0]["state"], status["jobs"][0]["version"]) == ("committed", "v0")
     assert "local/status/cats:v0" in done("status").stdout

@@ -25,6 +25,10 @@ def own_host(tmp_path: Path) -> Iterator[SdkHost]:
         yield entered
 
 
+def daemon_pid(host: SdkHost) -> int:
+    return int(host.places.daemon_lock.read_text())
+
+
 def run(host: SdkHost, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
     """The command as a process of its own, as a shell runs it."""
     return subprocess.run(
@@ -35,7 +39,7 @@ def run(host: SdkHost, *arguments: str, **environ: str) -> "subprocess.Completed
 def test_start_stop_and_status_are_about_one_daemon(own_host: SdkHost) -> None:
     runner = CliRunner()
     started = json.loads(runner.invoke(app, ["daemon", "start", "--json"]).stdout)
-    assert started["pid"] == own_host.daemon_pid
+    assert started["pid"] == daemon_pid(own_host)
     again = json.loads(runner.invoke(app, ["daemon", "start", "--json"]).stdout)
     assert again["pid"] == started["pid"]
     shown = runner.invoke(app, ["daemon", "status"])
@@ -50,7 +54,7 @@ def test_start_stop_and_status_are_about_one_daemon(own_host: SdkHost) -> None:
 def test_logs_shows_the_end_of_the_daemons_log(own_host: SdkHost) -> None:
     runner = CliRunner()
     runner.invoke(app, ["daemon", "start"])
-    assert f"pid {own_host.daemon_pid}" in runner.invoke(app, ["daemon", "logs", "-n", "50"]).stdout
+    assert f"pid {daemon_pid(own_host)}" in runner.invoke(app, ["daemon", "logs", "-n", "50"]).stdout
     own_host.stop_daemon()
     own_host.places.registry_log.write_text("first\nlast\n")
     assert runner.invoke(app, ["daemon", "logs", "--registry", "-n", "1"]).stdout == "last\n"
@@ -65,14 +69,15 @@ def test_a_daemon_that_cannot_start_is_an_error_of_two_lines(own_host: SdkHost) 
 
 
 def test_config_is_a_settings_file_that_sets_what_is_in_force(own_host: SdkHost) -> None:
-    (own_host.folder / "holdfast.toml").write_text('[daemon]\nuploads_max = 2\n[holdfast]\nproject = "vision"\n')
-    done = run(own_host, "config", HOLDFAST_ENTITY="team")
+    file = own_host.folder / "holdfast.toml"
+    file.write_text('[daemon]\nuploads_max = 2\n[holdfast]\nproject = "vision"\n')
+    done = run(own_host, "config", HOLDFAST_ENTITY="team", HOLDFAST_CONFIG=str(file))
     assert (done.returncode, done.stderr) == (0, "")
     config = tomllib.loads(done.stdout)
     assert set(config) == {"holdfast", "daemon", "registry"}
     assert (config["holdfast"]["entity"], config["holdfast"]["project"]) == ("team", "vision")
     assert config["daemon"]["uploads_max"] == 2
-    assert f"# HOLDFAST_DAEMON_UPLOADS_MAX; from: {own_host.folder / 'holdfast.toml'}\n" in done.stdout
+    assert f"# HOLDFAST_DAEMON_UPLOADS_MAX; from: {file}\n" in done.stdout
     assert "# HOLDFAST_ENTITY; from: environment\n" in done.stdout
 
 
@@ -123,7 +128,7 @@ def test_interrupted_watching_exits_130(own_host: SdkHost) -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=own_host.environ
     ) as watch:
         assert watch.stdout is not None
-        assert json.loads(watch.stdout.readline())["daemon"]["pid"] == own_host.daemon_pid
+        assert json.loads(watch.stdout.readline())["daemon"]["pid"] == daemon_pid(own_host)
         watch.send_signal(signal.SIGINT)
         _, errors = watch.communicate(timeout=60)
     assert (watch.returncode, errors.startswith("interrupted")) == (ExitCode.INTERRUPTED, True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.sdk_host import SOURCE_ROOTS
+from support.processes import SOURCE_ROOTS
 
 COMMAND = [sys.executable, "-P", "-c", "from holdfast.cli.main import main; main()", "demo"]
 

@@ -103,6 +103,16 @@ def test_logs_that_do_not_exist_are_not_found(no_daemon: Path) -> None:
     assert "does not exist" in result.stderr
 
 
+def test_a_misspelt_setting_is_a_warning_of_one_line(tmp_path: Path) -> None:
+    environ = {**os.environ, "HOLDFAST_DATA_DIR": str(tmp_path), "HOLDFAST_PROJETC": "vision"}
+    command = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "daemon", "stop"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=60)
+    warning, answer = done.stderr.splitlines()
+    assert warning.startswith("warning: ")
+    assert "HOLDFAST_PROJETC" in warning
+    assert answer == "no daemon is running"
+
+
 def test_a_setting_that_is_not_understood_is_an_error_of_one_line(tmp_path: Path) -> None:
     environ = {**os.environ, "HOLDFAST_DATA_DIR": str(tmp_path), "HOLDFAST_START_TIMEOUT_S": "soon"}
     command = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "status"]

@@ -74,7 +74,8 @@ def put(  # noqa: PLR0913 - one parameter an option, as typer wants it
 
 
 def _target_name(path: str, name: str | None) -> ArtifactName:
-    target = parse_artifact_name(name or Path(path.rstrip("/")).name)
+    # Resolved, so that "." has a name, too.
+    target = parse_artifact_name(name or Path(path).absolute().resolve().name)
     if target.alias is not None:
         raise CommandError(f"--name {name} has an alias; give it as --alias {target.alias}", ExitCode.USAGE)
     return target

@@ -21,9 +21,9 @@ _SECRET_ENDINGS = ("token", "secret", "password", "key")
 
 
 def config(as_json: Annotated[bool, typer.Option("--json", help="A list of objects instead of TOML.")] = False) -> None:
-    """Prints every setting with its meaning, its value and the source of the value, as a TOML file.
+    """Prints all settings, with meaning, value and source.
 
-    Exits 2 when a setting cannot be understood, and warns of HOLDFAST_… variables that mean nothing.
+    The output is a settings file.  Exits 2 when a setting cannot be understood, and warns of HOLDFAST_… variables that mean nothing.
     """
     settings = [_redacted(setting) for setting in collect_settings(os.environ)]
     if as_json:

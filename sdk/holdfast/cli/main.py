@@ -1,6 +1,7 @@
 """The `holdfast` command: puts the sub-commands together and turns every error into one message and one exit code."""
 
-from typing import Annotated, Any
+import warnings
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -75,6 +76,20 @@ def holdfast_command(
     """Holdfast: datasets and models, versioned on machines of your own."""
 
 
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning as a line for people; where in the code it was given says nothing to them."""
+    del category, filename, lineno, file, line
+    output.say(f"warning: {message}")
+
+
 def main() -> None:
     """Entry point of the `holdfast` command."""
+    warnings.showwarning = _show_warning
     app(prog_name="holdfast")

@@ -21,9 +21,9 @@ def status(
     interval_s: Annotated[float, typer.Option("--interval", min=0.1, help="Seconds between two looks.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch one line each time.")] = False,
 ) -> None:
-    """Shows the jobs of the running daemon: what is being logged, how far, how fast, and what ended lately.
+    """Shows what is being logged, how far and how fast.
 
-    Never starts a daemon; exits 5 when none runs.
+    Then what ended lately.  Never starts a daemon; exits 5 when none runs.
     """
     from holdfast.cli.daemon_link import DaemonLink
 

@@ -33,11 +33,11 @@ def demo(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that log at once.")] = 4,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the folder for a look.")] = False,
 ) -> None:
-    """Shows what Holdfast promises, on real data: a minute or two, some gigabytes of disk for that time.
+    """Shows on real data what Holdfast promises.
 
-    Logs a tree of thousands of files and a large file, again unchanged, again changed, from many processes at once,
-    with the daemon killed in the middle; downloads, compares every byte, and asks for the lineage.  Uses a daemon and a
-    registry of its own and touches nothing else.
+    Takes a minute or two, and some gigabytes of disk for that time.  Logs a tree of thousands of files and a large file,
+    again unchanged, again changed, from many processes at once, with the daemon killed in the middle; downloads, compares
+    every byte, and asks for the lineage.  Uses a daemon and a registry of its own and touches nothing else.
     """
     try:
         large_file_bytes = output.parse_size(size)
