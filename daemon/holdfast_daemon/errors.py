@@ -33,8 +33,12 @@ class HoldfastError(Exception):
 
     @property
     def may_pass(self) -> bool:
-        """Whether an acknowledged job waits for it to pass: what is retryable, and a full disk, since somebody makes space."""
-        return self.retryable or self.reason == Reason.OUT_OF_SPACE
+        """Whether an acknowledged job waits for it to pass.
+
+        That is what is retryable, a full disk (somebody makes space), and a failure inside the registry: every call to it is
+        safe to repeat, and the job says what it waits for.
+        """
+        return self.retryable or self.reason in (Reason.OUT_OF_SPACE, Reason.INTERNAL)
 
     def to_detail(self) -> ErrorDetail:
         """The error as it travels and as it is kept in the journal."""

@@ -72,7 +72,7 @@ class Draft:
             existing = self._same_or_raise(path, digest or digest_of_file(file))
             if existing is not None:
                 return existing
-        record, size_bytes = _file_record(file, path, data, overwrite=overwrite)
+        record, size_bytes = _file_record(file, path, data, overwrite=overwrite, mutable=mutable)
         with self._lock:
             seq = self._append(record, size_bytes)
             self._added[path] = digest
@@ -86,7 +86,7 @@ class Draft:
         """Adds all files below a folder; the daemon walks.  With `mutable` returns after they were read."""
         session = self.session()
         encoded = os.fsencode(local_path)
-        tree = log_pb2.AddTree(local_path=encoded, prefix=prefix, overwrite=overwrite)
+        tree = log_pb2.AddTree(local_path=encoded, prefix=prefix, overwrite=overwrite, mutable=mutable)
         with self._lock:
             seq = self._append(log_pb2.Record(add_tree=tree), len(encoded) + len(prefix))
             self._trees.append((local_path, prefix))
@@ -290,12 +290,14 @@ class Draft:
         return session
 
 
-def _file_record(file: LocalFile, path: str, data: bytes | None, *, overwrite: bool) -> tuple[log_pb2.Record, int]:
+def _file_record(
+    file: LocalFile, path: str, data: bytes | None, *, overwrite: bool, mutable: bool
+) -> tuple[log_pb2.Record, int]:
     """Returns the record that adds a file, by its bytes or by its name, and about how large it is."""
     local_path = os.fsencode(file.path)
     size_bytes = len(path) + len(local_path)
     if data is None:
-        large = log_pb2.AddFile(path=path, overwrite=overwrite, local_path=local_path)
+        large = log_pb2.AddFile(path=path, overwrite=overwrite, local_path=local_path, mutable=mutable)
         return log_pb2.Record(add_file=large), size_bytes
     small = log_pb2.AddBytes(path=path, data=data, overwrite=overwrite, local_path=local_path)
     return log_pb2.Record(add_bytes=small), size_bytes + len(data)

@@ -29,7 +29,7 @@ from holdfast_daemon.pipeline.columns import EntryColumns
 from holdfast_daemon.pipeline.ingest import Ingest
 from holdfast_daemon.pipeline.ingest_folder import SmallFilePacker
 from holdfast_daemon.pipeline.job import Job, PendingRecord
-from holdfast_daemon.pipeline.jobs import Jobs, now_ms
+from holdfast_daemon.pipeline.jobs import Jobs, is_volatile, now_ms
 from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import Workers
@@ -86,6 +86,7 @@ class Intake:
         payloads, first_seq = self._new_records(job, batch)
         if not payloads:
             return
+        job.must_flush = job.must_flush or any(map(is_volatile, payloads))
         stripped = [_without_data(record) for record in payloads]
         inline, errors = await self._store_records(job, first_seq, payloads, stripped)
         for seq, brought in inline.items():
@@ -117,7 +118,8 @@ class Intake:
                 Reason.INVALID_ARGUMENT, f"{finalize.last_seq} records were sent, {job.row.acked_seq} have arrived"
             )
         check_finalize(finalize)
-        await self._spool.flush_job(job.job_id)
+        if job.must_flush:
+            await self._spool.flush_job(job.job_id)
         encoded = finalize.SerializeToString()
         begin_id, commit_id = job.row.begin_request_id or uuid.uuid4().hex, uuid.uuid4().hex
         stamp = now_ms()

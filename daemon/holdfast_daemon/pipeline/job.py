@@ -43,7 +43,8 @@ class Job:
     pending: list[PendingRecord] = field(default_factory=list)
     """Received and journalled, not handed out for reading."""
     failed_records: dict[int, HoldfastError] = field(default_factory=dict)
-    record_count: int = 0
+    must_flush: bool = False
+    """Some bytes are only in the spool, or will be once their caller goes on: Finalize is answered when they are flushed."""
     ingested_seq: int = 0
     """Every record up to this number is read (or has failed)."""
     _ingested: set[int] = field(default_factory=set)

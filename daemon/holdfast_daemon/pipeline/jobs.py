@@ -112,6 +112,7 @@ class Jobs:
             job = job_from_row(row)
             pending = []
             for record in await self._journal.load_records(job.job_id):
+                job.must_flush |= is_volatile(Record.FromString(record.payload))
                 if record.error is not None:
                     job.failed_records[record.seq] = HoldfastError.from_detail(ErrorDetail.FromString(record.error))
                 if record.ingested and (job.job_id, record.seq) not in lost:
@@ -273,6 +274,12 @@ class Jobs:
         job.set_state(state)
         for pack in self._spool.packs_of(job.job_id):
             self._spool.want(pack)  # sent if another job needs it, else removed
+
+
+def is_volatile(record: Record) -> bool:
+    """Whether the bytes of a record may not be read from their source again."""
+    kind = record.WhichOneof("what")
+    return kind == "add_bytes" or (kind in ("add_file", "add_tree") and getattr(record, kind).mutable)
 
 
 def _goes_before(other: Job, job: Job) -> bool:

@@ -80,24 +80,28 @@ class Record(_message.Message):
     def __init__(self, add_file: _Optional[_Union[AddFile, _Mapping]] = ..., add_tree: _Optional[_Union[AddTree, _Mapping]] = ..., add_bytes: _Optional[_Union[AddBytes, _Mapping]] = ..., add_reference: _Optional[_Union[AddReference, _Mapping]] = ..., remove: _Optional[_Union[Remove, _Mapping]] = ..., add_base: _Optional[_Union[AddBase, _Mapping]] = ...) -> None: ...
 
 class AddFile(_message.Message):
-    __slots__ = ("local_path", "path", "overwrite")
+    __slots__ = ("local_path", "path", "overwrite", "mutable")
     LOCAL_PATH_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     OVERWRITE_FIELD_NUMBER: _ClassVar[int]
+    MUTABLE_FIELD_NUMBER: _ClassVar[int]
     local_path: bytes
     path: str
     overwrite: bool
-    def __init__(self, local_path: _Optional[bytes] = ..., path: _Optional[str] = ..., overwrite: _Optional[bool] = ...) -> None: ...
+    mutable: bool
+    def __init__(self, local_path: _Optional[bytes] = ..., path: _Optional[str] = ..., overwrite: _Optional[bool] = ..., mutable: _Optional[bool] = ...) -> None: ...
 
 class AddTree(_message.Message):
-    __slots__ = ("local_path", "prefix", "overwrite")
+    __slots__ = ("local_path", "prefix", "overwrite", "mutable")
     LOCAL_PATH_FIELD_NUMBER: _ClassVar[int]
     PREFIX_FIELD_NUMBER: _ClassVar[int]
     OVERWRITE_FIELD_NUMBER: _ClassVar[int]
+    MUTABLE_FIELD_NUMBER: _ClassVar[int]
     local_path: bytes
     prefix: str
     overwrite: bool
-    def __init__(self, local_path: _Optional[bytes] = ..., prefix: _Optional[str] = ..., overwrite: _Optional[bool] = ...) -> None: ...
+    mutable: bool
+    def __init__(self, local_path: _Optional[bytes] = ..., prefix: _Optional[str] = ..., overwrite: _Optional[bool] = ..., mutable: _Optional[bool] = ...) -> None: ...
 
 class AddBytes(_message.Message):
     __slots__ = ("path", "data", "overwrite", "local_path")
