@@ -24,10 +24,12 @@ from holdfast_registry.domain.manifest import (
     ManifestCheck,
     SegmentContent,
     check_long_size,
+    chunks_held_by,
     lengths_by_digest,
     overlapping_segments,
     parse_chunk_list,
     parse_root,
+    parse_segment,
 )
 from holdfast_registry.errors import RegistryError
 
@@ -46,6 +48,21 @@ class MissingChunks:
     """Chunks that a manifest names and the store does not have."""
 
     digests: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """The collection's latest version, whose chunks need not be looked for: that version holds them."""
+
+    shared: frozenset[bytes] = frozenset()
+    """Segments that the new manifest has, too."""
+    replaced: tuple[SegmentRef, ...] = ()
+    """Segments that it has not; most of their files are still among the new ones."""
+
+    def around(self, group: Sequence[SegmentRef]) -> list[bytes]:
+        """Returns the replaced segments with paths between those of a group of new ones."""
+        first, last = group[0].first_path, group[-1].last_path
+        return [old.digest for old in self.replaced if old.first_path <= last and first <= old.last_path]
 
 
 @dataclass(slots=True)
@@ -86,8 +103,9 @@ class ManifestChecker:
             own[root_digest] = len(encoded)
         self._look_for(pending.entity_id, own, found)
         if not found.missing:
-            check = ManifestCheck(root, self._known_segments(pending))
-            self._check_segments(pending.entity_id, root, check, found)
+            base = self._base(pending, root)
+            check = ManifestCheck(root, base.shared)
+            self._check_segments(pending.entity_id, root, base, check, found)
         if found.missing:
             return MissingChunks(list(found.missing)[:FIND_MISSING_DIGESTS_MAX])
         summary = check.finish()
@@ -109,27 +127,42 @@ class ManifestChecker:
             return b""  # no entries: the root encodes to no bytes, and no bytes have no chunk
         return (self._reader.read(entity_id, [root_digest]))[0]
 
-    def _known_segments(self, pending: PendingVersion) -> frozenset[bytes]:
-        """Returns the segments of the collection's latest version: checked then, and its chunks are held by it."""
+    def _base(self, pending: PendingVersion, root: ManifestRoot) -> _Base:
         if pending.latest is None:
-            return frozenset()
+            return _Base()
         try:
-            root = self.read_root(pending.entity_id, pending.latest.manifest_root)
+            latest = self.read_root(pending.entity_id, pending.latest.manifest_root)
         except RegistryError as error:
             # Damage to an older version costs the shortcut, not the new version.
             logger.error("latest version is damaged version=%s message=%s", pending.latest.version_id, error.message)
-            return frozenset()
-        return frozenset(segment.digest for segment in root.segments) if root is not None else frozenset()
+            return _Base()
+        if latest is None:
+            return _Base()
+        new = {segment.digest for segment in root.segments}
+        shared = frozenset(segment.digest for segment in latest.segments if segment.digest in new)
+        return _Base(shared, tuple(segment for segment in latest.segments if segment.digest not in new))
 
-    def _check_segments(self, entity_id: int, root: ManifestRoot, check: ManifestCheck, found: _Found) -> None:
+    def _check_segments(
+        self, entity_id: int, root: ManifestRoot, base: _Base, check: ManifestCheck, found: _Found
+    ) -> None:
         for group in _groups(root.segments):
             encoded = self._reader.read(entity_id, [segment.digest for segment in group])
             chunks, long_lists = _check_group(check, encoded)
-            self._look_for(entity_id, chunks, found)
+            held = self._chunks_held(entity_id, base.around(group)) if chunks else {}
+            self._look_for(entity_id, dict(chunks.items() - held.items()) if held else chunks, found)
             for long_list in long_lists:
                 self._check_long_list(entity_id, long_list, found)
             if found.is_full:
                 return
+
+    def _chunks_held(self, entity_id: int, segments: Sequence[bytes]) -> dict[bytes, int]:
+        held: dict[bytes, int] = {}
+        try:
+            for encoded in self._reader.read(entity_id, segments):
+                held.update(chunks_held_by(parse_segment(encoded)) if encoded is not None else {})
+        except RegistryError as error:
+            logger.error("latest version is damaged message=%s", error.message)
+        return held
 
     def _check_long_list(self, entity_id: int, long_list: LongList, found: _Found) -> None:
         rest, size_bytes = long_list.chunk_count, 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -12,9 +11,10 @@ import grpc
 import pytest
 from holdfast_contract.os_layer import EXIT_CODE_FSYNC
 from holdfast_registry.failpoint_names import FAILPOINTS
+from holdfast_registry.fsck import check_store
 from holdfastpb.registry.v1.version_pb2 import ListVersionsRequest, UpdateVersionRequest, Version
 from registry.client import Client, Content, content_of, error_of, new_request_id, pack_of, reason_of
-from registry.processes import RegistryProcess, run_registry
+from registry.processes import RegistryProcess
 from support.figures import FULL
 
 T = TypeVar("T")
@@ -70,9 +70,8 @@ def check_outcome(process: RegistryProcess, version: Version, content: Content) 
         assert client.call(client.versions.ListVersions, request).total_count == 1
         # The registry goes on as if nothing had been.
         assert client.log_files("c", {"next": b"1"}).version_index == 1
-    checked = run_registry("fsck", "--data-dir", str(process.data_dir), "--deep", "--json")
-    assert checked.returncode == 0, checked.stdout
-    assert json.loads(checked.stdout)["clean"]
+    report = check_store(process.data_dir, deep=True)
+    assert report.is_clean, report.findings
 
 
 @pytest.mark.parametrize("place", FAILPOINTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from holdfast_contract.digest import digest_of
+from holdfast_registry.fsck import check_store
 from registry.client import Client, content_of
 from registry.processes import RegistryProcess, run_registry
 from support.figures import figure
@@ -19,24 +21,27 @@ from support.figures import figure
 SHARED = {f"shared/{number}": os.urandom(3000) for number in range(5)}
 
 
+@pytest.fixture(scope="module")
+def sound_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a registry with two versions that share files, and one that shares nothing."""
+    with RegistryProcess(tmp_path_factory.mktemp("sound")) as process:
+        with Client(process.target) as client:
+            client.log_files("first", SHARED | {"own": b"only in v0"})
+            client.log_files("first", SHARED | {"own": b"only in v1"})
+            client.log_files("second", {"apart": b"apart"})
+        assert process.stop() == 0
+        return process.data_dir
+
+
 @pytest.fixture
-def damageable(own_registry: RegistryProcess) -> RegistryProcess:
-    """A stopped registry with two versions that share files, and one that shares nothing."""
-    own_registry.start()
-    with Client(own_registry.target) as client:
-        client.log_files("first", SHARED | {"own": b"only in v0"})
-        client.log_files("first", SHARED | {"own": b"only in v1"})
-        client.log_files("second", {"apart": b"apart"})
-    assert own_registry.stop() == 0
+def damageable(own_registry: RegistryProcess, sound_data: Path) -> RegistryProcess:
+    """A stopped registry with a copy of those data."""
+    shutil.copytree(sound_data, own_registry.data_dir)
     return own_registry
 
 
-def fsck(process: RegistryProcess, *options: str) -> dict[str, Any]:
-    done = run_registry("fsck", "--data-dir", str(process.data_dir), "--json", *options)
-    assert done.returncode in (0, 1), done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)
-    assert report["clean"] == (done.returncode == 0)
-    return report
+def fsck(process: RegistryProcess, *, deep: bool = False) -> dict[str, Any]:
+    return check_store(process.data_dir, deep=deep).as_dict()
 
 
 def hurt(report: dict[str, Any]) -> dict[str, set[str]]:
@@ -65,13 +70,13 @@ def change_database(process: RegistryProcess, statement: str, *parameters: objec
 
 def test_sound_store_is_clean_also_beside_a_running_server(damageable: RegistryProcess) -> None:
     before = (damageable.data_dir / "registry.sqlite3").read_bytes()
-    report = fsck(damageable, "--deep")
+    report = fsck(damageable, deep=True)
     assert (report["versions_checked"], report["packs_checked"], report["findings"]) == (3, 3, [])
     assert (damageable.data_dir / "registry.sqlite3").read_bytes() == before
     damageable.start()
     with Client(damageable.target) as client:
         client.log_files("second", {"apart": b"other"})
-        assert fsck(damageable, "--deep")["versions_checked"] == 4
+        assert fsck(damageable, deep=True)["versions_checked"] == 4
 
 
 def test_flipped_bit_is_found_by_deep_and_named(damageable: RegistryProcess) -> None:
@@ -79,7 +84,7 @@ def test_flipped_bit_is_found_by_deep_and_named(damageable: RegistryProcess) -> 
     data = bytearray(path.read_bytes())
     data[data.index(b"only in v1")] ^= 1
     path.write_bytes(data)
-    assert hurt(fsck(damageable, "--deep")) == {"team/vision/first:v1": {"own"}}
+    assert hurt(fsck(damageable, deep=True)) == {"team/vision/first:v1": {"own"}}
     assert fsck(damageable)["clean"], "the bytes of files are read by --deep alone"
 
 
@@ -88,7 +93,7 @@ def test_shared_chunk_names_every_version_that_has_it(damageable: RegistryProces
     data = bytearray(path.read_bytes())
     data[data.index(SHARED["shared/3"]) + 7] ^= 128
     path.write_bytes(data)
-    report = fsck(damageable, "--deep")
+    report = fsck(damageable, deep=True)
     assert hurt(report) == {"team/vision/first:v0": {"shared/3"}, "team/vision/first:v1": {"shared/3"}}
     assert len(report["findings"]) == 1
 
@@ -167,7 +172,7 @@ def test_numbers_and_latest_are_checked(damageable: RegistryProcess) -> None:
 
 def test_version_row_that_contradicts_its_manifest_is_found(damageable: RegistryProcess) -> None:
     change_database(damageable, "UPDATE version SET digest = zeroblob(32) WHERE version_index = 1")
-    assert hurt(fsck(damageable, "--deep")) == {"team/vision/first:v1": {"(manifest)"}}
+    assert hurt(fsck(damageable, deep=True)) == {"team/vision/first:v1": {"(manifest)"}}
 
 
 def test_damaged_database_is_reported_and_not_a_traceback(damageable: RegistryProcess) -> None:
@@ -198,6 +203,15 @@ def test_people_get_lines_that_name_the_versions(damageable: RegistryProcess) ->
     assert "its file is gone" in done.stdout
 
 
+def test_programs_get_json_and_an_exit_code(damageable: RegistryProcess) -> None:
+    command = ("fsck", "--data-dir", str(damageable.data_dir), "--deep", "--json")
+    sound = run_registry(*command)
+    assert (sound.returncode, json.loads(sound.stdout)["clean"]) == (0, True)
+    pack_with(damageable, b"apart").unlink()
+    damaged = run_registry(*command)
+    assert (damaged.returncode, hurt(json.loads(damaged.stdout))) == (1, {"team/vision/second:v0": {"(manifest)"}})
+
+
 def test_no_registry_is_said_so(tmp_path: Path) -> None:
     done = run_registry("fsck", "--data-dir", str(tmp_path / "nothing"))
     assert (done.returncode, done.stderr.count("\n")) == (78, 1)
@@ -211,7 +225,7 @@ def test_random_flips_in_packs_are_all_found(damageable: RegistryProcess) -> Non
         data = bytearray(sound)
         data[chooser.randrange(len(data))] ^= 1 << chooser.randrange(8)
         path.write_bytes(data)
-        report = fsck(damageable, "--deep")
+        report = fsck(damageable, deep=True)
         assert not report["clean"]
         assert hurt(report), report["findings"]
         path.write_bytes(sound)

@@ -236,3 +236,39 @@ def test_long_list_that_does_not_add_up_is_refused(client: Client, collection: s
     made, chunks = long_file(5000)
     made.long_chunk_lists[0].chunk_count = 5001
     assert attempt(client, collection, content_of_segments([made], chunks)) == "MANIFEST_INVALID"
+
+
+def test_digest_of_a_large_file_does_not_pass_for_a_chunk(client: Client, collection: str) -> None:
+    client.log(collection, content_with([segment()]))
+    whole = digest_of(b"".join(BIG))
+    forged = ManifestSegment(
+        paths=["a2", "b"],
+        digests=digest_of(SMALL) + whole,
+        sizes=[len(SMALL), 150_000],
+        chunked_entries=[1],
+        chunk_counts=[1],
+        chunk_digests=whole,
+        chunk_lengths=[150_000],
+    )
+    content = content_of_segments([forged], [SMALL])
+    begun = client.begin(collection)
+    client.bring(begun.lease.lease_id, content.chunks)
+    assert client.commit(begun, content).missing_digests == whole
+
+
+def test_reference_does_not_pass_for_a_chunk(client: Client, collection: str) -> None:
+    reference = Reference(entry_index=0, uri="s3://b/k", digest="x")
+    kept = ManifestSegment(paths=["far"], digests=bytes(32), sizes=[12], references=[reference])
+    client.log(collection, content_of_segments([kept]))
+    content = content_of_segments([ManifestSegment(paths=["far"], digests=bytes(32), sizes=[12])])
+    begun = client.begin(collection)
+    client.bring(begun.lease.lease_id, content.chunks)
+    assert client.commit(begun, content).missing_digests == bytes(32)
+
+
+def test_chunks_of_the_latest_version_need_not_be_brought_again(client: Client, collection: str) -> None:
+    client.log(collection, content_with([segment()]))
+    content = content_of_segments([segment(paths=["a", "renamed"])])
+    begun = client.begin(collection)
+    client.bring(begun.lease.lease_id, content.chunks)
+    assert client.commit(begun, content).version.version_index == 1

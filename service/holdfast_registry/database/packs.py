@@ -25,6 +25,9 @@ from holdfast_registry.domain.manifest import split_digests
 from holdfast_registry.domain.records import ChunkPlace, LeaseGrant, LeaseState, PackState
 from holdfast_registry.errors import RegistryError
 
+PACK_ROWS_AT_ONCE = 1000
+"""In one list of parameters."""
+
 _LEASE = select(lease.c.id, lease.c.entity_id, lease.c.state, lease.c.expires_at_ms).where(
     lease.c.id == bindparam("lease_id")
 )
@@ -295,17 +298,17 @@ def _chunk_rows(entity_id: int, pack_row: int, index: PackIndex) -> list[tuple[i
 
 def _places(connection: Connection, entity_id: int, digests: Sequence[bytes]) -> list[ChunkPlace | None]:
     found = sqlite_chunks.select_places(connection, entity_id, digests)
-    pack_rows = sorted({row.pack for row in found.values()})
+    pack_rows = sorted({row[1] for row in found.values()})
     packs: dict[int, tuple[bytes, int]] = {}
-    for first in range(0, len(pack_rows), 1000):
-        some = connection.execute(_PACK_ROWS, {"row_ids": pack_rows[first : first + 1000]})
+    for first in range(0, len(pack_rows), PACK_ROWS_AT_ONCE):
+        some = connection.execute(_PACK_ROWS, {"row_ids": pack_rows[first : first + PACK_ROWS_AT_ONCE]})
         packs.update((row.id, (bytes(row.pack_id), row.size_bytes)) for row in some)
     return [_place(found.get(digest), packs) for digest in digests]
 
 
-def _place(row: AnyRow | None, packs: dict[int, tuple[bytes, int]]) -> ChunkPlace | None:
-    if row is None or row.pack not in packs:
+def _place(row: tuple[bytes, int, int, int, int, int] | None, packs: dict[int, tuple[bytes, int]]) -> ChunkPlace | None:
+    if row is None or row[1] not in packs:
         return None
-    _, pack, offset, stored_length, length, codec = row
-    pack_id, pack_size_bytes = packs[pack]
+    _, pack_row, offset, stored_length, length, codec = row
+    pack_id, pack_size_bytes = packs[pack_row]
     return ChunkPlace(pack_id, pack_size_bytes, offset, stored_length, length, codec)

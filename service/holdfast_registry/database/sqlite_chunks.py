@@ -7,12 +7,14 @@ PostgreSQL gets a module of the same functions, with arrays as parameters.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from operator import itemgetter
 
 from sqlalchemy import Connection
 
-_PARAMETERS_MAX = 16_384
-"""Half of what SQLite allows by default; larger lists are no faster."""
+from holdfast_registry.database.sqlite import plain_rows
+
+_PARAMETERS_MAX = 4096
+"""Of 32,766 that SQLite allows by default; larger lists are no faster."""
 
 _INSERT = """
 INSERT INTO chunk (entity_id, digest, pack, "offset", stored_length, length, codec, condemned_at_ms)
@@ -26,8 +28,9 @@ WHERE chunk.condemned_at_ms IS NOT NULL
 
 def _groups(digests: Sequence[bytes]) -> Iterable[tuple[str, tuple[bytes, ...]]]:
     """Yields placeholders and parameters; lists are filled up to powers of two, so that few statements are prepared."""
-    for first in range(0, len(digests), _PARAMETERS_MAX):
-        group = tuple(digests[first : first + _PARAMETERS_MAX])
+    ordered = sorted(digests)  # neighbours lie in one page
+    for first in range(0, len(ordered), _PARAMETERS_MAX):
+        group = tuple(ordered[first : first + _PARAMETERS_MAX])
         size = 1 << (len(group) - 1).bit_length()
         yield ",".join("?" * size), group + group[-1:] * (size - len(group))
 
@@ -36,11 +39,8 @@ def select_present(connection: Connection, entity_id: int, digests: Sequence[byt
     """Returns those chunks that are stored and not condemned."""
     present: set[bytes] = set()
     for marks, parameters in _groups(digests):
-        rows = connection.exec_driver_sql(
-            f"SELECT digest FROM chunk WHERE entity_id = ? AND condemned_at_ms IS NULL AND digest IN ({marks})",
-            (entity_id, *parameters),
-        )
-        present.update(rows.scalars())
+        statement = f"SELECT digest FROM chunk WHERE entity_id = ? AND condemned_at_ms IS NULL AND digest IN ({marks})"
+        present.update(map(itemgetter(0), plain_rows(connection, statement, (entity_id, *parameters))))
     return present
 
 
@@ -48,25 +48,26 @@ def select_lengths(connection: Connection, entity_id: int, digests: Sequence[byt
     """Returns digest → length of those chunks that have a row; the length of a condemned one is negative."""
     lengths: dict[bytes, int] = {}
     for marks, parameters in _groups(digests):
-        rows = connection.exec_driver_sql(
+        statement = (
             "SELECT digest, CASE WHEN condemned_at_ms IS NULL THEN length ELSE -length END "
-            f"FROM chunk WHERE entity_id = ? AND digest IN ({marks})",
-            (entity_id, *parameters),
+            f"FROM chunk WHERE entity_id = ? AND digest IN ({marks})"
         )
-        lengths.update((row[0], row[1]) for row in rows)
+        lengths.update(plain_rows(connection, statement, (entity_id, *parameters)))
     return lengths
 
 
-def select_places(connection: Connection, entity_id: int, digests: Sequence[bytes]) -> dict[bytes, Any]:
+def select_places(
+    connection: Connection, entity_id: int, digests: Sequence[bytes]
+) -> dict[bytes, tuple[bytes, int, int, int, int, int]]:
     """Returns digest → (digest, pack row, offset, stored length, length, codec) of those chunks that have a row."""
-    places: dict[bytes, Any] = {}
+    places: dict[bytes, tuple[bytes, int, int, int, int, int]] = {}
     for marks, parameters in _groups(digests):
-        rows = connection.exec_driver_sql(
+        statement = (
             'SELECT digest, pack, "offset", stored_length, length, codec '
-            f"FROM chunk WHERE entity_id = ? AND digest IN ({marks})",
-            (entity_id, *parameters),
+            f"FROM chunk WHERE entity_id = ? AND digest IN ({marks})"
         )
-        places.update((row[0], row) for row in rows)
+        rows = plain_rows(connection, statement, (entity_id, *parameters))
+        places.update(zip(map(itemgetter(0), rows), rows, strict=True))
     return places
 
 

@@ -215,6 +215,18 @@ def chunks_of_segment(segment: ManifestSegment) -> tuple[dict[bytes, int], list[
     return lengths_by_digest(single_digests + chunk_digests, single_sizes + chunk_lengths), long_lists
 
 
+def chunks_held_by(segment: ManifestSegment) -> dict[bytes, int]:
+    """Returns digest → length of chunks that a segment of a committed version names; not those of long lists."""
+    held = {
+        digest: size
+        for digest, size in zip(split_digests(segment.digests), segment.sizes, strict=True)
+        if size <= SINGLE_CHUNK_FILE_BYTES_MAX  # a larger file's digest is no chunk's
+    }
+    held.update(zip(split_digests(segment.chunk_digests), segment.chunk_lengths, strict=True))
+    held.pop(_NO_DIGEST, None)  # references
+    return held
+
+
 def paths_of_chunks(segment: ManifestSegment) -> Iterator[tuple[str, bytes]]:
     """Yields (path, digest) for every chunk that a well-formed segment names."""
     referenced = {reference.entry_index for reference in segment.references}
