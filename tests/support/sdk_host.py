@@ -48,8 +48,7 @@ class SdkHost:
         for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
             del os.environ[name]
         os.environ.update(self.environ)
-        # Not `reset_process`: closing the connection waits for a draft's thread that tries to start a daemon.
-        _process._context = _process.ProcessContext()
+        _new_process_context()
 
     @contextlib.contextmanager
     def entered(self) -> Iterator["SdkHost"]:
@@ -63,7 +62,7 @@ class SdkHost:
             self.close()
             os.environ.clear()
             os.environ.update(before)
-            _process._context = _process.ProcessContext()
+            _new_process_context()
 
     # --- the daemon ---------------------------------------------------------------------------------------------------
 
@@ -80,7 +79,7 @@ class SdkHost:
         daemon = self.daemon()
         if daemon is not None:
             daemon.send_signal(signal.SIGTERM)
-            _wait_for_end(daemon)
+            self.wait_for_daemon_end(daemon)
 
     def kill_daemon(self) -> None:
         """Kills the daemon and its workers without a word; an embedded registry stays."""
@@ -88,7 +87,16 @@ class SdkHost:
         if daemon is not None:
             # It leads a process group, which its workers belong to.
             os.killpg(daemon.pid, signal.SIGKILL)
-            _wait_for_end(daemon)
+            self.wait_for_daemon_end(daemon)
+
+    @staticmethod
+    def wait_for_daemon_end(daemon: psutil.Process) -> None:
+        """Returns when a daemon holds nothing any more; its parent may collect it when it likes."""
+        deadline = time.monotonic() + END_TIMEOUT_S
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while daemon.status() != psutil.STATUS_ZOMBIE:
+                assert time.monotonic() < deadline, f"{daemon} does not end"
+                time.sleep(POLL_S)
 
     def embedded_registry(self) -> psutil.Process | None:
         """The process of the embedded registry."""
@@ -99,7 +107,12 @@ class SdkHost:
         return None
 
     def close(self) -> None:
-        """Ends daemon and registry."""
+        """Ends daemon and registry for good."""
+        self.stop()
+        shutil.rmtree(self._runtime, ignore_errors=True)
+
+    def stop(self) -> None:
+        """Ends daemon and registry; the next call of an SDK starts them again."""
         with self.no_daemon_starts():
             self.stop_daemon()
             registry = self.embedded_registry()
@@ -107,7 +120,6 @@ class SdkHost:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     registry.kill()
                     registry.wait(END_TIMEOUT_S)
-        shutil.rmtree(self._runtime, ignore_errors=True)
 
     @contextlib.contextmanager
     def no_daemon_starts(self) -> Iterator[None]:
@@ -131,6 +143,16 @@ class SdkHost:
         return subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=60, check=False)
 
 
+_used_contexts: list[_process.ProcessContext] = []
+"""Kept, since each knows the daemons that it has started and collects them."""
+
+
+def _new_process_context() -> None:
+    """As `reset_process`, but without waiting for a draft's thread that may be about to start a daemon."""
+    _used_contexts.append(_process._context)
+    _process._context = _process.ProcessContext()
+
+
 def _end_drafts() -> None:
     """Lets go of drafts that nobody will log, and waits for the threads that tell the daemon so."""
     gc.collect()
@@ -138,12 +160,3 @@ def _end_drafts() -> None:
     for thread in threading.enumerate():
         if thread.name == SESSION_THREAD:
             thread.join(max(0.0, deadline - time.monotonic()))
-
-
-def _wait_for_end(process: psutil.Process) -> None:
-    """Returns when a process holds nothing any more; its parent may collect it when it likes."""
-    deadline = time.monotonic() + END_TIMEOUT_S
-    with contextlib.suppress(psutil.NoSuchProcess):
-        while process.status() != psutil.STATUS_ZOMBIE:
-            assert time.monotonic() < deadline, f"{process} does not end"
-            time.sleep(POLL_S)
