@@ -41,6 +41,8 @@ class EmbeddedRegistry:
         self._client = client
         self._process: Process | None = None
         self._starts: list[float] = []
+        # A daemon takes calls before its registry does: the first one waits instead of failing.
+        client.hold_calls()
         self.problem = ""
         """Why it does not run; empty while it does."""
 
@@ -64,6 +66,8 @@ class EmbeddedRegistry:
             except HoldfastError as error:
                 self.problem = error.message
                 _log.error("%s", error.message)
+            finally:
+                self._client.release_calls()
             await self._wait_for_end(HEARTBEAT_S)
 
     async def stop(self) -> None:
@@ -88,6 +92,7 @@ class EmbeddedRegistry:
             return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), timeout_s)
+            self._client.hold_calls()
             _log.error("the registry ended with code %s; it is started again", self._process.returncode)
 
     async def _start(self) -> None:

@@ -1,5 +1,7 @@
 """The daemon's connection to the registry: stubs, deadlines, and errors by reason."""
 
+import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator
 from typing import Any, cast
@@ -86,11 +88,27 @@ class RegistryClient:
         self.runs: Any = RunServiceStub(cast(grpc.Channel, self.channel))
         self.collections: Any = CollectionServiceStub(cast(grpc.Channel, self.channel))
         self._registry: Any = RegistryServiceStub(cast(grpc.Channel, self.channel))
+        self._started = asyncio.Event()
+        self._started.set()
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """Credentials, for calls that are passed on for others."""
         return self._metadata
+
+    def hold_calls(self) -> None:
+        """Lets calls wait: the registry is about to start, and nobody needs to hear that it does not run yet."""
+        self._started.clear()
+
+    def release_calls(self) -> None:
+        """Ends what `hold_calls` began: it runs, or what it says of itself is the answer."""
+        self._started.set()
+
+    async def until_started(self, deadline_s: float) -> None:
+        """Returns when calls can be made, after `deadline_s` in any case."""
+        if not self._started.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._started.wait(), deadline_s)
 
     async def call(self, method: Any, request: Any, *, deadline_s: float = UNARY_DEADLINE_S) -> Any:
         """Makes one unary call (or one with a stream of requests).
@@ -98,6 +116,10 @@ class RegistryClient:
         Raises:
             HoldfastError: the reason is the registry's, or UNAVAILABLE / DEADLINE when it does not answer.
         """
+        await self.until_started(deadline_s)
+        return await self._call(method, request, deadline_s)
+
+    async def _call(self, method: Any, request: Any, deadline_s: float) -> Any:
         try:
             return await method(request, timeout=deadline_s, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
@@ -105,6 +127,7 @@ class RegistryClient:
 
     async def stream(self, method: Any, request: Any, *, deadline_s: float | None = None) -> AsyncIterator[Any]:
         """Makes one call that answers with a stream.  Raises as `call`, possibly after some messages."""
+        await self.until_started(UNARY_DEADLINE_S if deadline_s is None else deadline_s)
         try:
             async for response in method(request, timeout=deadline_s, metadata=self._metadata):
                 yield response
@@ -112,9 +135,9 @@ class RegistryClient:
             raise to_error(error, self.address) from error
 
     async def hello(self, *, deadline_s: float = UNARY_DEADLINE_S) -> HelloResponse:
-        """Shakes hands; raises as `call`."""
+        """Shakes hands, also while other calls are held; raises as `call`."""
         request = HelloRequest(protocol_min=PROTOCOL_MIN, protocol_max=PROTOCOL_MAX, software_version=__version__)
-        return cast(HelloResponse, await self.call(self._registry.Hello, request, deadline_s=deadline_s))
+        return cast(HelloResponse, await self._call(self._registry.Hello, request, deadline_s))
 
     async def close(self) -> None:
         """Ends the channel."""

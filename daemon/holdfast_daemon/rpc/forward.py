@@ -63,6 +63,7 @@ class Forwarder(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # the stubs 
             stub = self._stubs[method] = self._registry.channel.unary_unary(method, None, None)
         left = context.time_remaining()
         deadline_s = min(left, COMMIT_DEADLINE_S) if left is not None else COMMIT_DEADLINE_S
+        await self._registry.until_started(deadline_s)
         try:
             answer: bytes = await stub(request, timeout=deadline_s, metadata=self._registry.metadata)
         except grpc.aio.AioRpcError as error:
