@@ -139,7 +139,7 @@ def _make_parts(settings: DaemonSettings, places: Places) -> _Parts:
     jobs = Jobs(journal, spool, ingest, draft_ttl_s=settings.draft_ttl_s, finished_ttl_s=settings.finished_job_ttl_s)
     leases = Leases(journal, registry)
     delay_s = settings.retry_delay_max_s
-    committer = Committer(journal, spool, workers, ingest, registry, leases, delay_s)
+    committer = Committer(journal, spool, workers, ingest, registry, leases, jobs.turns, delay_s)
     jobs.connect(committer, leases)
     uploader = Uploader(
         spool, workers, registry, leases, jobs.by_id, slots=settings.uploads_max, retry_delay_max_s=delay_s

@@ -79,7 +79,8 @@ def find_places(environ: Mapping[str, str]) -> Places:
     """Places that an environment names.
 
     `HOLDFAST_DATA_DIR`, else `$XDG_DATA_HOME/holdfast`, else `~/.local/share/holdfast`; `HOLDFAST_RUNTIME_DIR`, else
-    `$XDG_RUNTIME_DIR/holdfast`, else `/tmp/holdfast-<uid>`.
+    `$XDG_RUNTIME_DIR/holdfast`, else `/run/user/<uid>/holdfast` where that folder is (the same one: cron and batch jobs lack the
+    variable and must find the same socket), else `/tmp/holdfast-<uid>`.
     """
     data = environ.get("HOLDFAST_DATA_DIR")
     if not data:
@@ -87,6 +88,7 @@ def find_places(environ: Mapping[str, str]) -> Places:
         data = os.path.join(share, "holdfast")
     runtime = environ.get("HOLDFAST_RUNTIME_DIR")
     if not runtime:
-        base = environ.get("XDG_RUNTIME_DIR")
+        own = f"/run/user/{os.getuid()}"
+        base = environ.get("XDG_RUNTIME_DIR") or (own if os.access(own, os.W_OK) else "")
         runtime = os.path.join(base, "holdfast") if base else f"/tmp/holdfast-{os.getuid()}"
     return Places(Path(os.path.abspath(data)), Path(os.path.abspath(runtime)))

@@ -263,6 +263,12 @@ class Journal:
         failpoint("upload.before_drop_pack")
         await self._db.write(write)
 
+    async def keep_fragments(self, pack_id: bytes, count: int) -> None:
+        """Forgets all but the first fragments of a pack: the frames of the others did not survive."""
+        first = "SELECT fragment_id FROM pack_fragment WHERE pack_id = ? ORDER BY fragment_id LIMIT ?"
+        sql = f"DELETE FROM pack_fragment WHERE pack_id = ? AND fragment_id NOT IN ({first})"
+        await self._db.write(lambda c: c.execute(sql, (pack_id, pack_id, count)))
+
     async def load_packs(self) -> list[PackRow]:
         """All packs with their fragments, for the start of the daemon."""
 
@@ -326,20 +332,15 @@ class PlacedFileStates:
         await self._journal.store_folder_states([(folder, self.SLOT, blob)])
 
 
-def read_runs(path: Path, job_id: str) -> list[tuple[int, bytes]]:
-    """Runs of entries of a job as (seq, ManifestSegment), in order; for workers, on a read-only connection of their own."""
+def read_runs_and_records(path: Path, job_id: str) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]:
+    """Runs of entries of a job as (seq, ManifestSegment), and its records as (seq, Record), both in order.
+
+    For workers, on a read-only connection of their own.
+    """
     connection = open_connection(path, read_only=True)
     try:
-        sql = "SELECT seq, segment FROM entry_run WHERE job_id = ? ORDER BY seq, run_id"
-        return connection.execute(sql, (job_id,)).fetchall()
-    finally:
-        connection.close()
-
-
-def read_record_payloads(path: Path, job_id: str) -> list[tuple[int, bytes]]:
-    """(seq, Record) of a job, in order; for workers, as `read_runs`."""
-    connection = open_connection(path, read_only=True)
-    try:
-        return connection.execute("SELECT seq, payload FROM record WHERE job_id = ? ORDER BY seq", (job_id,)).fetchall()
+        runs = "SELECT seq, segment FROM entry_run WHERE job_id = ? ORDER BY seq, run_id"
+        records = "SELECT seq, payload FROM record WHERE job_id = ? ORDER BY seq"
+        return connection.execute(runs, (job_id,)).fetchall(), connection.execute(records, (job_id,)).fetchall()
     finally:
         connection.close()

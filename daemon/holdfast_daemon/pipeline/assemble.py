@@ -19,7 +19,7 @@ from holdfastpb.daemon.v1.log_pb2 import Record
 
 from holdfast_daemon.codec import Compressor
 from holdfast_daemon.errors import HoldfastError
-from holdfast_daemon.journal.journal import read_record_payloads, read_runs
+from holdfast_daemon.journal.journal import read_runs_and_records
 from holdfast_daemon.pipeline.columns import EntryColumns
 from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter
 
@@ -178,8 +178,8 @@ def _without_long_lists(columns: EntryColumns) -> EntryColumns:
 
 def _merged(journal: Path, job_id: str) -> EntryColumns:
     """Entries of all records after each other, with what overwrites or removes applied."""
-    runs = read_runs(journal, job_id)
-    records = {seq: Record.FromString(payload) for seq, payload in read_record_payloads(journal, job_id)}
+    runs, payloads = read_runs_and_records(journal, job_id)
+    records = {seq: Record.FromString(payload) for seq, payload in payloads}
     columns = EntryColumns()
     spans: list[tuple[int, int, int]] = []
     for seq, encoded in runs:

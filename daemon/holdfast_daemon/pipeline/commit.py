@@ -23,6 +23,7 @@ from holdfast_daemon.pipeline.assemble import Assembled, AssembleOutcome, Assemb
 from holdfast_daemon.pipeline.ingest import Ingest
 from holdfast_daemon.pipeline.job import Job
 from holdfast_daemon.pipeline.leases import Leases
+from holdfast_daemon.pipeline.turns import Turns
 from holdfast_daemon.registry_client import RegistryClient, retry_delay_s
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import Workers
@@ -44,6 +45,7 @@ class Committer:
         ingest: Ingest,
         registry: RegistryClient,
         leases: Leases,
+        turns: Turns,
         retry_delay_max_s: float,
     ) -> None:
         self._journal = journal
@@ -52,6 +54,7 @@ class Committer:
         self._ingest = ingest
         self._registry = registry
         self._leases = leases
+        self._turns = turns
         self._retry_delay_max_s = retry_delay_max_s
 
     async def commit(self, job: Job) -> tuple[WaitArtifactResponse, list[bytes]] | frozenset[bytes]:
@@ -64,16 +67,17 @@ class Committer:
             HoldfastError: the job has failed for good.
         """
         job.set_state(JOB_STATE_UPLOAD)
-        for pack in self._spool.packs_of(job.job_id):
-            self._spool.want(pack)
         for _ in range(COMMIT_ROUNDS_MAX):
             await self._with_patience(job, lambda: self._leases.ensure(job))
             assembled = await self._assemble(job)
             if assembled.root_digest:
                 await self._see_packs_off(job)
+            await self._turns.wait(job)
             job.set_state(JOB_STATE_COMMIT)
             response: CommitVersionResponse = await self._with_patience(job, partial(self._call, job, assembled))
             if response.HasField("version"):
+                if not response.created:
+                    job.bytes_deduplicated = job.bytes_total
                 return self._result(response, assembled)
             if response.manifest_needed:
                 job.latest_digest = ""

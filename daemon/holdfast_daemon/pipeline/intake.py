@@ -128,6 +128,7 @@ class Intake:
         row.finalize, row.finalize_order, row.finalized_at_ms = encoded, order, stamp
         row.begin_request_id, row.commit_request_id = begin_id, commit_id
         job.finalize = finalize
+        self._jobs.turns.join(job)
         job.changed()
 
     def _new_records(self, job: Job, batch: RecordBatch) -> tuple[list[Record], int]:

@@ -1,6 +1,6 @@
 """All jobs of the daemon: takes them up (new, resumed, or after a start), drives each to its end, and lets go of old ones.
 
-One task a job: read what comes → when finalized and all is read, wait for its turn → commit → end.  A job that fails says why and
+One task a job: read what comes → when finalized and all is read, commit (in turn) → end.  A job that fails says why and
 stops nobody else.
 """
 
@@ -13,6 +13,7 @@ from holdfast_contract.limits import COMMIT_ROUNDS_MAX, LEASE_RENEW_S
 from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.reasons import Reason
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
+from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
 from holdfastpb.daemon.v1.log_pb2 import (
     JOB_STATE_CANCELLED,
     JOB_STATE_COMMITTED,
@@ -22,12 +23,13 @@ from holdfastpb.daemon.v1.log_pb2 import (
 )
 
 from holdfast_daemon.errors import HoldfastError, end_after_fsync_error, first_of
-from holdfast_daemon.journal.journal import Journal
+from holdfast_daemon.journal.journal import Journal, read_runs_and_records
 from holdfast_daemon.journal.rows import JobRow
 from holdfast_daemon.pipeline.commit import Committer
 from holdfast_daemon.pipeline.ingest import Ingest
 from holdfast_daemon.pipeline.job import Job, PendingRecord, job_from_row
 from holdfast_daemon.pipeline.leases import Leases
+from holdfast_daemon.pipeline.turns import Turns
 from holdfast_daemon.spool.spool import Spool, SpoolPack
 
 ENDED_JOBS_KEPT = 1000
@@ -62,6 +64,7 @@ class Jobs:
         self._draft_ttl_s = draft_ttl_s
         self._finished_ttl_s = finished_ttl_s
         self._clock_ms = clock_ms
+        self.turns = Turns()
         self.committer: Committer
         self.leases: Leases
 
@@ -111,11 +114,12 @@ class Jobs:
         for row in await self._journal.load_active_jobs():
             job = job_from_row(row)
             pending = []
+            unread = await self._find_unread(job, {seq for job_id, seq in lost if job_id == job.job_id})
             for record in await self._journal.load_records(job.job_id):
                 job.must_flush |= is_volatile(Record.FromString(record.payload))
                 if record.error is not None:
                     job.failed_records[record.seq] = HoldfastError.from_detail(ErrorDetail.FromString(record.error))
-                if record.ingested and (job.job_id, record.seq) not in lost:
+                if record.ingested and record.seq not in unread:
                     job.mark_ingested(record.seq)
                     continue
                 await self._journal.reset_record(job.job_id, record.seq)
@@ -124,8 +128,19 @@ class Jobs:
                     job.mark_ingested(record.seq)
                     continue
                 pending.append(PendingRecord(record.seq, record.payload))
+            if job.finalize is not None:
+                self.turns.join(job)
             self.start(job)
             self.read(job, pending)
+
+    async def _find_unread(self, job: Job, lost: set[int]) -> set[int]:
+        """Records to be read again when the frames of some are lost: files that were read in one step share a run of entries."""
+        if not lost:
+            return lost
+        runs, payloads = await asyncio.to_thread(read_runs_and_records, self._journal.path, job.job_id)
+        paths = {path for seq, run in runs if seq in lost for path in ManifestSegment.FromString(run).paths}
+        records = [(seq, Record.FromString(payload)) for seq, payload in payloads]
+        return lost | {seq for seq, record in records if record.add_file.path in paths}
 
     async def cancel(self, job: Job) -> bool:
         """Stops a job; False when it has been committed."""
@@ -199,7 +214,6 @@ class Jobs:
     async def _carry_out(self, job: Job) -> tuple[WaitArtifactResponse, list[bytes]]:
         for _ in range(COMMIT_ROUNDS_MAX):
             await self._until_read(job)
-            await self._until_turn(job)
             outcome = await self.committer.commit(job)
             if isinstance(outcome, tuple):
                 return outcome
@@ -221,14 +235,6 @@ class Jobs:
                 await job.wait_changed()
         if job.failed_records:
             raise job.failed_records[min(job.failed_records)]
-
-    async def _until_turn(self, job: Job) -> None:
-        """Commits of one client to one collection keep the order of their Finalize."""
-        while True:
-            before = [other for other in self.active if _goes_before(other, job)]
-            if not before:
-                return
-            await before[0].wait_changed()
 
     async def _read_again(self, job: Job, missing: frozenset[bytes]) -> None:
         job.distrusted |= missing
@@ -271,6 +277,7 @@ class Jobs:
         row.ended_at_ms = self._clock_ms()
         job.result = result
         job.waiting_for = ""
+        self.turns.leave(job)
         job.set_state(state)
         for pack in self._spool.packs_of(job.job_id):
             self._spool.want(pack)  # sent if another job needs it, else removed
@@ -280,13 +287,6 @@ def is_volatile(record: Record) -> bool:
     """Whether the bytes of a record may not be read from their source again."""
     kind = record.WhichOneof("what")
     return kind == "add_bytes" or (kind in ("add_file", "add_tree") and getattr(record, kind).mutable)
-
-
-def _goes_before(other: Job, job: Job) -> bool:
-    if other is job or other.finalize is None or other.row.finalize_order is None:
-        return False
-    assert job.row.finalize_order is not None, "only finalized jobs wait for their turn"
-    return other.row.finalize_order < job.row.finalize_order and other.order_key == job.order_key
 
 
 def _bytes_lost(payload: bytes) -> HoldfastError:

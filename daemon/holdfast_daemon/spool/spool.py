@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast_contract import os_layer
-from holdfast_contract.errors import PackError
 from holdfast_contract.limits import MIB, PACK_BYTES_MAX, PACK_CHUNKS_MAX
 from holdfast_contract.pack import PACK_HEADER_BYTES, PACK_ID_BYTES, PackIndex, encode_header, verify_frames
 
@@ -210,18 +209,29 @@ class Spool:
         return lost
 
     async def _recover_pack(self, row: PackRow) -> set[tuple[str, int]]:
-        pack = SpoolPack(row.pack_id, row.entity, PackIndex(row.pack_id), {job_id for job_id, _, _ in row.fragments})
-        for _, _, fragment in row.fragments:
-            pack.extend(PackIndex.decode_fragment(fragment))
-        if not pack.written or not await self._workers.in_thread(_frames_are_there, self.folder, pack.index):
-            _log.warning("spool pack %s did not survive; what it held is read again", row.pack_id.hex())
+        """Takes a pack up as far as it is whole: a flush covers all frames before it, so what was flushed is never behind a gap."""
+        fragments = [PackIndex.decode_fragment(fragment) for _, _, fragment in row.fragments]
+        whole = PackIndex(row.pack_id)
+        for fragment in fragments:
+            whole.extend(fragment)
+        sound = await self._workers.in_thread(_count_sound_frames, self.folder, whole)
+        pack, kept = SpoolPack(row.pack_id, row.entity, PackIndex(row.pack_id)), 0
+        while kept < len(fragments) and len(pack.index) + len(fragments[kept]) <= sound:
+            pack.extend(fragments[kept])
+            kept += 1
+        lost = row.fragments[kept:]
+        if lost:
+            _log.warning("spool pack %s lost %d frames; they are read again", row.pack_id.hex(), len(whole) - sound)
+        if not len(pack.index):
             await self._journal.drop_pack(row.pack_id)
-            return {(job_id, seq) for job_id, seq, _ in row.fragments}
-        # Sealed or not, it is sealed (again): that flushes what a crash may have caught unflushed.  But one that was
-        # sealed gets no more frames: its file may be the very one that the registry serves (a link).
-        pack.closing = row.sealed
-        self.packs[row.pack_id] = pack
-        return set()
+        else:
+            await self._journal.keep_fragments(row.pack_id, kept)
+            # Sealed or not, it is sealed (again): that flushes what a crash may have caught unflushed.  But one that was
+            # sealed gets no more frames: its file may be the very one that the registry serves (a link).
+            pack.closing = row.sealed
+            pack.jobs = {job_id for job_id, _, _ in row.fragments[:kept]}
+            self.packs[row.pack_id] = pack
+        return {(job_id, seq) for job_id, seq, _ in lost}
 
     def _remove_strangers(self) -> None:
         for path in self.folder.iterdir():
@@ -237,18 +247,16 @@ class Spool:
         self.packs.pop(pack.pack_id, None)
 
 
-def _frames_are_there(folder: Path, index: PackIndex) -> bool:
-    """Whether every journalled frame is in the file as it was written."""
+def _count_sound_frames(folder: Path, index: PackIndex) -> int:
+    """How many of the journalled frames are in the file as they were written, up to the first that is not."""
     try:
         descriptor = os.open(pack_path(folder, index.pack_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
-        return False
+        return 0
     try:
-        header = os.pread(descriptor, PACK_HEADER_BYTES, 0)
-        if header != encode_header(index.pack_id):
-            return False
-        return not verify_frames(index, lambda offset, length: os.pread(descriptor, length, offset), decompress)
-    except PackError:
-        return False
+        if os.pread(descriptor, PACK_HEADER_BYTES, 0) != encode_header(index.pack_id):
+            return 0
+        damaged = verify_frames(index, lambda offset, length: os.pread(descriptor, length, offset), decompress)
+        return damaged[0] if damaged else len(index)
     finally:
         os.close(descriptor)
