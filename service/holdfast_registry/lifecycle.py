@@ -21,6 +21,10 @@ from holdfast_registry.errors import EXIT_CODE_LOCKED, RegistryError, StartError
 logger = logging.getLogger(__name__)
 
 LOCK_NAME = "registry.lock"
+MOUNTS = Path("/proc/self/mounts")
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "glusterfs", "fuse.sshfs"}
+)
 
 
 class DataFolderLock:
@@ -46,6 +50,27 @@ class DataFolderLock:
     def release(self) -> None:
         """Lets others have the folder."""
         os.close(self._descriptor)
+
+
+def check_local(folder: Path, mounts: Path = MOUNTS) -> None:
+    """Refuses a folder on a network file system, where SQLite's shared memory does not work.
+
+    Raises:
+        StartError: names the file system.
+    """
+    if not mounts.exists():
+        return  # not Linux
+    best, kind = "", ""
+    for line in mounts.read_text(errors="surrogateescape").splitlines():
+        _, point, found = line.split(" ")[:3]
+        point = point.replace("\\040", " ")
+        if len(point) >= len(best) and folder.is_relative_to(point):
+            best, kind = point, found
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise StartError(
+            f"{folder} is on a network file system ({kind} at {best}), which the database cannot live on; "
+            "give a folder on a local disk with --data-dir."
+        )
 
 
 class CallGate:

@@ -43,7 +43,7 @@ from holdfast_registry.database.tokens import TokenRepository
 from holdfast_registry.database.versions import VersionRepository
 from holdfast_registry.errors import EXIT_CODE_LOCKED, StartError
 from holdfast_registry.file_threads import FileThreads
-from holdfast_registry.lifecycle import CallGate, DataFolderLock, die_of_fsync
+from holdfast_registry.lifecycle import CallGate, DataFolderLock, check_local, die_of_fsync
 from holdfast_registry.maintenance import Maintenance
 from holdfast_registry.manifest_check import ManifestChecker
 from holdfast_registry.pack_intake import PackIntake
@@ -105,6 +105,7 @@ def open_data_folder(data_dir: Path) -> DataFolderLock:
         os_layer.make_private_folder(data_dir)
     except PermissionError as error:
         raise StartError(str(error)) from error
+    check_local(data_dir.resolve())
     return DataFolderLock(data_dir)
 
 
@@ -135,12 +136,13 @@ async def serve(
     try:
         async with _running(settings, data_dir, clock or SystemClock(), ids or RandomIds()) as parts:
             _listen(parts.server, settings, socket_path)
+            stop = _stop_signals()
             await parts.server.start()
             logger.info("serving data_dir=%s address=%s", data_dir, settings.listen or socket_path)
             if ready_fd is not None:
                 os.write(ready_fd, READY)
                 os.close(ready_fd)
-            await _until_told(settings, parts)
+            await _until_told(settings, parts, stop)
             if not await parts.gate.drain(settings.drain_s):
                 logger.warning("calls were still running after %s s", settings.drain_s)
             await parts.server.stop(STOP_GRACE_S)
@@ -270,11 +272,16 @@ def _somebody_listens(path: Path) -> bool:
     return found not in (errno.ENOENT, errno.ECONNREFUSED)
 
 
-async def _until_told(settings: RegistrySettings, parts: Parts) -> None:
+def _stop_signals() -> asyncio.Event:
+    """Returns what SIGTERM and SIGINT set; asked for before READY, after which somebody may send one."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _until_told(settings: RegistrySettings, parts: Parts, stop: asyncio.Event) -> None:
     if not settings.idle_exit_s:
         await stop.wait()
         return

@@ -91,3 +91,13 @@ async def test_cancelled_caller_harms_nobody(database: SqliteDatabase) -> None:
     assert sum(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes) == 5
     await database.write(lambda c: add_entity(c, "after"))
     assert "after" in await database.read(names)
+
+
+async def test_full_disk_undoes_the_unit_and_says_so(database: SqliteDatabase) -> None:
+    await database.write(lambda c: c.execute(text("PRAGMA max_page_count = 60")).close())
+    with pytest.raises(RegistryError) as refused:
+        await database.write(lambda c: [add_entity(c, f"{number}" + "x" * 4000) for number in range(100)])
+    assert refused.value.reason is Reason.OUT_OF_SPACE
+    await database.write(lambda c: c.execute(text("PRAGMA max_page_count = 100000")).close())
+    await database.write(lambda c: add_entity(c, "after"))
+    assert await database.read(names) == ["after"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from holdfast_registry.errors import StartError
+from holdfast_registry.lifecycle import check_local
 from holdfastpb.common.v1.hello_pb2 import HelloRequest
 from registry.client import Client, content_of
 from registry.processes import RegistryProcess, command_environment, run_registry
@@ -131,6 +135,21 @@ def test_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:
     assert (code, "damaged" in said) == (78, True)
 
 
+def test_network_file_system_is_refused(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text("/dev/sda / ext4 rw 0 0\nserver:/x /mnt/my\\040share nfs4 rw 0 0\n")
+    check_local(Path("/home/me"), mounts)
+    check_local(Path("/mnt/my other"), mounts)
+    with pytest.raises(StartError, match="nfs4 at /mnt/my share"):
+        check_local(Path("/mnt/my share/holdfast"), mounts)
+
+
+def test_settings_are_told_with_their_source() -> None:
+    told = {setting["name"]: setting for setting in json.loads(run_registry("config").stdout)}
+    assert told["lease_ttl_s"]["value"] == 3600
+    assert all(setting["meaning"] and setting["source"] for setting in told.values())
+
+
 def test_wrong_setting_is_named(tmp_path: Path) -> None:
     environment = command_environment({"HOLDFAST_REGISTRY_LEASE_TTL_S": "soon"})
     done = subprocess.run(
@@ -175,8 +194,6 @@ def test_calls_that_run_at_sigterm_are_finished(own_registry: RegistryProcess) -
         begun = client.begin("c")
         content = content_of({"a": b"1"})
         client.bring(begun.lease.lease_id, content.chunks)
-        import threading
-
         answers = []
         caller = threading.Thread(target=lambda: answers.append(client.commit(begun, content)))
         caller.start()

@@ -36,6 +36,7 @@ _RENEW = (
     .where(lease.c.id == bindparam("row_id"), lease.c.state == LeaseState.ACTIVE.value)
     .values(expires_at_ms=bindparam("until_ms"))
 )
+_PACK = select(pack).where(pack.c.pack_id == bindparam("wanted_id"))
 _PACKS = select(pack).where(pack.c.pack_id.in_(bindparam("pack_ids", expanding=True)))
 _PACK_ROWS = select(pack.c.id, pack.c.pack_id, pack.c.size_bytes).where(
     pack.c.id.in_(bindparam("row_ids", expanding=True))
@@ -157,7 +158,7 @@ class PackRepository:
         """
 
         def unit(connection: Connection) -> PackRecord:
-            row = _packs_by_id(connection, [pack_id]).get(pack_id)
+            row = _find_pack(connection, pack_id)
             if row is not None and row.lease_id == lease_id and row.state == PackState.LIVE:
                 return _pack_record(row)  # sealed before; that answer holds also when the lease has ended
             self._active(connection, lease_id)
@@ -179,7 +180,7 @@ class PackRepository:
 
     def _seal(self, connection: Connection, lease_id: str, index: PackIndex) -> tuple[int, LeaseGrant]:
         active = self._active(connection, lease_id)
-        row = _packs_by_id(connection, [index.pack_id]).get(index.pack_id)
+        row = _find_pack(connection, index.pack_id)
         if row is None or row.lease_id != lease_id or row.state == PackState.DOOMED:
             raise _no_grant(index.pack_id)
         live = row.live_chunks
@@ -214,7 +215,7 @@ class PackRepository:
         """Returns a sealed pack of an entity; one that is DOOMED can be read until its file goes.  Blocks."""
 
         def unit(connection: Connection) -> PackRecord | None:
-            row = _packs_by_id(connection, [pack_id]).get(pack_id)
+            row = _find_pack(connection, pack_id)
             if row is None or row.sealed_at_ms is None:
                 return None
             owner = connection.execute(_ENTITY_NAME, {"row_id": row.entity_id}).scalar()
@@ -236,6 +237,10 @@ class PackRepository:
             connection.execute(_RENEW, {"row_id": lease_id, "until_ms": until_ms})
             return LeaseGrant(lease_id, self._lease_ttl_s)
         return LeaseGrant(lease_id, rest_s(active.expires_at_ms, now_ms))
+
+
+def _find_pack(connection: Connection, pack_id: bytes) -> AnyRow | None:
+    return connection.execute(_PACK, {"wanted_id": pack_id}).first()
 
 
 def _packs_by_id(connection: Connection, pack_ids: Sequence[bytes]) -> dict[bytes, AnyRow]:

@@ -78,6 +78,9 @@ _ALIASES = select(alias.c.version_id, alias.c.name).where(
 _TAGS = select(version_tag.c.version_id, version_tag.c.tag).where(
     version_tag.c.version_id.in_(bindparam("version_ids", expanding=True))
 )
+# Lists as parameters cost as much as the query itself; one version needs none.
+_ALIASES_OF_ONE = select(alias.c.name).where(alias.c.version_id == bindparam("version_id"))
+_TAGS_OF_ONE = select(version_tag.c.tag).where(version_tag.c.version_id == bindparam("version_id"))
 _TOUCH = (
     update(version)
     .where(version.c.id == bindparam("touched_id"))
@@ -151,8 +154,12 @@ def ensure_project(connection: Connection, entity_name: str, project_name: str, 
 
 def load_version(connection: Connection, version_id: str | None) -> VersionRecord | None:
     """Returns one version, whatever its state."""
-    row = connection.execute(_VERSION_BY_ID, {"version_id": version_id}).first()
-    return None if row is None else _records(connection, [row])[0]
+    wanted = {"version_id": version_id}
+    row = connection.execute(_VERSION_BY_ID, wanted).first()
+    if row is None:
+        return None
+    aliases = connection.execute(_ALIASES_OF_ONE, wanted).scalars().all()
+    return _record(row, aliases, connection.execute(_TAGS_OF_ONE, wanted).scalars().all())
 
 
 def load_versions(connection: Connection, version_ids: Sequence[str]) -> list[VersionRecord]:
