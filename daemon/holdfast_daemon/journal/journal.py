@@ -267,7 +267,7 @@ class Journal:
         """Forgets all but the first fragments of a pack: the frames of the others did not survive."""
         first = "SELECT fragment_id FROM pack_fragment WHERE pack_id = ? ORDER BY fragment_id LIMIT ?"
         sql = f"DELETE FROM pack_fragment WHERE pack_id = ? AND fragment_id NOT IN ({first})"
-        await self._db.write(lambda c: c.execute(sql, (pack_id, pack_id, count)))
+        await self._db.execute(sql, (pack_id, pack_id, count))
 
     async def load_packs(self) -> list[PackRow]:
         """All packs with their fragments, for the start of the daemon."""
