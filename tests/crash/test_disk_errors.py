@@ -49,8 +49,7 @@ def test_jobs_wait_while_the_disk_is_full_and_go_on_by_themselves(host: Host, tm
     user = User(host, tmp_path / "files", random.Random(12))
     host.start("os.writev=ENOSPC@1")
     with LogClient(host.places) as client:
-        artifact = user.make(20)
-        artifact.keeps_files = True
+        artifact = user.make(20, keeps_files=True)
         user.log(client, artifact)
         waited_for = {p.progress.waiting_for for p in client.progress(artifact.session.session_id)}
     assert any("space" in reason for reason in waited_for), waited_for

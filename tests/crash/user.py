@@ -76,12 +76,13 @@ class User:
             call.cancel()
         return not process.is_running
 
-    def make(self, files_max: int) -> Artifact:
+    def make(self, files_max: int, *, keeps_files: bool | None = None) -> Artifact:
         """Makes files on the disk and the records that name them."""
         number = next(self._numbers)
         rng = self._rng
         artifact = Artifact(LogSession(self.collection), self._folder / f"a{number}")
-        artifact.keeps_files = rng.random() < 0.5
+        artifact.keeps_files = rng.random() < 0.5 if keeps_files is None else keeps_files
+        mutable = not artifact.keeps_files
         artifact.folder.mkdir(parents=True)
         tree = artifact.folder / "tree"
         (tree / "sub").mkdir(parents=True)
@@ -91,16 +92,16 @@ class User:
             data = rng.randbytes(300) if not shared else b"shared %d" % (at % 17)
             self._write(tree / ("sub" if at % 2 else "") / f"f{at}", data)
             artifact.content[f"tree/{'sub/' if at % 2 else ''}f{at}"] = blake3(data).digest()
-        artifact.records.append(tree_record(tree, "tree"))
+        artifact.records.append(tree_record(tree, "tree", mutable=mutable))
         for at in range(rng.randint(0, 8)):
             data = rng.randbytes(rng.choice([0, 1, 5000]))
             self._write(artifact.folder / f"g{at}", data)
-            artifact.records.append(file_record(artifact.folder / f"g{at}", f"g{at}"))
+            artifact.records.append(file_record(artifact.folder / f"g{at}", f"g{at}", mutable=mutable))
             artifact.content[f"g{at}"] = blake3(data).digest()
         if rng.random() < 0.5:
             data = rng.randbytes(LARGE_BYTES)
             self._write(artifact.folder / "large", data)
-            artifact.records.append(file_record(artifact.folder / "large", "large"))
+            artifact.records.append(file_record(artifact.folder / "large", "large", mutable=mutable))
             artifact.content["large"] = blake3(data).digest()
         data = b"number %d" % number
         artifact.records.append(bytes_record("inline", data))

@@ -39,12 +39,12 @@ RETRY_S = 0.05
 ENTITY, PROJECT, TYPE = "local", "crash", "dataset"
 
 
-def file_record(local_path: Path, path: str) -> Record:
-    return Record(add_file=AddFile(local_path=str(local_path).encode(), path=path))
+def file_record(local_path: Path, path: str, *, mutable: bool = False) -> Record:
+    return Record(add_file=AddFile(local_path=str(local_path).encode(), path=path, mutable=mutable))
 
 
-def tree_record(local_path: Path, prefix: str = "") -> Record:
-    return Record(add_tree=AddTree(local_path=str(local_path).encode(), prefix=prefix))
+def tree_record(local_path: Path, prefix: str = "", *, mutable: bool = False) -> Record:
+    return Record(add_tree=AddTree(local_path=str(local_path).encode(), prefix=prefix, mutable=mutable))
 
 
 def bytes_record(path: str, data: bytes) -> Record:
