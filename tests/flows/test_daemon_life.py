@@ -85,7 +85,7 @@ def test_files_of_others_in_the_data_folder_hurt_nothing(tmp_path: Path) -> None
         host.stop()
         foreign = ["note", "spool/note", "spool/0123.pack", "cache/note", "cache/x.pack", "registry/note"]
         foreign += ["registry/packs/note", "registry/packs/ab/x.pack", "logs/note"]
-        write_tree(host.places.data_dir, {name: b"not ours" for name in foreign})
+        write_tree(host.places.data_dir, dict.fromkeys(foreign, b"not ours"))
         (host.places.spool / "folder").mkdir()
         assert read_tree(holdfast.Api().artifact(first.qualified_name).download(str(tmp_path / "out"))) == {
             "file": b"1",
@@ -93,7 +93,9 @@ def test_files_of_others_in_the_data_folder_hurt_nothing(tmp_path: Path) -> None
         }
         assert log_folder(write_tree(source, {"file": b"2"})).state == "COMMITTED"
         host.stop()
-        assert all((host.places.data_dir / name).exists() for name in foreign if not name.startswith(("spool", "cache")))
+        assert all(
+            (host.places.data_dir / name).exists() for name in foreign if not name.startswith(("spool", "cache"))
+        )
         checked = host.registry_command("fsck", f"--data-dir={host.places.registry_dir}", "--deep")
         assert "x.pack" in checked.stdout, checked
         assert "Traceback" not in checked.stderr

@@ -66,8 +66,8 @@ def assert_refused(source: Path, error: type[errors.Error], *words: str) -> None
     with pytest.raises(error), holdfast.init(project="p") as run:
         run.log_artifact(artifact)
     later = new_artifact()
+    later.add_dir(str(source), policy="immutable")
     with pytest.raises(error) as told, holdfast.init(project="p") as run:
-        later.add_dir(str(source), policy="immutable")
         run.log_artifact(later).wait(WAIT_S)
     for word in words:
         assert word in str(told.value)

@@ -27,6 +27,7 @@ class SdkHost:
     """One data folder with its daemon; `entered` makes it the host of this process's SDK."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         # Sockets need a short path, which pytest's folders are not.
         self._runtime = tempfile.mkdtemp(prefix="hf-")
         self.folder = folder
