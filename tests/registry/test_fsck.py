@@ -88,6 +88,23 @@ def test_flipped_bit_is_found_by_deep_and_named(damageable: RegistryProcess) -> 
     assert fsck(damageable)["clean"], "the bytes of files are read by --deep alone"
 
 
+def test_damaged_copy_that_nothing_reads_hurts_no_version(own_registry: RegistryProcess) -> None:
+    content = content_of({"a": b"twice in one pack"})
+    own_registry.start()
+    with Client(own_registry.target) as client:
+        begun = client.begin("c")
+        client.bring(begun.lease.lease_id, [*content.chunks, b"twice in one pack"])
+        client.commit(begun, content)
+    own_registry.stop()
+    assert fsck(own_registry, deep=True)["clean"]
+    path = packs(own_registry)[0]
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"twice")] ^= 1
+    path.write_bytes(data)
+    report = fsck(own_registry, deep=True)
+    assert ([finding["kind"] for finding in report["findings"]], hurt(report)) == (["pack"], {})
+
+
 def test_shared_chunk_names_every_version_that_has_it(damageable: RegistryProcess) -> None:
     path = pack_with(damageable, SHARED["shared/3"])
     data = bytearray(path.read_bytes())
