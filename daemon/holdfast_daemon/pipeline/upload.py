@@ -185,13 +185,13 @@ class Uploader:
             await others[0].wait()
 
     async def _without_present(self, pack: SpoolPack, job: Job, lease_id: str) -> tuple[SpoolPack, int]:
-        """The pack, or one without the chunks that the registry has; and how many chunks it does not have."""
+        """The pack, or one without the chunks that the registry has or that come twice; and how many it does not have."""
         request = FindMissingRequest(lease_id=lease_id, digests=bytes(pack.index.digests))
         response: FindMissingResponse = await self._registry.call(
             self._registry.packs.FindMissing, request, deadline_s=FIND_MISSING_DEADLINE_S
         )
         failpoint("upload.after_find_missing")
-        missing = _positions(response.missing_bitmap, len(pack.index))
+        missing = _once_each(pack.index, _positions(response.missing_bitmap, len(pack.index)))
         present_bytes = pack.index.stored_bytes - sum(pack.index.stored_lengths[i] for i in missing)
         job.bytes_deduplicated += present_bytes
         if not missing:
@@ -271,6 +271,12 @@ def _positions(bitmap: bytes, count: int) -> list[int]:
     if bitmap.count(0xFF) == count // 8 and count % 8 == 0:
         return list(range(count))
     return [i for i in range(count) if bitmap[i >> 3] >> (i & 7) & 1]
+
+
+def _once_each(index: PackIndex, positions: list[int]) -> list[int]:
+    """Leaves out further copies of a chunk: jobs that read the same new files at the same time append them to one pack."""
+    first = {index.digest_at(i): i for i in reversed(positions)}
+    return positions if len(first) == len(positions) else sorted(first.values())
 
 
 def _rewrite(folder: Path, index: PackIndex, positions: list[int]) -> tuple[PackIndex, int]:
