@@ -291,6 +291,16 @@ class Journal:
 
         return await self._db.read(read)
 
+    async def load_large_file_states(self, folders: Sequence[bytes]) -> dict[bytes, tuple[bytes, ...]]:
+        """What is known of the large files of folders, one state a file."""
+
+        def read(c: sqlite3.Connection) -> dict[bytes, tuple[bytes, ...]]:
+            # "0" follows "/": the range holds the keys of single files, which begin with a slash.
+            sql = "SELECT state FROM file_state WHERE folder = ? AND after_name >= '/' AND after_name < '0'"
+            return {f: tuple(row[0] for row in c.execute(sql, (f,))) for f in folders}
+
+        return await self._db.read(read)
+
     async def store_folder_states(self, states: Sequence[tuple[bytes, str, bytes]]) -> None:
         """Replaces what is known of the files of folders."""
         await self._db.executemany(_STORE_STATE, states)

@@ -1,5 +1,6 @@
 """What is known of a folder's files, between its stored columns and the loop that compares."""
 
+from collections.abc import Sequence
 from itertools import chain
 
 from holdfast_contract.limits import DIGEST_BYTES
@@ -10,18 +11,35 @@ from holdfast_daemon.pipeline.read_file import Stat5
 
 
 class KnownFiles:
-    """A decoded FolderState; empty when there is none."""
+    """Decoded FolderStates of one folder; empty when there is none."""
 
-    def __init__(self, encoded: bytes | None) -> None:
+    def __init__(self, encoded: bytes | None, large: Sequence[bytes] = ()) -> None:
+        """Takes the folder's state and those of its large files, which are kept singly and know better."""
         state = FolderState.FromString(encoded) if encoded else FolderState()
         self.names = list(state.names)
         self.sizes = list(state.sizes)
-        self.digests = state.digests
+        self.digests: bytes | bytearray = state.digests
         self.chunks: dict[int, Chunks] = dict(chunk_lists(state.chunked_entries, state.chunk_counts, state))
         self._stats: list[Stat5] = list(
             zip(state.devices, state.inodes, self.sizes, state.mtimes_ns, state.ctimes_ns, strict=True)
         )
+        self.small_count = len(self.names)
         self._places: dict[str, int] | None = None
+        if large:
+            self._add_large([KnownFiles(one) for one in large])
+
+    def _add_large(self, large: list["KnownFiles"]) -> None:
+        """Sorts single files in; one that the folder's state has, too, was small once."""
+        singles = {one.names[0].removeprefix("/"): one for one in large if len(one)}
+        merged = StateColumns()
+        for name in sorted(singles.keys() | set(self.names)):
+            source, index = (singles[name], 0) if name in singles else (self, self.find(name))
+            assert index is not None, "names come from the two"
+            merged.add(name, source.stat_at(index), source.digest_at(index), source.chunks.get(index))
+        self.small_count -= len(singles.keys() & set(self.names))
+        self.names, self._stats, self.digests, self.chunks = merged.columns()
+        self.sizes = [found[2] for found in self._stats]
+        self._places = None
 
     def __len__(self) -> int:
         """Number of files known."""
@@ -43,7 +61,7 @@ class KnownFiles:
 
     def digest_at(self, index: int) -> bytes:
         """Digest of one file."""
-        return self.digests[DIGEST_BYTES * index : DIGEST_BYTES * (index + 1)]
+        return bytes(self.digests[DIGEST_BYTES * index : DIGEST_BYTES * (index + 1)])
 
     def needs(self, index: int, digests: frozenset[bytes]) -> bool:
         """Whether one of these chunks is part of the file."""
@@ -75,6 +93,10 @@ class StateColumns:
         self._names.append(name)
         self._stats.append(state)
         self._digests += digest
+
+    def columns(self) -> tuple[list[str], list[Stat5], bytearray, dict[int, Chunks]]:
+        """Names, states, digests and chunk lists."""
+        return self._names, self._stats, self._digests, self._chunks
 
     def encode(self) -> bytes:
         """The columns as a FolderState."""

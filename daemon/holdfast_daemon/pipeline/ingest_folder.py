@@ -49,6 +49,8 @@ class FolderSlice:
     """Names joined by "/", sorted; None: list the folder."""
     state: bytes | None = None
     """FolderState of what was known of these files."""
+    large_states: tuple[bytes, ...] = ()
+    """FolderStates of the folder's large files, one each."""
     through_link: bool = False
     """The folder is a symbolic link's target: check for a cycle."""
 
@@ -227,7 +229,7 @@ class _FolderIngest:
         base = "/".join(filter(None, (self._task.prefix, piece.relative)))
         base = base + "/" if base else ""
         names = self._admissible(base, names)
-        known = KnownFiles(piece.state)
+        known = KnownFiles(piece.state, piece.large_states)
         now_ns = time.time_ns()
         if self._all_unchanged(known, names, dir_fd, base):
             return
@@ -238,7 +240,7 @@ class _FolderIngest:
                 changed |= self._ingest_file(name, base, folder, dir_fd, known, states, now_ns)
             except HoldfastError as error:
                 self._note(error)
-        if not self._references_only and (changed or len(states) != len(known)):
+        if not self._references_only and (changed or len(states) != known.small_count):
             self._result.brought.states.append((folder, piece.after_name, states.encode()))
 
     def _admissible(self, base: str, names: list[str]) -> list[str]:
@@ -299,7 +301,8 @@ class _FolderIngest:
                 digest, chunks = known.digest_at(index), known.chunks.get(index)
                 self._add(base + name, digest, state[2], chunks)
                 self._result.brought.bytes_known += state[2]
-                states.add(name, state, digest, chunks)
+                if state[2] <= SMALL_FILE_BYTES_MAX:
+                    states.add(name, state, digest, chunks)
                 return False
         state, data = read_small(name, shown, SMALL_FILE_BYTES_MAX, dir_fd)
         if data is None:

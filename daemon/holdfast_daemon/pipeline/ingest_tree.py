@@ -8,6 +8,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
@@ -132,10 +133,8 @@ class _Tree:
     async def _step(self, group: list[FolderSlice]) -> None:
         keys = [(self._folder_of(s), s.after_name) for s in group]
         states = await self._ingest.journal.load_folder_states(keys)
-        slices = [
-            FolderSlice(s.relative, s.after_name, s.names, states.get(k), s.through_link)
-            for s, k in zip(group, keys, strict=True)
-        ]
+        large = await self._ingest.journal.load_large_file_states([folder for folder, _ in keys])
+        slices = [replace(s, state=states.get(k), large_states=large[k[0]]) for s, k in zip(group, keys, strict=True)]
         result = await self._ingest.with_space(self._job, lambda: self._work(slices))
         self._note(result, len(group))
 

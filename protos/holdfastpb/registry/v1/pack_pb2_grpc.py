@@ -92,7 +92,7 @@ class PackServiceServicer:
 
     def WritePack(self, request_iterator, context):
         """Carries a pack's bytes under a GRPC grant: first message names pack and offset, the last has `finish`. Messages of at most 1 MiB.
-        Resumable from `committed_bytes`. * INVALID_ARGUMENT/GRANT_INVALID: wrong offset (metadata "expected" has the right one)
+        Resumable from `committed_bytes`. * FAILED_PRECONDITION/GRANT_INVALID: wrong offset (metadata "expected" has the right one)
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,7 +100,7 @@ class PackServiceServicer:
 
     def SealPack(self, request, context):
         """Checks every chunk of a brought pack against its digest, makes it durable, and lets its chunks serve. Idempotent by pack id.
-        * INVALID_ARGUMENT/PACK_TORN, PACK_DAMAGED, CHUNK_DIGEST_MISMATCH: send it again under a new id
+        * DATA_LOSS/PACK_TORN, PACK_DAMAGED, CHUNK_DIGEST_MISMATCH: send it again under a new id
         * FAILED_PRECONDITION/LEASE_EXPIRED, GRANT_INVALID (nothing was brought under this grant)
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
