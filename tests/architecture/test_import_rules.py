@@ -18,7 +18,6 @@ MAY_IMPORT_OF_OURS = {
 HOME_OF_LIBRARY = {
     "sqlalchemy": ["service/holdfast_registry/database/"],
     "alembic": ["service/holdfast_registry/database/"],
-    "aiosqlite": ["service/holdfast_registry/database/"],
     "asyncpg": ["service/holdfast_registry/database/"],
     "aioboto3": ["service/holdfast_registry/blobstore/s3.py"],
     "sqlite3": ["daemon/holdfast_daemon/journal/", "service/holdfast_registry/database/"],
