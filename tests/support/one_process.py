@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 import holdfast_daemon.server
 import holdfast_registry.server
 import pytest
+from holdfast_contract import os_layer
 from holdfast_contract.places import Places, find_places
 from holdfast_daemon.lifecycle import Ending
 from holdfast_daemon.pipeline import ingest
@@ -68,7 +69,7 @@ class OneProcess:
         runtime_dir = tempfile.mkdtemp(prefix="hf-")
         places = find_places({"HOLDFAST_DATA_DIR": str(data_dir), "HOLDFAST_RUNTIME_DIR": runtime_dir})
         self.places = places
-        data_dir.mkdir(mode=0o700, exist_ok=True)
+        os_layer.make_private_folder(data_dir)
         self._stop.clear()
         registry = await self._started(
             lambda fd: holdfast_registry.server.serve(
@@ -99,6 +100,15 @@ class OneProcess:
         await said
         os.close(read_end)
         return task
+
+    @property
+    def daemon(self) -> "OneProcess":
+        """The daemon, as messages name it."""
+        return self
+
+    def log_tail(self) -> str:
+        """There is no log of its own: pytest shows what was logged."""
+        return ""
 
     def _drain(self) -> None:
         with LogClient(self.places) as client:
