@@ -69,21 +69,40 @@ class Committer:
         job.set_state(JOB_STATE_UPLOAD)
         for _ in range(COMMIT_ROUNDS_MAX):
             await self._with_patience(job, lambda: self._leases.ensure(job))
+            begin_id = job.row.begin_request_id
             assembled = await self._assemble(job)
-            if assembled.root_digest:
+            was_sent = job.commit_sent  # before a crash, perhaps: then the answer is there already, and needs no packs
+            if assembled.root_digest and not was_sent:
                 await self._see_packs_off(job)
             await self._turns.wait(job)
+            if job.row.begin_request_id != begin_id:
+                continue  # the lease ended: what is sent under an id must follow from that id's begin, or a repeat would differ
             job.set_state(JOB_STATE_COMMIT)
-            response: CommitVersionResponse = await self._with_patience(job, partial(self._call, job, assembled))
+            response = await self._ask(job, assembled)
+            if response is None:
+                continue
             if response.HasField("version"):
                 if not response.created:
                     job.bytes_deduplicated = job.bytes_total
                 return self._result(response, assembled)
+            job.commit_sent = False
             if response.manifest_needed:
-                job.latest_digest = ""
-                continue
-            return _split(response.missing_digests)
+                await self._leases.abort(job)
+                await self._leases.forget(job)
+            elif not was_sent:
+                return _split(response.missing_digests)
         raise HoldfastError(Reason.INTERNAL, f"the registry did not accept the version in {COMMIT_ROUNDS_MAX} rounds")
+
+    async def _ask(self, job: Job, assembled: Assembled) -> CommitVersionResponse | None:
+        """Sends the commit until it is answered; None when there is nothing to commit to any more, and the job begins anew."""
+        job.commit_sent = True
+        try:
+            return await self._with_patience(job, partial(self._call, job, assembled))
+        except HoldfastError as error:
+            if error.reason not in (Reason.LEASE_EXPIRED, Reason.VERSION_NOT_PENDING):
+                raise
+            await self._leases.forget(job)
+            return None
 
     async def list_draft(self, job: Job) -> Assembled:
         """Entries of a draft, as they would be committed now."""
@@ -118,7 +137,6 @@ class Committer:
     async def _call(self, job: Job, assembled: Assembled) -> CommitVersionResponse:
         finalize = job.finalize
         assert finalize is not None, "only finalized jobs are committed"
-        await self._leases.ensure(job)
         request = CommitVersionRequest(
             request_id=job.row.commit_request_id,
             version_id=job.version_id,
@@ -143,18 +161,15 @@ class Committer:
         return response
 
     async def _with_patience(self, job: Job, step: Callable[[], Awaitable[T]]) -> T:
-        """Repeats a call while the registry is away; a lease that has ended is begun anew."""
+        """Repeats a call while the registry is away."""
         attempt = 0
         while True:
             try:
                 result = await step()
             except HoldfastError as error:
-                if error.reason in (Reason.LEASE_EXPIRED, Reason.VERSION_NOT_PENDING):
-                    await self._leases.forget(job)
-                elif not error.may_pass:
+                if not error.may_pass:
                     raise
-                else:
-                    job.wait_for_outside(f"{error.message}; tried again soon")
+                job.wait_for_outside(f"{error.message}; tried again soon")
                 attempt += 1
                 await asyncio.sleep(retry_delay_s(attempt, self._retry_delay_max_s))
             else:

@@ -61,6 +61,8 @@ class Job:
     task: "asyncio.Task[None] | None" = None
     lease_id: str = ""
     version_id: str = ""
+    commit_sent: bool = False
+    """The registry may have committed the job under its present request ids: until it says that it has not, they must not change."""
     latest_digest: str = ""
     begun_for: tuple[str, str, str] | None = None
     """(entity, project, collection) that the lease was opened for."""
@@ -165,7 +167,7 @@ class Job:
 def job_from_row(row: JobRow) -> Job:
     """A job as the journal knows it; records are loaded separately."""
     finalize = Finalize.FromString(row.finalize) if row.finalize is not None else None
-    job = Job(row, Open.FromString(row.opened), finalize)
+    job = Job(row, Open.FromString(row.opened), finalize, commit_sent=finalize is not None)
     if row.result is not None:
         job.result = WaitArtifactResponse.FromString(row.result)
     return job

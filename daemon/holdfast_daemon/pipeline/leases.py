@@ -45,17 +45,31 @@ class Leases:
             collection=target[2],
             type=job.finalize.type if job.finalize else job.opened.artifact_type,
         )
-        response: BeginVersionResponse = await self._registry.call(self._registry.versions.BeginVersion, request)
+        try:
+            response: BeginVersionResponse = await self._registry.call(self._registry.versions.BeginVersion, request)
+        except HoldfastError as error:
+            if error.reason != Reason.REQUEST_ID_REUSED:
+                raise
+            # Begun before a crash, for where the draft was thought to go; so nothing was committed under these ids.
+            await self.forget(job)
+            return await self.ensure(job)
+        if request.request_id != job.row.begin_request_id:
+            return await self.ensure(job)  # forgotten while the call was under way
         job.lease_id, job.version_id = response.lease.lease_id, response.version_id
         job.latest_digest, job.begun_for = response.latest_digest, target
         return job.lease_id
 
+    async def lose(self, job: Job) -> None:
+        """Prepares a new begin because the lease has ended; not if that may be the commit's doing, which the commit finds out."""
+        if not job.commit_sent:
+            await self.forget(job)
+
     async def forget(self, job: Job) -> None:
-        """Prepares a new begin: the lease ended, or the version goes elsewhere."""
+        """Prepares a new begin: the lease ended, or the version goes elsewhere; nothing was committed under the old ids."""
         begin_id, commit_id = uuid.uuid4().hex, uuid.uuid4().hex
         await self._journal.set_request_ids(job.job_id, begin_id, commit_id)
         job.row.begin_request_id, job.row.commit_request_id = begin_id, commit_id
-        job.lease_id = ""
+        job.lease_id, job.commit_sent = "", False
 
     async def renew(self, job: Job) -> None:
         """Keeps a lease alive; one that has ended is noticed when it is used."""
@@ -65,7 +79,7 @@ class Leases:
             await self._registry.call(self._registry.versions.RenewLease, RenewLeaseRequest(lease_id=job.lease_id))
         except HoldfastError as error:
             if error.reason == Reason.LEASE_EXPIRED:
-                await self.forget(job)
+                await self.lose(job)
             elif not error.may_pass:
                 raise
 

@@ -117,7 +117,7 @@ class Uploader:
         """Decides what an error means; returns whether to try again."""
         if error.reason == Reason.LEASE_EXPIRED:
             for job in jobs:
-                await self._leases.forget(job)
+                await self._leases.lose(job)
             return True
         if error.reason in _BAD_PACK:
             _log.error("pack %s is damaged: %s", pack.pack_id.hex(), error.message)
@@ -252,9 +252,9 @@ class Uploader:
         await self._registry.call(self._registry.packs.WritePack, messages(), deadline_s=STREAM_DEADLINE_S)
 
     def _active_jobs(self, pack: SpoolPack) -> list[Job]:
-        """Jobs that still need the pack; finalized ones first, since their place at the registry is certain."""
+        """Jobs that still need the pack; finalized ones first, whose place is certain, and among them those not yet committed."""
         jobs = [self._jobs[j] for j in pack.jobs if j in self._jobs and not self._jobs[j].has_ended]
-        return sorted(jobs, key=lambda job: (job.finalize is None, 0 in job.failed_records))
+        return sorted(jobs, key=lambda job: (job.finalize is None, job.commit_sent, 0 in job.failed_records))
 
     def _tell(self, pack: SpoolPack, what: str) -> None:
         for job in self._active_jobs(pack):
