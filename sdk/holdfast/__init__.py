@@ -10,6 +10,11 @@
 Everything is loaded when it is first used: `import holdfast` itself takes a few milliseconds, starts no thread and reads no setting.
 """
 
+# First of all: what is registered for forks last runs first.  Ours wait for threads that import, and those may need the lock that
+# `logging` holds during a fork, so `logging` must have registered before us.
+import logging  # noqa: F401
+import os
+import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -86,16 +91,26 @@ _HOME_OF = {
 }
 
 
+# A child forked while another thread imports would find the module half made, and wait for that thread for ever.
+_loading = threading.RLock()
+os.register_at_fork(before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release)
+
+
 def __getattr__(name: str) -> Any:
     if name == "run":
         # Another one after each `init`, so it is never kept here.
-        return import_module("holdfast._active_run").active_run()
+        return _load("_active_run").active_run()
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"holdfast.{home}"), name)
+    value = getattr(_load(home), name)
     globals()[name] = value
     return value
+
+
+def _load(module: str) -> Any:
+    with _loading:
+        return import_module(f"holdfast.{module}")
 
 
 def __dir__() -> list[str]:

@@ -55,10 +55,11 @@ def backoff_s(attempt: int) -> float:
 class _Connection:
     """A channel to a daemon that has said Hello."""
 
-    __slots__ = ("channel", "closed_for_fork", "hello", "metadata")
+    __slots__ = ("channel", "closed_for_fork", "hello", "metadata", "token")
 
     def __init__(self, channel: grpc.Channel, token: str, hello: hello_pb2.HelloResponse) -> None:
         self.channel = channel
+        self.token = token
         self.metadata = (("authorization", f"Bearer {token}"),)
         self.hello = hello
         self.closed_for_fork = False
@@ -235,14 +236,16 @@ class DaemonClient:
     def _failed(self, connection: _Connection, error: BaseException) -> Error:
         """Translates an error; forgets the connection when it is of no more use."""
         translated = translate(error)
-        useless = translated.reason in (Reason.DRAINING, Reason.UNAUTHENTICATED)  # the next one has another token
-        if useless or connection_is_lost(error):
-            with self._lock:
-                if translated.reason is Reason.DRAINING:
-                    self._draining_instance_id = connection.hello.instance_id
-                if self._connection is connection:
-                    self._connection = None
-            connection.channel.close()
+        if translated.reason is Reason.UNAUTHENTICATED and self.launcher.read_token() != connection.token:
+            translated = UnavailableError("The Holdfast daemon was replaced by another one.")
+        elif translated.reason is not Reason.DRAINING and not connection_is_lost(error):
+            return translated
+        with self._lock:
+            if translated.reason is Reason.DRAINING:
+                self._draining_instance_id = connection.hello.instance_id
+            if self._connection is connection:
+                self._connection = None
+        connection.channel.close()
         return translated
 
     # --- fork and exit ------------------------------------------------------------------------------------------------

@@ -22,10 +22,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from holdfast.errors import DaemonStartError, UnavailableError
 from holdfast_contract import os_layer
 from holdfast_contract.limits import SOCKET_PATH_BYTES_MAX
 from holdfast_contract.places import Places
+
+from holdfast.errors import DaemonStartError, UnavailableError
 
 if TYPE_CHECKING:
     import subprocess
@@ -168,6 +169,7 @@ class DaemonLauncher:
     def _check_start_rate(self, file: IO[str]) -> None:
         """Counts this start, in the lock's file, which all processes of the user share."""
         now = self._wall_clock()
+        file.seek(0)
         recent = [at for at in _times(file.read()) if now - STARTS_WINDOW_S < at <= now]
         if len(recent) >= STARTS_MAX:
             raise self._start_error(

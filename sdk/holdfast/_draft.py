@@ -13,16 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
-from holdfast._local_file import LocalFile, digest_of_file, read_small
-from holdfast.errors import ArtifactError
-from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
-from holdfast.references import AddedReference
 from holdfast_contract.digest import file_digest
 from holdfast_contract.limits import COMMIT_DEADLINE_S
 from holdfastpb.daemon.v1 import log_pb2
 
+from holdfast._local_file import LocalFile, digest_of_file, read_small
+from holdfast._log_session import LogSession
+from holdfast._process import this_process
+from holdfast.errors import ArtifactError
+from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
+from holdfast.references import AddedReference
+
 if TYPE_CHECKING:
-    from holdfast._log_session import LogSession
     from holdfast.artifact import Artifact
 
 LIST_DRAFT_ENTRIES = "/holdfast.daemon.v1.LogService/ListDraftEntries"
@@ -191,8 +193,6 @@ class Draft:
         Raises:
             Error: a record failed, or the daemon cannot be reached.
         """
-        from holdfast._process import this_process
-
         session = self.session()
         with self._lock:
             last_seq, known = self._last_seq, self._listing
@@ -276,8 +276,6 @@ class Draft:
         return session
 
     def _begin(self) -> LogSession:
-        from holdfast._log_session import LogSession
-
         owner = self._owner()
         assert owner is not None, "the artifact lives while one of its methods runs"
         process, opening = owner._opening()

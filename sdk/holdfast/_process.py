@@ -8,11 +8,11 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from holdfast._settings import SdkSettings, load_sdk_settings
 from holdfast_contract.places import Places, find_places
+
+from holdfast._settings import SdkSettings, load_sdk_settings
 
 if TYPE_CHECKING:
     from holdfast._daemon_client import DaemonClient
@@ -21,22 +21,40 @@ if TYPE_CHECKING:
 class ProcessContext:
     """The SDK of one process; its parts are made when first asked for."""
 
-    def __init__(self) -> None:
-        """Makes the context of this process; reads nothing yet."""
+    def __init__(self, settings: SdkSettings | None = None, places: Places | None = None) -> None:
+        """Makes the context of this process; reads nothing yet.
+
+        Args:
+            settings: those of the parent, for a forked child; default: read when needed.
+            places: as `settings`.
+        """
         # From the kernel: `random` may be seeded alike in every worker.
         self.client_id = os.urandom(16).hex()
-        self._lock = threading.Lock()
+        # Not functools.cached_property: its lock is not brought to rest before a fork.
+        self._lock = threading.RLock()
+        self._settings = settings
+        self._places = places
         self._daemon: DaemonClient | None = None
 
-    @cached_property
+    def for_child(self) -> ProcessContext:
+        """Returns the context of a forked child: what the parent has read holds, and what was wrong with it has been said."""
+        return ProcessContext(self._settings, self._places)
+
+    @property
     def settings(self) -> SdkSettings:
         """The settings, as the environment had them when they were first needed."""
-        return load_sdk_settings(os.environ)
+        with self._lock:
+            if self._settings is None:
+                self._settings = load_sdk_settings(os.environ)
+            return self._settings
 
-    @cached_property
+    @property
     def places(self) -> Places:
         """Where the daemon is met."""
-        return find_places(os.environ)
+        with self._lock:
+            if self._places is None:
+                self._places = find_places(os.environ)
+            return self._places
 
     @property
     def daemon(self) -> DaemonClient:
@@ -87,9 +105,7 @@ def reset_process() -> None:
 
 def _after_fork_in_child() -> None:
     global _context
-    parent, _context = _context, ProcessContext()
-    # What the parent has read holds for the child, and what was wrong with it has been said.
-    vars(_context).update({name: value for name, value in vars(parent).items() if name in ("settings", "places")})
+    _context = _context.for_child()
 
 
 def _close_at_exit() -> None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from holdfast._rpc_errors import error_from_detail
-from holdfast.errors import DaemonStartError, UnavailableError, WaitTimeoutError
-from holdfast.progress import Progress, ProgressCallback
 from holdfast_contract.limits import STREAM_IDLE_S
 from holdfast_contract.reasons import Reason
 from holdfastpb.daemon.v1 import log_pb2
 from holdfastpb.registry.v1.version_pb2 import Version
 
-if TYPE_CHECKING:
-    from holdfast._daemon_client import DaemonClient
+from holdfast._daemon_client import DaemonClient, backoff_s
+from holdfast._rpc_errors import error_from_detail
+from holdfast.errors import DaemonStartError, UnavailableError, WaitTimeoutError
+from holdfast.progress import Progress, ProgressCallback
 
 WAIT_ARTIFACT = "/holdfast.daemon.v1.LogService/WaitArtifact"
 
@@ -89,8 +87,6 @@ class JobWaiter:
         return None
 
     def _count(self, error: UnavailableError, messages: int, *, whole: bool) -> None:
-        from holdfast._daemon_client import backoff_s
-
         if messages:
             return
         if error.reason is Reason.DEADLINE:

@@ -107,11 +107,37 @@ DOCUMENTED: dict[Any, dict[str, Any]] = {
     holdfast.use_artifact: {"artifact_or_name": REQUIRED, "type": None, "aliases": None, "use_as": None},
 }
 
-PROPERTIES = (
-    "id entity project name qualified_name version source_entity source_project source_name source_qualified_name"
-    " source_version is_link type url description metadata aliases tags incremental use_as state manifest digest size"
-    " commit_hash file_count created_at updated_at history_step"
-).split()
+PROPERTIES = [
+    "id",
+    "entity",
+    "project",
+    "name",
+    "qualified_name",
+    "version",
+    "source_entity",
+    "source_project",
+    "source_name",
+    "source_qualified_name",
+    "source_version",
+    "is_link",
+    "type",
+    "url",
+    "description",
+    "metadata",
+    "aliases",
+    "tags",
+    "incremental",
+    "use_as",
+    "state",
+    "manifest",
+    "digest",
+    "size",
+    "commit_hash",
+    "file_count",
+    "created_at",
+    "updated_at",
+    "history_step",
+]
 
 SETTABLE = {"description", "metadata", "aliases", "tags"}
 

@@ -107,7 +107,11 @@ def test_wait_times_out_while_the_job_goes_on(run: Run, daemon: FakeDaemon, tree
 
 @pytest.mark.parametrize(
     ("reason", "exception"),
-    [(Reason.FILE_CHANGED, FileChangedError), (Reason.OUT_OF_SPACE, OutOfSpaceError), (Reason.TYPE_MISMATCH, ValueError)],
+    [
+        (Reason.FILE_CHANGED, FileChangedError),
+        (Reason.OUT_OF_SPACE, OutOfSpaceError),
+        (Reason.TYPE_MISMATCH, ValueError),
+    ],
 )
 def test_failed_job_raises_its_reason_at_wait(
     run: Run, daemon: FakeDaemon, reason: Reason, exception: type[Exception]
@@ -295,7 +299,10 @@ def test_logged_artifact_logged_again_gets_the_aliases(run: Run, daemon: FakeDae
     again = holdfast.Api().artifact("p/a")
     run.log_artifact(again, aliases=["prod"], tags=["t"])
     assert holdfast.Api().artifact("p/a:prod").tags == ["t"]
-    with holdfast.init(project="other", reinit=True) as elsewhere, pytest.raises(ValueError, match="exists in project 'p'"):
+    with (
+        holdfast.init(project="other", reinit=True) as elsewhere,
+        pytest.raises(ValueError, match="exists in project 'p'"),
+    ):
         elsewhere.log_artifact(again)
 
 

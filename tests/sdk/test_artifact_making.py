@@ -8,12 +8,37 @@ from holdfast.errors import ArtifactFinalizedError, ArtifactNotLoggedError
 from holdfast.runs import init
 from holdfast_contract.digest import ArtifactDigest
 
-LOGGED_ONLY = (
-    "entity project qualified_name version source_entity source_project source_version source_qualified_name url aliases"
-    " tags commit_hash file_count created_at updated_at history_step"
-).split()
+LOGGED_ONLY = [
+    "entity",
+    "project",
+    "qualified_name",
+    "version",
+    "source_entity",
+    "source_project",
+    "source_version",
+    "source_qualified_name",
+    "url",
+    "aliases",
+    "tags",
+    "commit_hash",
+    "file_count",
+    "created_at",
+    "updated_at",
+    "history_step",
+]
 
-LOGGED_ONLY_METHODS = "new_draft download checkout verify file files delete used_by logged_by json_encode".split()
+LOGGED_ONLY_METHODS = [
+    "new_draft",
+    "download",
+    "checkout",
+    "verify",
+    "file",
+    "files",
+    "delete",
+    "used_by",
+    "logged_by",
+    "json_encode",
+]
 
 
 @pytest.mark.parametrize("name", ["a/b", "", "a b", "ü", "a\n", "..", "x" * 129, "a:v1"])
