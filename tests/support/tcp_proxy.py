@@ -20,6 +20,8 @@ class Fault:
     of_replies: bool = False
     half_close: bool = False
     """Instead of a reset, only the direction that counted is closed."""
+    swallow: bool = False
+    """Instead of a reset, all that follows is lost without a word, as when a cable is pulled."""
     delay_s: float = 0.0
     """Before each block."""
     segment_bytes: int = BLOCK_BYTES
@@ -37,7 +39,8 @@ class TcpProxy:
         host, _, port = upstream.rpartition(":")
         self._upstream = (host, int(port))
         self.fault = Fault()
-        self.connections = 0
+        self.cuts_done = 0
+        """Connections that a fault has ended or silenced."""
         self._cuts = 0
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -76,7 +79,6 @@ class TcpProxy:
                 client, _ = self._listener.accept()
             except TimeoutError:
                 continue
-            self.connections += 1
             if self.fault.refuse:
                 _reset(client)
                 continue
@@ -96,35 +98,43 @@ class TcpProxy:
                 thread.start()
 
     def _pass_on(self, source: socket.socket, target: socket.socket, replies: bool) -> None:
-        fault, passed = self.fault, 0
+        fault = self.fault
+        left = fault.cut_after_bytes if replies == fault.of_replies else None
         with contextlib.suppress(OSError):
             while data := source.recv(BLOCK_BYTES):
                 time.sleep(fault.delay_s)
-                if fault.cut_after_bytes is not None and replies == fault.of_replies:
-                    data = data[: fault.cut_after_bytes - passed]
-                for at in range(0, len(data), fault.segment_bytes):
-                    target.sendall(data[at : at + fault.segment_bytes])
-                passed += len(data)
-                if passed == fault.cut_after_bytes and replies == fault.of_replies and self._may_cut():
-                    if not fault.half_close:
-                        _reset(source)
-                        _reset(target)
+                cut = left is not None and len(data) >= left and self._may_cut()
+                part = data[:left] if cut else data
+                for at in range(0, len(part), fault.segment_bytes):
+                    target.sendall(part[at : at + fault.segment_bytes])
+                if cut and fault.swallow:
+                    _swallow(source)
+                if cut and not fault.half_close:
+                    _reset(source)
+                    _reset(target)
+                if cut:
                     break
-                if fault.cut_after_bytes is not None and passed >= fault.cut_after_bytes:
-                    fault = Fault(delay_s=fault.delay_s, segment_bytes=fault.segment_bytes)
+                if left is not None:
+                    left = left - len(data) if left > len(data) else None
             with contextlib.suppress(OSError):
                 target.shutdown(socket.SHUT_WR)
             if fault.half_close:
-                # The rest is swallowed: the sender believes that it arrives.
-                while source.recv(BLOCK_BYTES):
-                    pass
+                _swallow(source)
         with self._lock:
             self._open -= {source}
 
     def _may_cut(self) -> bool:
         with self._lock:
             self._cuts += 1
-            return self._cuts <= self.fault.cuts
+            done = self._cuts <= self.fault.cuts
+            self.cuts_done += done
+            return done
+
+
+def _swallow(source: socket.socket) -> None:
+    """Takes all that comes, so that the sender believes it arrives."""
+    while source.recv(BLOCK_BYTES):
+        pass
 
 
 def _reset(each: socket.socket) -> None:
