@@ -41,28 +41,32 @@ def wait_until_it_says_why(artifact: holdfast.Artifact) -> str:
 
 
 def test_what_is_logged_while_the_registry_is_away_is_committed_when_it_is_back(tmp_path: Path) -> None:
-    own = OwnRegistry(tmp_path / "registry")
     source = write_tree(tmp_path / "in", TREE)
-    with SdkHost(tmp_path / "host", own.daemon_settings()).entered() as host:
-        artifact = log_without_registry(source)
-        assert own.address in wait_until_it_says_why(artifact)
-        with pytest.raises(holdfast.UnavailableError):
-            holdfast.Api().artifact(f"{PROJECT}/anything")
-        # Neither the daemon's death nor the files' end changes anything.
-        host.kill_daemon()
-        (source / "one").unlink()
-        waiter = threading.Thread(target=artifact.wait, args=(WAIT_S,))
-        waiter.start()
-        own.start()
-        waiter.join(WAIT_S)
-        assert artifact.version == "v0"
-        assert read_tree(download(artifact, tmp_path / "out")) == TREE
-        own.kill()
-        again = log_without_registry(source)
-        own.start()
-        assert again.wait(WAIT_S).state == "COMMITTED"
-    own.terminate()
-    assert own.fsck().returncode == 0
+    with OwnRegistry(tmp_path / "registry") as own:
+        with SdkHost(tmp_path / "host", own.daemon_settings()).entered() as host:
+            commit_when_it_is_back(host, own, source)
+        own.terminate()
+        assert own.fsck().returncode == 0
+
+
+def commit_when_it_is_back(host: SdkHost, own: OwnRegistry, source: Path) -> None:
+    artifact = log_without_registry(source)
+    assert own.address in wait_until_it_says_why(artifact)
+    with pytest.raises(holdfast.UnavailableError):
+        holdfast.Api().artifact(f"{PROJECT}/anything")
+    # Neither the daemon's death nor the files' end changes anything.
+    host.kill_daemon()
+    (source / "one").unlink()
+    waiter = threading.Thread(target=artifact.wait, args=(WAIT_S,))
+    waiter.start()
+    own.start()
+    waiter.join(WAIT_S)
+    assert artifact.version == "v0"
+    assert read_tree(download(artifact, host.folder / "out")) == TREE
+    own.kill()
+    again = log_without_registry(source)
+    own.start()
+    assert again.wait(WAIT_S).state == "COMMITTED"
 
 
 def test_a_killed_embedded_registry_is_started_again(tmp_path: Path) -> None:

@@ -38,6 +38,13 @@ class OwnRegistry(Server):
             assert done.returncode == 0, done.stderr
             self.token_file.write_text(done.stdout)
 
+    def __enter__(self) -> "OwnRegistry":
+        """Leaves nothing running behind; `start` is the test's."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
     def daemon_settings(self, address: str | None = None) -> dict[str, str]:
         """Environment of a daemon that uses this registry (by way of `address`, if given)."""
         settings = {"HOLDFAST_DAEMON_REGISTRY": address or self.address, "HOLDFAST_DAEMON_RETRY_DELAY_MAX_S": "0.5"}
