@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from crash.failpoint_names import FIRST_START_OPERATIONS, failpoints_of, os_operations
 from crash.user import User, start_or_die
+from registry.client import Client, content_of
 from support.figures import figure
+from support.log_client import ENTITY, PROJECT, LogClient
 from support.processes import DidNotStartError, Host
 
 READING_SIDE = "fetch."
@@ -30,7 +32,7 @@ def _log_side_places() -> list[str]:
 
 
 @pytest.mark.parametrize("part", range(figure(1, 10)))
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(figure(300, 7200))
 def test_acknowledged_artifacts_survive_a_kill_of_the_daemon_at_every_place(
     host: Host, tmp_path: Path, part: int
 ) -> None:
@@ -52,7 +54,7 @@ def test_acknowledged_artifacts_survive_a_kill_of_the_daemon_at_every_place(
 
 
 @pytest.mark.parametrize("part", range(figure(1, 10)))
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(figure(300, 7200))
 def test_acknowledged_artifacts_survive_a_kill_of_the_daemon_at_any_time(host: Host, tmp_path: Path, part: int) -> None:
     rng = random.Random(1000 + part)
     user = User(host, tmp_path / "files", rng)
@@ -62,6 +64,23 @@ def test_acknowledged_artifacts_survive_a_kill_of_the_daemon_at_any_time(host: H
             user.log_until_death(artifacts_max=4, files_max=figure(50, 500))
     host.restart()
     user.check()
+
+
+def test_a_commit_that_was_not_heard_of_is_not_made_again_behind_another_version(host: Host, tmp_path: Path) -> None:
+    user = User(host, tmp_path / "files", random.Random(6))
+    host.start("commit.after_call=kill_group@1")
+    assert user.log_until_death(artifacts_max=1)
+    assert host.registry is not None
+    with Client(f"unix:{host.registry.socket}") as other:
+        begun = other.begin(user.collection, entity=ENTITY, project=PROJECT)
+        content = content_of({"theirs": b"of somebody else"})
+        other.bring(begun.lease.lease_id, content.chunks)
+        assert other.commit(begun, content).version.version_index == 1
+    host.restart()
+    with LogClient(host.places) as client:
+        answer = client.wait(user.artifacts[0].session.session_id)
+        assert answer.version.version_index == 0
+        assert len(client.list_versions(user.collection)) == 2
 
 
 @contextmanager

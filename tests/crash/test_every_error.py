@@ -77,7 +77,7 @@ async def _count_operations(system: OneProcess, folder: Path) -> int:
     return counter.passed
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(figure(120, 7200))
 @pytest.mark.parametrize("code", ERRORS, ids=[errno.errorcode[code] for code in ERRORS])
 async def test_an_error_at_any_operation_delays_and_never_corrupts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int

@@ -16,7 +16,7 @@ import pytest
 from crash.user import Artifact, User
 from holdfast_contract import os_layer
 from support.crash_fs import VARIANTS, CrashFS
-from support.figures import FULL
+from support.figures import FULL, figure
 from support.log_client import LogClient
 from support.one_process import OneProcess
 from support.processes import Host
@@ -62,6 +62,7 @@ def _log_three(system: OneProcess, files: Path, recorder: CrashFS) -> list[_Ackn
     return acknowledged
 
 
+@pytest.mark.timeout(figure(120, 7200))
 async def test_what_is_acknowledged_survives_a_power_failure_at_any_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

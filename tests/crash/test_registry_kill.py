@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 import psutil
+import pytest
 from crash.failpoint_names import failpoints_of
 from crash.user import User
 from holdfast_registry.failpoint_names import FAILPOINTS
@@ -26,6 +27,7 @@ def test_the_list_of_places_is_complete() -> None:
     assert sorted(FAILPOINTS) == failpoints_of("service")
 
 
+@pytest.mark.timeout(figure(300, 7200))
 def test_each_artifact_is_committed_once_although_the_registry_dies_at_every_place(host: Host, tmp_path: Path) -> None:
     rng = random.Random(2)
     user = User(host, tmp_path / "files", rng)

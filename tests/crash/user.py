@@ -35,7 +35,7 @@ class Artifact:
 
 
 class User:
-    """Logs to one collection with one client id.  Everything is drawn from `rng`."""
+    """Logs to one collection.  Everything is drawn from `rng`."""
 
     def __init__(self, host: Host, folder: Path, rng: random.Random, *, collection: str = "c") -> None:
         self.host = host
@@ -80,7 +80,9 @@ class User:
         """Makes files on the disk and the records that name them."""
         number = next(self._numbers)
         rng = self._rng
-        artifact = Artifact(LogSession(self.collection), self._folder / f"a{number}")
+        # Of two clients: artifacts of one wait for each other, so only another's version can come between a commit and its repeat.
+        session = LogSession(self.collection, client_id=rng.choice(["one", "two"]))
+        artifact = Artifact(session, self._folder / f"a{number}")
         artifact.keeps_files = rng.random() < 0.5 if keeps_files is None else keeps_files
         mutable = not artifact.keeps_files
         artifact.folder.mkdir(parents=True)
