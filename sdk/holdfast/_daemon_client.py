@@ -41,6 +41,9 @@ ATTEMPTS_MAX = 5
 DRAIN_TIMEOUT_S = 15.0
 """A daemon that is told to stop does so within 10 s; half as much again for a loaded machine."""
 
+CLOSE_PATIENCE_S = 0.5
+"""The end of a process is held up no longer than this."""
+
 BACKOFF_BASE_S = 0.1
 BACKOFF_MAX_S = 30.0
 
@@ -75,6 +78,7 @@ class DaemonClient:
         self._sleep = sleep
         self._lock = threading.RLock()
         self._connection: _Connection | None = None
+        self._is_closed = False
         # Of a daemon that said it is stopping: it is not spoken to again, though it may listen for some seconds more.
         self._draining_instance_id: str | None = None
 
@@ -186,6 +190,8 @@ class DaemonClient:
 
     def _connect(self) -> _Connection:
         with self._lock:
+            if self._is_closed:
+                raise Error("The SDK was closed in this process; no daemon is asked any more.")
             if self._connection is None:
                 self._connection = self._new_connection()
             return self._connection
@@ -263,9 +269,14 @@ class DaemonClient:
         self._lock.release()
 
     def close(self) -> None:
-        """Ends all calls; a later one connects again."""
-        with self._lock:
+        """Ends all calls, for ever: threads that still have something to send must not start a daemon as the process ends."""
+        self._is_closed = True
+        if not self._lock.acquire(timeout=CLOSE_PATIENCE_S):
+            return  # somebody is waiting for a daemon to start; an end does not wait for that
+        try:
             connection, self._connection = self._connection, None
+        finally:
+            self._lock.release()
         if connection is not None:
             connection.channel.close()
 

@@ -16,20 +16,18 @@ import os
 import select
 import socket
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from holdfast_contract import os_layer
 from holdfast_contract.limits import SOCKET_PATH_BYTES_MAX
 from holdfast_contract.places import Places
 
 from holdfast.errors import DaemonStartError, UnavailableError
-
-if TYPE_CHECKING:
-    import subprocess
 
 EXIT_CODE_ANOTHER_RUNS = 75
 """The daemon's way to say that another one has the lock (EX_TEMPFAIL)."""
@@ -51,6 +49,13 @@ READY = b"READY\n"
 
 Sleep = Callable[[float], None]
 Clock = Callable[[], float]
+
+
+class _Detached(subprocess.Popen[bytes]):
+    """A process that rightly outlives the one that started it."""
+
+    def __del__(self) -> None:
+        """Does not warn that the process still runs."""
 
 
 class DaemonLauncher:
@@ -86,8 +91,8 @@ class DaemonLauncher:
         self._monotonic = monotonic
         self._wall_clock = wall_clock
         self._sleep = sleep
-        # Kept so that they are reaped, and not mourned with a ResourceWarning while they rightly live on.
-        self._started: list[subprocess.Popen[bytes]] = []
+        # Kept so that those which end are reaped.
+        self._started: list[_Detached] = []
 
     def ensure_listening(self) -> None:
         """Returns when some daemon accepts connections.
@@ -219,13 +224,11 @@ class DaemonLauncher:
         if code != EXIT_CODE_ANOTHER_RUNS:
             raise self._start_error(f"It ended with code {code} before it was ready.")
 
-    def _spawn(self, ready_fd: int) -> subprocess.Popen[bytes]:
-        import subprocess  # takes 3 ms, and most processes find a daemon that runs
-
+    def _spawn(self, ready_fd: int) -> _Detached:
         os_layer.make_private_folder(self.places.data_dir)
         os_layer.make_folder(self.places.daemon_log.parent)
         with open(self.places.daemon_log, "ab", opener=_open_private) as log:
-            return subprocess.Popen(
+            return _Detached(
                 [*self._command, "--ready-fd", str(ready_fd)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ daemon threads: an interpreter that ends does not wait for them, and need not, s
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 import time
@@ -99,6 +100,7 @@ class LogSession:
         # Counts the streams: messages are made for the newest one only.
         self._stream_number = 0
         self._batch_max = RECORDS_BATCH_MAX
+        # Copies are raised: a raised one would keep its traceback, and that the artifact, as long as this thread runs.
         self._failures: dict[int, Error] = {}
         self._reported: set[int] = set()
         self._broken: Error | OSError | None = None
@@ -149,7 +151,7 @@ class LogSession:
             self._wait_until(lambda: self._ingested_seq >= upto or upto in self._failures)
             if seq is not None and seq in self._failures:
                 self._reported.add(seq)
-                raise self._failures[seq]
+                raise copy.copy(self._failures[seq])
             self._raise_trouble()
 
     def finalize(self, request: log_pb2.Finalize) -> str:
@@ -163,7 +165,7 @@ class LogSession:
         """
         with self._changed:
             if self._failures:
-                raise self._failures[min(self._failures)]
+                raise copy.copy(self._failures[min(self._failures)])
             self._raise_trouble()
             if self._finalize is None:
                 self._finalize = log_pb2.Finalize()
@@ -205,7 +207,7 @@ class LogSession:
         unreported = self._failures.keys() - self._reported
         if unreported:
             self._reported |= unreported
-            raise self._failures[min(unreported)]
+            raise copy.copy(self._failures[min(unreported)])
 
     def _raise_broken(self) -> None:
         error = self._broken

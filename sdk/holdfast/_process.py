@@ -83,7 +83,7 @@ class ProcessContext:
         self._lock.release()
 
     def close(self) -> None:
-        """Ends the connection; a later call makes a new one."""
+        """Ends the connection, for ever."""
         if self._daemon is not None:
             self._daemon.close()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from holdfast._process import reset_process
+from holdfast._process import reset_process, this_process
 from holdfast_contract.places import Places, find_places
 from support.fake_daemon import FakeDaemon
 
@@ -25,8 +25,13 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
     monkeypatch.chdir(tmp_path)
     reset_process()
     yield find_places(os.environ)
+    started = this_process().daemon.launcher._started
+    for process in started:
+        process.kill()
+        process.wait()
     reset_process()
     shutil.rmtree(runtime_dir)
+    assert not started, "the fake daemon was not found, and a real one was started"
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ def daemon(places: Places) -> Iterator[FakeDaemon]:
     with FakeDaemon(places) as running:
         yield running
         # Streams of the SDK end before the server does.
-        reset_process()
+        this_process().close()
 
 
 @pytest.fixture(autouse=True)

@@ -294,7 +294,7 @@ def test_unknown_scheme_needs_a_name_and_is_recorded_as_it_is(artifact: Artifact
 
 
 def test_reference_must_be_a_uri_of_something(artifact: Artifact, tree: Path) -> None:
-    with pytest.raises(ValueError, match="References must be URIs. To reference a local file, use file://"):
+    with pytest.raises(ValueError, match=r"References must be URIs\. To reference a local file, use file://"):
         artifact.add_reference(str(tree))
     with pytest.raises(ValueError, match="must be a valid file or directory path"):
         artifact.add_reference(f"file://{tree}/absent")

@@ -71,7 +71,7 @@ def test_caller_blocks_while_8_mib_are_not_acknowledged(daemon: FakeDaemon) -> N
     appended = []
 
     def fill() -> None:
-        for number in range(20):
+        for _ in range(20):
             appended.append(session.append(RECORD, 1 * MIB))
 
     thread = threading.Thread(target=fill)

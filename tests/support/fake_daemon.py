@@ -35,11 +35,19 @@ class FakeDaemon:
         self.faults = Faults()
         self.calls = Calls()
         self._server: grpc.Server | None = None
+        self._lock: int | None = None
 
     def start(self) -> None:
-        """Listens; with a new token and instance id each time."""
+        """Listens; with a new token and instance id each time.
+
+        Raises:
+            BlockingIOError: another daemon of these places lives.
+        """
         os_layer.make_private_folder(self.places.runtime_dir)
         os_layer.make_private_folder(self.places.data_dir)
+        if self._lock is None:
+            self._lock = os.open(self.places.daemon_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         token = os.urandom(16).hex()
         os_layer.write_durably(self.places.daemon_token, token.encode())
         server = grpc.server(
@@ -54,7 +62,13 @@ class FakeDaemon:
         self._server = server
 
     def stop(self) -> None:
-        """Breaks all streams and stops to listen."""
+        """Breaks all streams, stops to listen, and lets another daemon be started."""
+        self._stop_listening()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _stop_listening(self) -> None:
         self.faults.release()
         if self._server is not None:
             self._server.stop(grace=None).wait()
@@ -62,8 +76,11 @@ class FakeDaemon:
         os_layer.unlink_if_exists(self.places.daemon_socket)
 
     def restart(self) -> None:
-        """As a daemon that died and was started again: other connections, the same state."""
-        self.stop()
+        """As a daemon that died and was started again: other connections, the same state.
+
+        Nobody else can start one in between.
+        """
+        self._stop_listening()
         self.start()
 
     def __enter__(self) -> Self:
@@ -76,23 +93,19 @@ class FakeDaemon:
 
 def serve(ready_fd: int) -> int:
     """Runs as the daemon's process does; returns its exit code."""
-    places = find_places(os.environ)
-    os_layer.make_private_folder(places.data_dir)
-    lock = os.open(places.daemon_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return 75
     ended = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
         ended.set()
 
     signal.signal(signal.SIGTERM, end)
-    with FakeDaemon(places):
-        os.write(ready_fd, b"READY\n")
-        os.close(ready_fd)
-        ended.wait()
+    try:
+        with FakeDaemon(find_places(os.environ)):
+            os.write(ready_fd, b"READY\n")
+            os.close(ready_fd)
+            ended.wait()
+    except BlockingIOError:
+        return 75
     return 0
 
 
