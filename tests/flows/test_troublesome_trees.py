@@ -1,13 +1,15 @@
 """Trees that cannot be read as they are: a clear error that names the file, no hang, and nothing else is lost."""
 
+import gc
 import os
+import threading
 from pathlib import Path
 
 import holdfast
 import pytest
 from holdfast import errors
 from support.sdk_calls import download, log, new_artifact
-from support.sdk_host import SdkHost
+from support.sdk_host import SESSION_THREAD, SdkHost
 from support.trees import read_tree, write_tree
 
 WAIT_S = 60
@@ -129,6 +131,22 @@ def test_an_unreadable_file_is_named_and_others_are_logged(tmp_path: Path) -> No
     for name in ("dir", "file"):
         assert lines[name].startswith("FileUnreadableError"), done
         assert "secret" in lines[name]
+
+
+def test_a_refused_draft_is_given_up_when_nobody_has_it_any_more(source: Path) -> None:
+    (source / "broken").symlink_to("nowhere")
+    before = set(threading.enumerate())
+
+    def try_it() -> None:
+        with pytest.raises(errors.FileMissingError):
+            new_artifact().add_dir(str(source))
+
+    try_it()
+    gc.collect()
+    sessions = [thread for thread in set(threading.enumerate()) - before if thread.name == SESSION_THREAD]
+    for thread in sessions:
+        thread.join(WAIT_S)
+    assert not any(thread.is_alive() for thread in sessions)
 
 
 def test_missing_paths_are_refused_at_once(tmp_path: Path) -> None:
