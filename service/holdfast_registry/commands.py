@@ -26,6 +26,7 @@ from holdfast_registry.server import open_data_folder, serve
 from holdfast_registry.settings import SECTION, RegistrySettings
 
 EXIT_CODE_DAMAGE = 1
+EXIT_CODE_FAILED = 1
 _FIRST_TOKEN_NAME = "admin"
 
 
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), error.exit_code)
     except (SettingError, RegistryError, DatabaseError) as error:
         return _complain(str(error), EXIT_CODE_CONFIGURATION)
+    except OSError as error:  # a full disk, a folder that can't be written
+        return _complain(f"{error.filename or 'the data folder'}: {error.strerror or error}", EXIT_CODE_FAILED)
 
 
 def _complain(message: str, exit_code: int) -> int:
