@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+from typing import NoReturn
 
 from holdfast_contract.os_layer import EXIT_CODE_FSYNC, FsyncError
 from holdfast_contract.places import find_places
@@ -66,5 +67,18 @@ def _serve(ready_fd: int | None, foreground: bool) -> int:
     return 0
 
 
+def _end(code: int) -> NoReturn:
+    """Ends the process; a daemon that could not start ends although the journal's thread lives.
+
+    That thread waits for work, and a process that waits for it would hold the data folder's lock for ever: not even
+    a daemon with better settings could start.  Nothing was acknowledged, so nothing can be lost.
+    """
+    if code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _end(main())

@@ -89,6 +89,7 @@ class RegistryClient:
         self.runs: Any = RunServiceStub(cast(grpc.Channel, self.channel))
         self.collections: Any = CollectionServiceStub(cast(grpc.Channel, self.channel))
         self._registry: Any = RegistryServiceStub(cast(grpc.Channel, self.channel))
+        self._refusal: HoldfastError | None = None
         self._started = asyncio.Event()
         self._started.set()
 
@@ -105,11 +106,21 @@ class RegistryClient:
         """Ends what `hold_calls` began: it runs, or what it says of itself is the answer."""
         self._started.set()
 
+    def refuse_calls(self, why: HoldfastError | None) -> None:
+        """Lets every call fail with `why`, since this registry must not be used; None: no longer."""
+        self._refusal = why
+
     async def until_started(self, deadline_s: float) -> None:
-        """Returns when calls can be made, after `deadline_s` in any case."""
+        """Returns when calls can be made, after `deadline_s` in any case.
+
+        Raises:
+            HoldfastError: see `refuse_calls`.
+        """
         if not self._started.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._started.wait(), deadline_s)
+        if self._refusal is not None:
+            raise self._refusal
 
     async def call(self, method: Any, request: Any, *, deadline_s: float = UNARY_DEADLINE_S) -> Any:
         """Makes one unary call (or one with a stream of requests).

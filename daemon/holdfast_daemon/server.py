@@ -24,6 +24,7 @@ from holdfastpb.daemon.v1.log_pb2_grpc import add_LogServiceServicer_to_server
 
 from holdfast_daemon import __version__, lifecycle
 from holdfast_daemon.cache.pack_cache import PackCache
+from holdfast_daemon.configured_registry import ConfiguredRegistry
 from holdfast_daemon.embedded_registry import EmbeddedRegistry
 from holdfast_daemon.errors import end_after_fsync_error, first_of
 from holdfast_daemon.journal.journal import Journal, PlacedFileStates
@@ -71,7 +72,7 @@ class _Parts:
     journal: Journal
     workers: Workers
     registry: RegistryClient
-    embedded: EmbeddedRegistry | None
+    watched: EmbeddedRegistry | ConfiguredRegistry
     spool: Spool
     jobs: Jobs
     uploader: Uploader
@@ -122,8 +123,7 @@ async def _stop(server: grpc.aio.Server, parts: _Parts, tasks: list[asyncio.Task
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
-    if parts.embedded is not None:
-        await parts.embedded.stop()
+    await parts.watched.stop()
     await parts.registry.close()
     parts.workers.close()
     await asyncio.to_thread(parts.journal.close)
@@ -133,7 +133,7 @@ def _make_parts(settings: DaemonSettings, places: Places) -> _Parts:
     journal = Journal(places.journal)
     workers = Workers(settings.worker_processes or None)
     registry = connect_registry(settings, places)
-    embedded = None if settings.registry else EmbeddedRegistry(places, registry)
+    watched = ConfiguredRegistry(registry) if settings.registry else EmbeddedRegistry(places, registry)
     spool = Spool(places.spool, journal, workers, settings.spool_bytes_max)
     ingest = Ingest(journal, spool, workers, registry)
     jobs = Jobs(journal, spool, ingest, draft_ttl_s=settings.draft_ttl_s, finished_ttl_s=settings.finished_job_ttl_s)
@@ -146,7 +146,7 @@ def _make_parts(settings: DaemonSettings, places: Places) -> _Parts:
     )
     uploader.on_lost_pack = jobs.lost_pack
     rates = Rates(lambda: (ingest.bytes_read, uploader.bytes_sent))
-    return _Parts(journal, workers, registry, embedded, spool, jobs, uploader, rates)
+    return _Parts(journal, workers, registry, watched, spool, jobs, uploader, rates)
 
 
 def _add_services(
@@ -159,20 +159,19 @@ def _add_services(
     manifests, packs = ManifestPages(registry), PackSource(registry, cache, workers)
     fetch = Fetch(manifests, packs, workers, PlacedFileStates(parts.journal))
     fetch_service = FetchService(fetch, Verify(manifests, workers), ReadEntry(manifests, packs))
-    embedded = parts.embedded
     about = About(
         GetStatusResponse(
             pid=os.getpid(),
             started_at_ms=time.time_ns() // 1_000_000,
             software_version=__version__,
             data_dir=str(places.data_dir),
-            registry="embedded" if embedded else settings.registry,
+            registry=settings.registry or "embedded",
             spool_bytes_max=settings.spool_bytes_max,
             cache_bytes_max=settings.cache_bytes_max,
         ),
         uuid.uuid4().hex,
         ending.ask,
-        lambda: embedded.problem if embedded else "",
+        lambda: parts.watched.problem,
         parts.rates,
     )
     control = ControlService(jobs, parts.journal, parts.spool, workers, cache, about)
@@ -184,9 +183,7 @@ def _add_services(
 
 def _start_background(parts: _Parts) -> list[asyncio.Task[None]]:
     parts.workers.warm()
-    work = [parts.uploader.run(), parts.jobs.housekeeping(), _sample(parts.rates)]
-    if parts.embedded is not None:
-        work.append(parts.embedded.watch())
+    work = [parts.watched.watch(), parts.uploader.run(), parts.jobs.housekeeping(), _sample(parts.rates)]
     return [asyncio.create_task(_or_die(w)) for w in work]
 
 

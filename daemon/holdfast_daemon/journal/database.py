@@ -70,7 +70,7 @@ class Database:
         self._ballast = _Ballast(path.with_name(path.name + ".ballast"))
         self._reader = open_connection(path, read_only=True)
         self._read_pool = ThreadPoolExecutor(1, "holdfast-journal-read")
-        self._thread = threading.Thread(target=self._run, args=(connection,), name="holdfast-journal")
+        self._thread = threading.Thread(target=self._run, args=(connection,), name="holdfast-journal", daemon=True)
         self._thread.start()
 
     async def write(self, function: Callable[[sqlite3.Connection], T]) -> T:

@@ -130,13 +130,18 @@ def answer_hello(request: HelloRequest, instance_id: str) -> HelloResponse:
             manifest_entries_max=limits.MANIFEST_ENTRIES_MAX,
             page_size_max=limits.PAGE_SIZE_MAX,
         ),
-        chunking=Chunking(
-            algorithm="fastcdc-2020",
-            chunk_bytes_min=limits.CHUNK_BYTES_MIN,
-            chunk_bytes_avg=limits.CHUNK_BYTES_AVG,
-            chunk_bytes_max=limits.CHUNK_BYTES_MAX,
-            single_chunk_file_bytes_max=limits.SINGLE_CHUNK_FILE_BYTES_MAX,
-        ),
+        chunking=own_chunking(),
+    )
+
+
+def own_chunking() -> Chunking:
+    """How this daemon cuts files."""
+    return Chunking(
+        algorithm="fastcdc-2020",
+        chunk_bytes_min=limits.CHUNK_BYTES_MIN,
+        chunk_bytes_avg=limits.CHUNK_BYTES_AVG,
+        chunk_bytes_max=limits.CHUNK_BYTES_MAX,
+        single_chunk_file_bytes_max=limits.SINGLE_CHUNK_FILE_BYTES_MAX,
     )
 
 
