@@ -71,7 +71,7 @@ def _end(code: int) -> NoReturn:
     """Ends the process; a daemon that could not start ends although the journal's thread lives.
 
     That thread waits for work, and a process that waits for it would hold the data folder's lock for ever: not even
-    a daemon with better settings could start.  Nothing was acknowledged, so nothing can be lost.
+    a daemon with better settings could start.  What was acknowledged is in the journal, so nothing is lost.
     """
     if code:
         sys.stdout.flush()

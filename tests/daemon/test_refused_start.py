@@ -1,21 +1,20 @@
 """A daemon that refuses to start ends, whatever of it runs by then."""
 
 import fcntl
-import os
 import subprocess
 import sys
 from pathlib import Path
+
+from support.processes import clean_environment
 
 END_LIMIT_S = 60
 """It takes a second; without the promise it would never end."""
 
 
 def test_daemon_whose_token_file_is_missing_ends_and_frees_its_folder(tmp_path: Path) -> None:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
-    environ |= {
+    environ = clean_environment() | {
         "HOLDFAST_DATA_DIR": str(tmp_path / "data"),
         "HOLDFAST_RUNTIME_DIR": str(tmp_path / "run"),
-        "HOLDFAST_CONFIG": str(tmp_path / "absent.toml"),
         "HOLDFAST_DAEMON_REGISTRY": "localhost:1",
         "HOLDFAST_DAEMON_REGISTRY_TOKEN_FILE": str(tmp_path / "no-token"),
     }
@@ -29,4 +28,4 @@ def test_daemon_whose_token_file_is_missing_ends_and_frees_its_folder(tmp_path: 
     )
     assert (ended.returncode, "no-token cannot be read" in ended.stderr) == (2, True)
     with (tmp_path / "data" / "daemon.lock").open("r+b") as lock:
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
