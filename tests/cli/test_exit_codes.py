@@ -30,6 +30,8 @@ from holdfast_contract.reasons import Reason
         (errors.HasAliasesError("x"), ExitCode.FAILED),
         (errors.FileChangedError("x"), ExitCode.FAILED),
         (errors.WaitTimeoutError("x"), ExitCode.FAILED),
+        (errors.PermissionDeniedError("x"), ExitCode.UNREACHABLE),
+        (errors.PermissionDeniedError("x", detail={"path": "/read/only"}), ExitCode.FAILED),
         (PermissionError("x"), ExitCode.FAILED),
         (ValueError("x"), ExitCode.FAILED),
         (KeyboardInterrupt(), ExitCode.INTERRUPTED),

@@ -209,7 +209,9 @@ def write_error(error: OSError, shown: str) -> HoldfastError:
         text = f"{shown} cannot be written ({error.strerror}); change the folder's permissions"
         return HoldfastError(Reason.PERMISSION_DENIED, text, path=shown)
     if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
-        text = f"{shown} cannot be written: something else stands there ({error.strerror}); move it or name another root"
+        text = (
+            f"{shown} cannot be written: something else stands there ({error.strerror}); move it or name another root"
+        )
         return HoldfastError(Reason.PATH_COLLISION, text, path=shown)
     if error.errno in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
         text = f"{shown} cannot be held by this file system ({error.strerror}); download to another one"

@@ -64,6 +64,8 @@ def exit_code_of(error: BaseException) -> ExitCode:
     if isinstance(error, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
     reason = getattr(error, "reason", None)
+    if reason is Reason.PERMISSION_DENIED and getattr(error, "detail", {}).get("path"):
+        return ExitCode.FAILED  # a file of this machine, not a right at the registry
     if isinstance(reason, Reason):
         return _CODE_OF_REASON.get(reason, ExitCode.FAILED)
     if isinstance(error, SettingError):
