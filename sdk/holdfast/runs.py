@@ -200,7 +200,8 @@ class Run:
         elif "://" in path:
             artifact.add_reference(path)
         else:
-            raise ValueError("path must be a file, directory or external reference like s3://bucket/path")
+            wanted = "path must be a file, directory or external reference like s3://bucket/path"
+            raise ValueError(f"{wanted}; {path!r:.200} is none")
         return artifact
 
     def _log(self, artifact: Artifact, aliases: list[str], tags: list[str], *, use_after_commit: bool) -> Artifact:

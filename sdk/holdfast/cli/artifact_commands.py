@@ -136,7 +136,8 @@ def info(
     if as_json:
         output.print_json({**found, "files": entries} if files else found)
         return
-    size = f"{output.human_size(found['size_bytes'])} in {found['entry_count']:,} files"
+    files_word = "file" if found["entry_count"] == 1 else "files"
+    size = f"{output.human_size(found['size_bytes'])} in {found['entry_count']:,} {files_word}"
     output.print_fields({**_joined(found), "size_bytes": None, "entry_count": None, "size": size})
     for entry in entries:
         output.print_line(f"{entry['size_bytes'] or 0:>15}  {entry['digest']}  {entry['path']}")

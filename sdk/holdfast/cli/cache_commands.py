@@ -20,7 +20,10 @@ def trim(
     size: Annotated[str, typer.Argument(help="Keep at most this much, for example 5GiB, 500MB or 0.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
-    """Removes what was used longest ago from the cache, until it holds at most SIZE."""
+    """Shrinks the cache to SIZE.
+
+    What was used longest ago is removed first.
+    """
     try:
         bytes_max = output.parse_size(size)
     except ValueError as error:

@@ -34,6 +34,8 @@ def ls(
     if name is None:
         collections = link.list_collections(entity, project, type_ or "")
         _show(as_json, [_collection_as_json(c) for c in collections], [_collection_line(c) for c in collections])
+        if not collections:
+            output.say(_nothing_found(entity, project, type_))
     else:
         versions = link.list_versions(entity, project, name, type_ or "")
         _show(as_json, [_version_as_json(v) for v in versions], [_version_line(v) for v in versions])
@@ -54,6 +56,12 @@ def _parse(path: str) -> tuple[str | None, str | None, str | None]:
             raise CommandError(
                 f"{path} has too many parts; write ENTITY/PROJECT or ENTITY/PROJECT/NAME", ExitCode.USAGE
             )
+
+
+def _nothing_found(entity: str, project: str, type_: str | None) -> str:
+    """Elsewhere two parts are PROJECT/NAME; `wandb artifact ls` takes them for ENTITY/PROJECT, and so does this."""
+    wanted = f"artifacts of type {type_!r}" if type_ else "artifacts"
+    return f"no {wanted} in project {entity}/{project}; the versions of one: holdfast artifact ls ENTITY/PROJECT/NAME"
 
 
 def _show(as_json: bool, objects: list[dict[str, Any]], lines: Sequence[str]) -> None:

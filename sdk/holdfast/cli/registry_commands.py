@@ -15,7 +15,7 @@ registry_app.add_typer(token_app, name="token")
 
 @registry_app.command("serve", context_settings=_PASS_ON)
 def serve(context: typer.Context) -> None:
-    """Runs a registry in the foreground (`holdfast registry serve --help` lists the options)."""
+    """Runs a registry in the foreground."""
     become(PROGRAM, ["serve", *context.args])
 
 
@@ -27,9 +27,9 @@ def init(context: typer.Context) -> None:
 
 @registry_app.command("fsck", context_settings=_PASS_ON)
 def fsck(context: typer.Context) -> None:
-    """Compares database, store and digests; names every damage and the versions it hurts.
+    """Names every damage and the versions it hurts.
 
-    Exits 0 when all is well and 1 when something is damaged.
+    Compares database, store and digests.  Exits 0 when all is well and 1 when something is damaged.
     """
     become(PROGRAM, ["fsck", *context.args])
 
