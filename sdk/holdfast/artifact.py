@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import threading
 import warnings
 from collections.abc import Generator, Sequence
@@ -191,6 +190,8 @@ class Artifact(VersionReading):
         overwrite = "x" not in mode
         if not overwrite and self._contents.has_path(path):
             raise ValueError(f"File with name {name!r} already exists at {path!r}")
+        import tempfile  # 4 ms that most programs need not spend
+
         with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
             temporary = os.path.join(folder, os.path.basename(path))
             with open(temporary, mode, encoding=encoding) as file:

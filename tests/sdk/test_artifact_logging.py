@@ -162,6 +162,19 @@ def test_progress_is_told_to_the_callback(run: Run, tree: Path) -> None:
     assert (told[-1].artifact_name, told[-1].state, told[-1].entries_read) == ("a", "committed", 4)
 
 
+def test_interrupted_wait_leaves_the_job_running(run: Run, daemon: FakeDaemon) -> None:
+    def interrupt(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    daemon.faults.may_commit.clear()
+    artifact = run.log_artifact(Artifact("a", "dataset"))
+    with pytest.raises(KeyboardInterrupt):
+        artifact.wait(progress=interrupt)
+    daemon.faults.may_commit.set()
+    assert artifact.wait().version == "v0"
+    assert "CancelArtifact" not in daemon.calls.methods
+
+
 def test_many_artifacts_are_logged_at_once(run: Run, tree: Path) -> None:
     versions = []
 

@@ -137,6 +137,14 @@ def test_closed_client_asks_no_daemon_any_more(client: DaemonClient, daemon: Fak
         status(client)
 
 
+def test_socket_may_lie_in_a_folder_of_any_name(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = Places(places.data_dir, places.runtime_dir / "a %41#b?ü")
+    with FakeDaemon(odd):
+        client = DaemonClient(DaemonLauncher(odd, start_timeout_s=5, command=["false"]))
+        assert status(client).software_version == "fake"
+        client.close()
+
+
 def test_pauses_grow_and_are_bounded() -> None:
     assert all(0 <= backoff_s(attempt) <= 0.1 * 2 ** (attempt - 1) for attempt in range(1, 9))
     assert all(backoff_s(100) <= 30 for _ in range(20))

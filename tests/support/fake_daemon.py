@@ -13,6 +13,7 @@ import threading
 from concurrent import futures
 from types import FrameType
 from typing import Self
+from urllib.parse import quote
 
 import grpc
 from holdfast_contract import os_layer
@@ -57,7 +58,7 @@ class FakeDaemon:
         )
         Services(self.state, self.faults, self.calls, os.urandom(8).hex()).add_to(server)
         os_layer.unlink_if_exists(self.places.daemon_socket)
-        server.add_insecure_port(f"unix:{self.places.daemon_socket}")
+        server.add_insecure_port(f"unix:{quote(os.fsencode(self.places.daemon_socket))}")
         server.start()
         self._server = server
 
