@@ -114,6 +114,16 @@ class DaemonLauncher:
                 self._check_start_rate(lock_file)
                 self._start()
 
+    def forget_starts(self) -> None:
+        """Lets the next start happen at once: the user has stopped the daemon, or wants it started, so it is no crash loop.
+
+        Raises:
+            PermissionError: the runtime folder is not ours alone.
+            DaemonStartError: another process has been starting it for too long.
+        """
+        with self._start_lock(self._monotonic() + self._start_timeout_s) as lock_file:
+            lock_file.truncate(0)
+
     def is_listening(self) -> bool:
         """Whether a daemon accepts connections; never starts one.
 
@@ -179,7 +189,7 @@ class DaemonLauncher:
         if len(recent) >= STARTS_MAX:
             raise self._start_error(
                 f"It was started {len(recent)} times within a minute and does not stay; next try in"
-                f" {recent[0] + STARTS_WINDOW_S - now:.0f} s."
+                f" {recent[0] + STARTS_WINDOW_S - now:.0f} s, or at once with `holdfast daemon start`."
             )
         file.seek(0)
         file.truncate()
@@ -238,7 +248,12 @@ class DaemonLauncher:
                 start_new_session=True,
                 # Its own folder: the caller's may be unmounted or removed.
                 cwd=self.places.data_dir,
-                env=_with_absolute_python_path(self._environ),
+                env={
+                    **_with_absolute_python_path(self._environ),
+                    # Absolute, since a relative folder would be another one there.
+                    "HOLDFAST_DATA_DIR": str(self.places.data_dir),
+                    "HOLDFAST_RUNTIME_DIR": str(self.places.runtime_dir),
+                },
             )
 
     def _await_ready(self, descriptor: int, deadline: float) -> bool:

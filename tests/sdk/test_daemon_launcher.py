@@ -159,6 +159,16 @@ def test_daemon_that_does_not_stay_is_not_started_for_ever(make: Make) -> None:
     assert launcher.is_listening()
 
 
+def test_starts_that_the_user_asked_for_are_no_crash_loop(make: Make) -> None:
+    launcher = make()
+    for _ in range(STARTS_MAX):
+        with launcher._start_lock(launcher._monotonic() + 5) as file:
+            launcher._check_start_rate(file)
+    launcher.forget_starts()
+    launcher.ensure_listening()
+    assert launcher.is_listening()
+
+
 def test_crash_loop_ends_in_an_error(make: Make) -> None:
     launcher = make(READY_AND_GONE)
     with pytest.raises(DaemonStartError, match="does not stay"):

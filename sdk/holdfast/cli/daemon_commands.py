@@ -23,6 +23,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard
 @daemon_app.command("start")
 def start(as_json: JsonOption = False) -> None:
     """Starts the daemon unless it runs, and says which one it is."""
+    from holdfast.cli.daemon_link import find_only_launcher
+
+    find_only_launcher().forget_starts()
     _show_status(as_json, start=True)
 
 
@@ -46,7 +49,7 @@ def _show_status(as_json: bool, *, start: bool) -> None:
 @daemon_app.command("stop")
 def stop() -> None:
     """Lets the daemon finish what it must and end; what is acknowledged goes on when the next one starts."""
-    from holdfast.cli.daemon_link import DaemonLink
+    from holdfast.cli.daemon_link import DaemonLink, find_only_launcher
 
     link = DaemonLink.find()
     if link is None:
@@ -55,6 +58,7 @@ def stop() -> None:
     status = link.status()
     link.drain()
     if wait_for_end(status.pid, STOP_TIMEOUT_S):
+        find_only_launcher().forget_starts()
         kept = f"; {status.jobs_active} unfinished jobs are kept for the next one" if status.jobs_active else ""
         output.say(f"the daemon (process {status.pid}) has ended{kept}")
         return

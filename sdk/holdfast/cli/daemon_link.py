@@ -36,7 +36,8 @@ class FindOnly(DaemonLauncher):
             )
 
 
-def _find_only_launcher() -> FindOnly:
+def find_only_launcher() -> FindOnly:
+    """A launcher for this process's data folder that finds a daemon and starts none."""
     process = this_process()
     return FindOnly(process.places, start_timeout_s=process.settings.start_timeout_s)
 
@@ -57,7 +58,7 @@ class DaemonLink:
             UnavailableError: there is none, or it does not answer.
         """
         process = this_process()
-        client = process.daemon if start else DaemonClient(_find_only_launcher())
+        client = process.daemon if start else DaemonClient(find_only_launcher())
         client.connect()
         return cls(client, process.settings)
 
@@ -68,7 +69,7 @@ class DaemonLink:
         Raises:
             UnavailableError: one listens and does not answer.
         """
-        return cls.connect(start=False) if _find_only_launcher().is_listening() else None
+        return cls.connect(start=False) if find_only_launcher().is_listening() else None
 
     @property
     def default_entity(self) -> str:
