@@ -149,10 +149,10 @@ class _Pass:
 
     async def _known_of(self, block: CutBlock) -> set[bytes]:
         digests = {block.digests[i : i + DIGEST_BYTES] for i in range(0, len(block.digests), DIGEST_BYTES)}
-        known = digests & (self._old_chunks | self._seen)
+        known = (digests & self._old_chunks) | (digests & self._seen)  # never a union of the two: they grow with the file
         if rest := digests - known:
             known |= await self._ingest.journal.find_known_chunks(b"".join(rest))
-        return known - (self._job.distrusted - self._seen)
+        return known - {d for d in digests & self._job.distrusted if d not in self._seen}
 
     async def _borrow_pack(self) -> None:
         pack = await self._stack.enter_async_context(self._ingest.spool.borrow(self._job.entity))
