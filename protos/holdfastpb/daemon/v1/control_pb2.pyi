@@ -46,7 +46,7 @@ class GetStatusResponse(_message.Message):
     read_bytes_per_s: int
     sent_bytes_per_s: int
     peak_memory_bytes: int
-    def __init__(self, pid: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., software_version: _Optional[str] = ..., data_dir: _Optional[str] = ..., registry: _Optional[str] = ..., registry_reachable: _Optional[bool] = ..., registry_problem: _Optional[str] = ..., spool_bytes: _Optional[int] = ..., spool_bytes_max: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., cache_bytes_max: _Optional[int] = ..., jobs_active: _Optional[int] = ..., clients: _Optional[int] = ..., read_bytes_per_s: _Optional[int] = ..., sent_bytes_per_s: _Optional[int] = ..., peak_memory_bytes: _Optional[int] = ...) -> None: ...
+    def __init__(self, pid: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., software_version: _Optional[str] = ..., data_dir: _Optional[str] = ..., registry: _Optional[str] = ..., registry_reachable: bool = ..., registry_problem: _Optional[str] = ..., spool_bytes: _Optional[int] = ..., spool_bytes_max: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., cache_bytes_max: _Optional[int] = ..., jobs_active: _Optional[int] = ..., clients: _Optional[int] = ..., read_bytes_per_s: _Optional[int] = ..., sent_bytes_per_s: _Optional[int] = ..., peak_memory_bytes: _Optional[int] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
     __slots__ = ("active_only", "page_size")
@@ -54,7 +54,7 @@ class ListJobsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     active_only: bool
     page_size: int
-    def __init__(self, active_only: _Optional[bool] = ..., page_size: _Optional[int] = ...) -> None: ...
+    def __init__(self, active_only: bool = ..., page_size: _Optional[int] = ...) -> None: ...
 
 class ListJobsResponse(_message.Message):
     __slots__ = ("jobs",)

@@ -6,7 +6,7 @@ import warnings
 from holdfastpb.common.v1 import hello_pb2 as holdfastpb_dot_common_dot_v1_dot_hello__pb2
 from holdfastpb.daemon.v1 import control_pb2 as holdfastpb_dot_daemon_dot_v1_dot_control__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -26,7 +26,7 @@ if _version_not_supported:
     )
 
 
-class ControlServiceStub:
+class ControlServiceStub(object):
     """The daemon itself. The registry's VersionService, CollectionService and RunService are served on the same socket: the read and metadata
     calls are passed on with the daemon's credentials (BeginVersion, CommitVersion and the like are not: PERMISSION_DENIED).
     """
@@ -64,7 +64,7 @@ class ControlServiceStub:
                 _registered_method=True)
 
 
-class ControlServiceServicer:
+class ControlServiceServicer(object):
     """The daemon itself. The registry's VersionService, CollectionService and RunService are served on the same socket: the read and metadata
     calls are passed on with the daemon's credentials (BeginVersion, CommitVersion and the like are not: PERMISSION_DENIED).
     """
@@ -139,7 +139,7 @@ def add_ControlServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class ControlService:
+class ControlService(object):
     """The daemon itself. The registry's VersionService, CollectionService and RunService are served on the same socket: the read and metadata
     calls are passed on with the daemon's credentials (BeginVersion, CommitVersion and the like are not: PERMISSION_DENIED).
     """

@@ -22,7 +22,7 @@ class DownloadRequest(_message.Message):
     exact: bool
     allow_missing_references: bool
     skip_cache: bool
-    def __init__(self, version_id: _Optional[str] = ..., root: _Optional[bytes] = ..., path_prefix: _Optional[str] = ..., paths: _Optional[_Iterable[str]] = ..., exact: _Optional[bool] = ..., allow_missing_references: _Optional[bool] = ..., skip_cache: _Optional[bool] = ...) -> None: ...
+    def __init__(self, version_id: _Optional[str] = ..., root: _Optional[bytes] = ..., path_prefix: _Optional[str] = ..., paths: _Optional[_Iterable[str]] = ..., exact: bool = ..., allow_missing_references: bool = ..., skip_cache: bool = ...) -> None: ...
 
 class DownloadResponse(_message.Message):
     __slots__ = ("entries_total", "entries_done", "bytes_total", "bytes_done", "bytes_kept", "done", "warnings", "unresolved_references")
@@ -42,7 +42,7 @@ class DownloadResponse(_message.Message):
     done: bool
     warnings: _containers.RepeatedScalarFieldContainer[str]
     unresolved_references: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, entries_total: _Optional[int] = ..., entries_done: _Optional[int] = ..., bytes_total: _Optional[int] = ..., bytes_done: _Optional[int] = ..., bytes_kept: _Optional[int] = ..., done: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., unresolved_references: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, entries_total: _Optional[int] = ..., entries_done: _Optional[int] = ..., bytes_total: _Optional[int] = ..., bytes_done: _Optional[int] = ..., bytes_kept: _Optional[int] = ..., done: bool = ..., warnings: _Optional[_Iterable[str]] = ..., unresolved_references: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class VerifyRequest(_message.Message):
     __slots__ = ("version_id", "root")
@@ -68,7 +68,7 @@ class VerifyResponse(_message.Message):
     damaged_paths: _containers.RepeatedScalarFieldContainer[str]
     extra_paths: _containers.RepeatedScalarFieldContainer[str]
     references_skipped: int
-    def __init__(self, entries_total: _Optional[int] = ..., entries_done: _Optional[int] = ..., done: _Optional[bool] = ..., missing_paths: _Optional[_Iterable[str]] = ..., damaged_paths: _Optional[_Iterable[str]] = ..., extra_paths: _Optional[_Iterable[str]] = ..., references_skipped: _Optional[int] = ...) -> None: ...
+    def __init__(self, entries_total: _Optional[int] = ..., entries_done: _Optional[int] = ..., done: bool = ..., missing_paths: _Optional[_Iterable[str]] = ..., damaged_paths: _Optional[_Iterable[str]] = ..., extra_paths: _Optional[_Iterable[str]] = ..., references_skipped: _Optional[int] = ...) -> None: ...
 
 class ReadEntryRequest(_message.Message):
     __slots__ = ("version_id", "path", "offset", "length")

@@ -5,7 +5,7 @@ import warnings
 
 from holdfastpb.daemon.v1 import fetch_pb2 as holdfastpb_dot_daemon_dot_v1_dot_fetch__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class FetchServiceStub:
+class FetchServiceStub(object):
     """Reading versions back. The daemon writes with the rights of its user, who is the caller.
     """
 
@@ -52,7 +52,7 @@ class FetchServiceStub:
                 _registered_method=True)
 
 
-class FetchServiceServicer:
+class FetchServiceServicer(object):
     """Reading versions back. The daemon writes with the rights of its user, who is the caller.
     """
 
@@ -109,7 +109,7 @@ def add_FetchServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class FetchService:
+class FetchService(object):
     """Reading versions back. The daemon writes with the rights of its user, who is the caller.
     """
 

@@ -89,7 +89,7 @@ class AddFile(_message.Message):
     path: str
     overwrite: bool
     mutable: bool
-    def __init__(self, local_path: _Optional[bytes] = ..., path: _Optional[str] = ..., overwrite: _Optional[bool] = ..., mutable: _Optional[bool] = ...) -> None: ...
+    def __init__(self, local_path: _Optional[bytes] = ..., path: _Optional[str] = ..., overwrite: bool = ..., mutable: bool = ...) -> None: ...
 
 class AddTree(_message.Message):
     __slots__ = ("local_path", "prefix", "overwrite", "mutable")
@@ -101,7 +101,7 @@ class AddTree(_message.Message):
     prefix: str
     overwrite: bool
     mutable: bool
-    def __init__(self, local_path: _Optional[bytes] = ..., prefix: _Optional[str] = ..., overwrite: _Optional[bool] = ..., mutable: _Optional[bool] = ...) -> None: ...
+    def __init__(self, local_path: _Optional[bytes] = ..., prefix: _Optional[str] = ..., overwrite: bool = ..., mutable: bool = ...) -> None: ...
 
 class AddBytes(_message.Message):
     __slots__ = ("path", "data", "overwrite", "local_path")
@@ -113,7 +113,7 @@ class AddBytes(_message.Message):
     data: bytes
     overwrite: bool
     local_path: bytes
-    def __init__(self, path: _Optional[str] = ..., data: _Optional[bytes] = ..., overwrite: _Optional[bool] = ..., local_path: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, path: _Optional[str] = ..., data: _Optional[bytes] = ..., overwrite: bool = ..., local_path: _Optional[bytes] = ...) -> None: ...
 
 class AddReference(_message.Message):
     __slots__ = ("path", "uri", "digest", "size", "extra_json", "overwrite", "local_path", "checksum", "objects_max")
@@ -135,7 +135,7 @@ class AddReference(_message.Message):
     local_path: bytes
     checksum: bool
     objects_max: int
-    def __init__(self, path: _Optional[str] = ..., uri: _Optional[str] = ..., digest: _Optional[str] = ..., size: _Optional[int] = ..., extra_json: _Optional[bytes] = ..., overwrite: _Optional[bool] = ..., local_path: _Optional[bytes] = ..., checksum: _Optional[bool] = ..., objects_max: _Optional[int] = ...) -> None: ...
+    def __init__(self, path: _Optional[str] = ..., uri: _Optional[str] = ..., digest: _Optional[str] = ..., size: _Optional[int] = ..., extra_json: _Optional[bytes] = ..., overwrite: bool = ..., local_path: _Optional[bytes] = ..., checksum: bool = ..., objects_max: _Optional[int] = ...) -> None: ...
 
 class Remove(_message.Message):
     __slots__ = ("path",)
@@ -179,7 +179,7 @@ class Finalize(_message.Message):
     history_step: int
     use_after_commit: bool
     last_seq: int
-    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., description: _Optional[str] = ..., has_description: _Optional[bool] = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: _Optional[bool] = ..., history_step: _Optional[int] = ..., use_after_commit: _Optional[bool] = ..., last_seq: _Optional[int] = ...) -> None: ...
+    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., use_after_commit: bool = ..., last_seq: _Optional[int] = ...) -> None: ...
 
 class LogArtifactResponse(_message.Message):
     __slots__ = ("opened", "acked_seq", "ingested_seq", "record_failed", "finalized")
@@ -203,7 +203,7 @@ class Opened(_message.Message):
     acked_seq: int
     ingested_seq: int
     finalized: bool
-    def __init__(self, acked_seq: _Optional[int] = ..., ingested_seq: _Optional[int] = ..., finalized: _Optional[bool] = ...) -> None: ...
+    def __init__(self, acked_seq: _Optional[int] = ..., ingested_seq: _Optional[int] = ..., finalized: bool = ...) -> None: ...
 
 class RecordFailed(_message.Message):
     __slots__ = ("seq", "error")
@@ -267,7 +267,7 @@ class WaitArtifactResponse(_message.Message):
     error: _error_pb2.ErrorDetail
     created: bool
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, progress: _Optional[_Union[JobProgress, _Mapping]] = ..., version: _Optional[_Union[_version_pb2.Version, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.ErrorDetail, _Mapping]] = ..., created: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, progress: _Optional[_Union[JobProgress, _Mapping]] = ..., version: _Optional[_Union[_version_pb2.Version, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.ErrorDetail, _Mapping]] = ..., created: bool = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CancelArtifactRequest(_message.Message):
     __slots__ = ("job_id",)
@@ -279,7 +279,7 @@ class CancelArtifactResponse(_message.Message):
     __slots__ = ("cancelled",)
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
     cancelled: bool
-    def __init__(self, cancelled: _Optional[bool] = ...) -> None: ...
+    def __init__(self, cancelled: bool = ...) -> None: ...
 
 class ListDraftEntriesRequest(_message.Message):
     __slots__ = ("session_id", "page_token")

@@ -5,7 +5,7 @@ import warnings
 
 from holdfastpb.daemon.v1 import log_pb2 as holdfastpb_dot_daemon_dot_v1_dot_log__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class LogServiceStub:
+class LogServiceStub(object):
     """Logging a version: records in, a job out. On the daemon's Unix socket; every call needs the daemon's token.
     Any call may answer * UNAUTHENTICATED * UNAVAILABLE/DRAINING: the daemon is stopping; connect to the next one and resume.
     """
@@ -58,7 +58,7 @@ class LogServiceStub:
                 _registered_method=True)
 
 
-class LogServiceServicer:
+class LogServiceServicer(object):
     """Logging a version: records in, a job out. On the daemon's Unix socket; every call needs the daemon's token.
     Any call may answer * UNAUTHENTICATED * UNAVAILABLE/DRAINING: the daemon is stopping; connect to the next one and resume.
     """
@@ -131,7 +131,7 @@ def add_LogServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class LogService:
+class LogService(object):
     """Logging a version: records in, a job out. On the daemon's Unix socket; every call needs the daemon's token.
     Any call may answer * UNAUTHENTICATED * UNAVAILABLE/DRAINING: the daemon is stopping; connect to the next one and resume.
     """

@@ -59,7 +59,7 @@ class PackGrant(_message.Message):
     filesystem: FilesystemGrant
     grpc: GrpcGrant
     sealed: bool
-    def __init__(self, pack_id: _Optional[bytes] = ..., filesystem: _Optional[_Union[FilesystemGrant, _Mapping]] = ..., grpc: _Optional[_Union[GrpcGrant, _Mapping]] = ..., sealed: _Optional[bool] = ...) -> None: ...
+    def __init__(self, pack_id: _Optional[bytes] = ..., filesystem: _Optional[_Union[FilesystemGrant, _Mapping]] = ..., grpc: _Optional[_Union[GrpcGrant, _Mapping]] = ..., sealed: bool = ...) -> None: ...
 
 class FilesystemGrant(_message.Message):
     __slots__ = ("path",)
@@ -85,7 +85,7 @@ class WritePackRequest(_message.Message):
     offset: int
     data: bytes
     finish: bool
-    def __init__(self, lease_id: _Optional[str] = ..., pack_id: _Optional[bytes] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., finish: _Optional[bool] = ...) -> None: ...
+    def __init__(self, lease_id: _Optional[str] = ..., pack_id: _Optional[bytes] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., finish: bool = ...) -> None: ...
 
 class WritePackResponse(_message.Message):
     __slots__ = ("committed_bytes",)

@@ -5,7 +5,7 @@ import warnings
 
 from holdfastpb.registry.v1 import pack_pb2 as holdfastpb_dot_registry_dot_v1_dot_pack__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class PackServiceStub:
+class PackServiceStub(object):
     """Chunks and the packs that carry them. Everything is scoped to the entity of the lease: what another entity stores cannot be asked for.
     """
 
@@ -67,7 +67,7 @@ class PackServiceStub:
                 _registered_method=True)
 
 
-class PackServiceServicer:
+class PackServiceServicer(object):
     """Chunks and the packs that carry them. Everything is scoped to the entity of the lease: what another entity stores cannot be asked for.
     """
 
@@ -163,7 +163,7 @@ def add_PackServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class PackService:
+class PackService(object):
     """Chunks and the packs that carry them. Everything is scoped to the entity of the lease: what another entity stores cannot be asked for.
     """
 

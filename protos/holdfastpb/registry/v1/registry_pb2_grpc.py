@@ -5,7 +5,7 @@ import warnings
 
 from holdfastpb.common.v1 import hello_pb2 as holdfastpb_dot_common_dot_v1_dot_hello__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class RegistryServiceStub:
+class RegistryServiceStub(object):
     """The registry as a whole.
     """
 
@@ -42,7 +42,7 @@ class RegistryServiceStub:
                 _registered_method=True)
 
 
-class RegistryServiceServicer:
+class RegistryServiceServicer(object):
     """The registry as a whole.
     """
 
@@ -70,7 +70,7 @@ def add_RegistryServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class RegistryService:
+class RegistryService(object):
     """The registry as a whole.
     """
 

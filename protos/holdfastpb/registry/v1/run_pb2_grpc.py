@@ -5,7 +5,7 @@ import warnings
 
 from holdfastpb.registry.v1 import run_pb2 as holdfastpb_dot_registry_dot_v1_dot_run__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class RunServiceStub:
+class RunServiceStub(object):
     """Runs, as far as lineage needs them: who logged and who used which version.
     """
 
@@ -62,7 +62,7 @@ class RunServiceStub:
                 _registered_method=True)
 
 
-class RunServiceServicer:
+class RunServiceServicer(object):
     """Runs, as far as lineage needs them: who logged and who used which version.
     """
 
@@ -138,7 +138,7 @@ def add_RunServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class RunService:
+class RunService(object):
     """Runs, as far as lineage needs them: who logged and who used which version.
     """
 

@@ -69,7 +69,7 @@ class Version(_message.Message):
     has_history_step: bool
     history_step: int
     etag: str
-    def __init__(self, version_id: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., version_index: _Optional[int] = ..., state: _Optional[_Union[VersionState, str]] = ..., digest: _Optional[str] = ..., manifest_root: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., entry_count: _Optional[int] = ..., description: _Optional[str] = ..., has_description: _Optional[bool] = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., created_at_ms: _Optional[int] = ..., updated_at_ms: _Optional[int] = ..., commit_hash: _Optional[str] = ..., logged_by_run_id: _Optional[str] = ..., has_history_step: _Optional[bool] = ..., history_step: _Optional[int] = ..., etag: _Optional[str] = ...) -> None: ...
+    def __init__(self, version_id: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., version_index: _Optional[int] = ..., state: _Optional[_Union[VersionState, str]] = ..., digest: _Optional[str] = ..., manifest_root: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., entry_count: _Optional[int] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., created_at_ms: _Optional[int] = ..., updated_at_ms: _Optional[int] = ..., commit_hash: _Optional[str] = ..., logged_by_run_id: _Optional[str] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("lease_id", "ttl_s")
@@ -147,7 +147,7 @@ class CommitVersionRequest(_message.Message):
     has_history_step: bool
     history_step: int
     use_after_commit: bool
-    def __init__(self, request_id: _Optional[str] = ..., version_id: _Optional[str] = ..., lease_id: _Optional[str] = ..., artifact_digest: _Optional[str] = ..., manifest_root: _Optional[bytes] = ..., description: _Optional[str] = ..., has_description: _Optional[bool] = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: _Optional[bool] = ..., history_step: _Optional[int] = ..., use_after_commit: _Optional[bool] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., version_id: _Optional[str] = ..., lease_id: _Optional[str] = ..., artifact_digest: _Optional[str] = ..., manifest_root: _Optional[bytes] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., use_after_commit: bool = ...) -> None: ...
 
 class CommitVersionResponse(_message.Message):
     __slots__ = ("version", "created", "missing_digests", "manifest_needed")
@@ -159,7 +159,7 @@ class CommitVersionResponse(_message.Message):
     created: bool
     missing_digests: bytes
     manifest_needed: bool
-    def __init__(self, version: _Optional[_Union[Version, _Mapping]] = ..., created: _Optional[bool] = ..., missing_digests: _Optional[bytes] = ..., manifest_needed: _Optional[bool] = ...) -> None: ...
+    def __init__(self, version: _Optional[_Union[Version, _Mapping]] = ..., created: bool = ..., missing_digests: _Optional[bytes] = ..., manifest_needed: bool = ...) -> None: ...
 
 class AbortVersionRequest(_message.Message):
     __slots__ = ("version_id",)
@@ -219,7 +219,7 @@ class ListVersionsRequest(_message.Message):
     page_token: str
     oldest_first: bool
     tags: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., oldest_first: _Optional[bool] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., oldest_first: bool = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListVersionsResponse(_message.Message):
     __slots__ = ("versions", "next_page_token", "total_count")
@@ -279,7 +279,7 @@ class UpdateVersionRequest(_message.Message):
     aliases_to_remove: _containers.RepeatedScalarFieldContainer[str]
     tags_to_add: _containers.RepeatedScalarFieldContainer[str]
     tags_to_remove: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, request_id: _Optional[str] = ..., version_id: _Optional[str] = ..., expected_etag: _Optional[str] = ..., set_description: _Optional[bool] = ..., description: _Optional[str] = ..., description_is_null: _Optional[bool] = ..., set_metadata: _Optional[bool] = ..., metadata_json: _Optional[bytes] = ..., aliases_to_add: _Optional[_Iterable[str]] = ..., aliases_to_remove: _Optional[_Iterable[str]] = ..., tags_to_add: _Optional[_Iterable[str]] = ..., tags_to_remove: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., version_id: _Optional[str] = ..., expected_etag: _Optional[str] = ..., set_description: bool = ..., description: _Optional[str] = ..., description_is_null: bool = ..., set_metadata: bool = ..., metadata_json: _Optional[bytes] = ..., aliases_to_add: _Optional[_Iterable[str]] = ..., aliases_to_remove: _Optional[_Iterable[str]] = ..., tags_to_add: _Optional[_Iterable[str]] = ..., tags_to_remove: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class UpdateVersionResponse(_message.Message):
     __slots__ = ("version",)
@@ -295,7 +295,7 @@ class DeleteVersionRequest(_message.Message):
     request_id: str
     version_id: str
     delete_aliases: bool
-    def __init__(self, request_id: _Optional[str] = ..., version_id: _Optional[str] = ..., delete_aliases: _Optional[bool] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., version_id: _Optional[str] = ..., delete_aliases: bool = ...) -> None: ...
 
 class DeleteVersionResponse(_message.Message):
     __slots__ = ("version",)

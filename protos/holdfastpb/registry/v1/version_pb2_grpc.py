@@ -5,7 +5,7 @@ import warnings
 
 from holdfastpb.registry.v1 import version_pb2 as holdfastpb_dot_registry_dot_v1_dot_version__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class VersionServiceStub:
+class VersionServiceStub(object):
     """Versions of artifacts, from the first word of a writer to the deletion. Every mutation carries a `request_id` (a UUID that
     the caller has written to its disk before the first send): a repeated request gets the first one's response. The same id
     with another content: INVALID_ARGUMENT/REQUEST_ID_REUSED.
@@ -90,7 +90,7 @@ class VersionServiceStub:
                 _registered_method=True)
 
 
-class VersionServiceServicer:
+class VersionServiceServicer(object):
     """Versions of artifacts, from the first word of a writer to the deletion. Every mutation carries a `request_id` (a UUID that
     the caller has written to its disk before the first send): a repeated request gets the first one's response. The same id
     with another content: INVALID_ARGUMENT/REQUEST_ID_REUSED.
@@ -241,7 +241,7 @@ def add_VersionServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class VersionService:
+class VersionService(object):
     """Versions of artifacts, from the first word of a writer to the deletion. Every mutation carries a `request_id` (a UUID that
     the caller has written to its disk before the first send): a repeated request gets the first one's response. The same id
     with another content: INVALID_ARGUMENT/REQUEST_ID_REUSED.
