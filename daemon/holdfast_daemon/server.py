@@ -15,7 +15,7 @@ import grpc
 import grpc.aio
 from holdfast_contract.limits import MESSAGE_BYTES_MAX
 from holdfast_contract.os_layer import FsyncError
-from holdfast_contract.places import Places
+from holdfast_contract.places import Places, socket_address
 from holdfast_contract.settings import SettingError
 from holdfastpb.daemon.v1.control_pb2 import GetStatusResponse
 from holdfastpb.daemon.v1.control_pb2_grpc import add_ControlServiceServicer_to_server
@@ -96,7 +96,7 @@ async def serve(settings: DaemonSettings, places: Places, ready_fd: int | None) 
     server = grpc.aio.server(interceptors=(guard,), options=SERVER_OPTIONS)
     _add_services(server, settings, places, parts, ending)
     lifecycle.remove_stale_socket(places.daemon_socket)
-    server.add_insecure_port(f"unix:{places.daemon_socket}")
+    server.add_insecure_port(socket_address(places.daemon_socket))
     lost = await parts.spool.recover()
     tasks = _start_background(parts)
     await parts.jobs.resume(lost)
@@ -214,7 +214,7 @@ def connect_registry(settings: DaemonSettings, places: Places) -> RegistryClient
         SettingError: a token or certificate file cannot be read, or plaintext off this machine was not allowed.
     """
     if not settings.registry:
-        return RegistryClient(f"unix:{places.registry_socket}")
+        return RegistryClient(socket_address(places.registry_socket))
     token = _read(settings.registry_token_file) if settings.registry_token_file else None
     if settings.registry.startswith("unix:") or is_loopback(settings.registry) or settings.registry_insecure:
         return RegistryClient(settings.registry, token.strip() if token else None)

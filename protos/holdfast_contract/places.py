@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from blake3 import blake3
 
@@ -73,6 +74,11 @@ class Places:
     def registry_log(self) -> Path:
         """Log of the embedded registry."""
         return self.data_dir / "logs" / "registry.log"
+
+
+def socket_address(path: Path) -> str:
+    """The gRPC address of a Unix socket; it is read as a URI, so what a URI gives a meaning is quoted."""
+    return f"unix:{quote(os.fsencode(path))}"
 
 
 def find_places(environ: Mapping[str, str]) -> Places:

@@ -8,16 +8,15 @@ Retries: only what cannot have done harm is repeated: nobody answered, or a requ
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
 
 from google.protobuf.message import Message
 from holdfast_contract.limits import PROTOCOL_MAX, PROTOCOL_MIN, RECORDS_BATCH_MAX, UNARY_DEADLINE_S
+from holdfast_contract.places import socket_address
 from holdfast_contract.reasons import Reason
 from holdfastpb.common.v1 import hello_pb2
 
@@ -225,7 +224,7 @@ class DaemonClient:
         import grpc
 
         # Quoted: gRPC takes the path for a URI, in which "%", "#" and "?" mean something.
-        channel = new_channel(f"unix:{quote(os.fsencode(self._places.daemon_socket))}")
+        channel = new_channel(socket_address(self._places.daemon_socket))
         request = hello_pb2.HelloRequest(
             protocol_min=PROTOCOL_MIN, protocol_max=PROTOCOL_MAX, software_version=__version__
         )

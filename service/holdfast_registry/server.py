@@ -21,6 +21,7 @@ from pathlib import Path
 import grpc
 from holdfast_contract import os_layer
 from holdfast_contract.limits import MESSAGE_BYTES_MAX, SOCKET_PATH_BYTES_MAX
+from holdfast_contract.places import socket_address
 from holdfastpb.registry.v1 import (
     collection_pb2_grpc,
     pack_pb2_grpc,
@@ -262,7 +263,7 @@ def _listen(server: grpc.aio.Server, settings: RegistrySettings, socket_path: Pa
     if _somebody_listens(socket_path):
         raise StartError(f"Another process listens on {socket_path}; stop it first.", EXIT_CODE_LOCKED)
     os_layer.unlink_if_exists(socket_path)
-    server.add_insecure_port(f"unix:{socket_path}")
+    server.add_insecure_port(socket_address(socket_path))
     os.chmod(socket_path, os_layer.FILE_MODE)
 
 

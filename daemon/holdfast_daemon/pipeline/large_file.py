@@ -149,7 +149,9 @@ class _Pass:
 
     async def _known_of(self, block: CutBlock) -> set[bytes]:
         digests = {block.digests[i : i + DIGEST_BYTES] for i in range(0, len(block.digests), DIGEST_BYTES)}
-        known = (digests & self._old_chunks) | (digests & self._seen)  # never a union of the two: they grow with the file
+        known = (digests & self._old_chunks) | (
+            digests & self._seen
+        )  # never a union of the two: they grow with the file
         if rest := digests - known:
             known |= await self._ingest.journal.find_known_chunks(b"".join(rest))
         return known - {d for d in digests & self._job.distrusted if d not in self._seen}
