@@ -19,10 +19,11 @@ from holdfast_daemon.settings import DaemonSettings
 
 EXIT_CODE_USAGE = 2
 EXIT_CODE_FAILED = 1
+EXIT_CODE_DEFECT = 70
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns the exit code (75: another daemon runs, 74: the disk fails, 2: settings)."""
+    """Runs the command; returns the exit code (75: another daemon runs, 74: the disk fails, 70: a defect, 2: settings)."""
     parser = argparse.ArgumentParser(prog="holdfast_daemon", description="Holdfast's daemon")
     parser.add_argument("command", nargs="?", choices=["serve"], help="run until stopped")
     parser.add_argument("--ready-fd", type=int, help="descriptor that is told READY")
@@ -61,10 +62,21 @@ def _serve(ready_fd: int | None, foreground: bool) -> int:
     except FsyncError as error:
         print(f"holdfast daemon: {error}", file=sys.stderr)
         return EXIT_CODE_FSYNC
-    except HoldfastError as error:
-        print(f"holdfast daemon: {error.message}", file=sys.stderr)
+    except PermissionError:
+        raise
+    except (HoldfastError, OSError) as error:
+        print(f"holdfast daemon: {_in_words(error)}", file=sys.stderr)
         return EXIT_CODE_FAILED
+    except Exception:
+        logging.getLogger(__name__).critical("the daemon has a defect", exc_info=True)
+        return EXIT_CODE_DEFECT
     return 0
+
+
+def _in_words(error: HoldfastError | OSError) -> str:
+    if isinstance(error, HoldfastError):
+        return error.message
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 
 
 def _end(code: int) -> NoReturn:

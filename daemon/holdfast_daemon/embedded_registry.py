@@ -56,6 +56,8 @@ class EmbeddedRegistry:
             self.problem = ""
             return
         await self._start()
+        # The channel may still be pausing after a call that came too early: whoever is released must find it connected.
+        await self._client.hello(wait_for_ready=True)
         self.problem = ""
 
     async def watch(self) -> None:

@@ -131,9 +131,11 @@ class RegistryClient:
         await self.until_started(deadline_s)
         return await self._call(method, request, deadline_s)
 
-    async def _call(self, method: Any, request: Any, deadline_s: float) -> Any:
+    async def _call(self, method: Any, request: Any, deadline_s: float, wait_for_ready: bool = False) -> Any:
         try:
-            return await method(request, timeout=deadline_s, metadata=self._metadata)
+            return await method(
+                request, timeout=deadline_s, metadata=self._metadata, wait_for_ready=wait_for_ready or None
+            )
         except grpc.aio.AioRpcError as error:
             raise to_error(error, self.address) from error
 
@@ -146,10 +148,10 @@ class RegistryClient:
         except grpc.aio.AioRpcError as error:
             raise to_error(error, self.address) from error
 
-    async def hello(self, *, deadline_s: float = UNARY_DEADLINE_S) -> HelloResponse:
-        """Shakes hands, also while other calls are held; raises as `call`."""
+    async def hello(self, *, deadline_s: float = UNARY_DEADLINE_S, wait_for_ready: bool = False) -> HelloResponse:
+        """Shakes hands, also while other calls are held; `wait_for_ready` tries until the deadline.  Raises as `call`."""
         request = HelloRequest(protocol_min=PROTOCOL_MIN, protocol_max=PROTOCOL_MAX, software_version=__version__)
-        return cast(HelloResponse, await self._call(self._registry.Hello, request, deadline_s))
+        return cast(HelloResponse, await self._call(self._registry.Hello, request, deadline_s, wait_for_ready))
 
     async def close(self) -> None:
         """Ends the channel."""

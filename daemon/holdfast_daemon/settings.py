@@ -29,8 +29,8 @@ class DaemonSettings:
     """Longest pause in seconds between two tries to reach the registry."""
     idle_exit_s: float = 900.0
     """Exit after this many seconds without a client and without work; 0: never."""
-    draft_ttl_s: float = 86_400.0
-    """Seconds after which a draft that nobody finalises, and whose caller is gone, is dropped."""
+    draft_ttl_s: float = 900.0
+    """Seconds after which a draft without a connected caller is dropped: its process has ended without logging it."""
     finished_job_ttl_s: float = 604_800.0
     """Seconds for which finished jobs stay listed."""
     shutdown_s: float = 10.0

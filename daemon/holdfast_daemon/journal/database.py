@@ -22,7 +22,9 @@ from holdfast_contract import os_layer
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import MIB
 from holdfast_contract.os_layer import EXIT_CODE_FSYNC
+from holdfast_contract.reasons import Reason
 
+from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.migrations import migrate
 
 T = TypeVar("T")
@@ -64,9 +66,16 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        connection = open_connection(path, read_only=False)
-        os.chmod(path, 0o600)
-        migrate(connection, str(path))
+        try:
+            connection = open_connection(path, read_only=False)
+            os.chmod(path, 0o600)
+            migrate(connection, str(path))
+        except sqlite3.DatabaseError as error:
+            raise HoldfastError(
+                Reason.STORE_DAMAGED,
+                f"the journal {path} cannot be read ({error}); move it away to start with an empty one: artifacts that were "
+                "not committed yet are lost with it, committed versions are not",
+            ) from error
         self._ballast = _Ballast(path.with_name(path.name + ".ballast"))
         self._reader = open_connection(path, read_only=True)
         self._read_pool = ThreadPoolExecutor(1, "holdfast-journal-read")
