@@ -12,7 +12,6 @@ from typing import NoReturn
 from holdfast_contract.os_layer import EXIT_CODE_FSYNC, FsyncError
 from holdfast_contract.places import find_places
 from holdfast_contract.settings import SettingError, explain_settings, load_settings
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.lifecycle import EXIT_CODE_ANOTHER_RUNS, AnotherDaemonRunsError
 from holdfast_daemon.settings import DaemonSettings

@@ -1,6 +1,7 @@
 """zstd for chunk frames: compresses where that saves at least 5 %, and soon stops trying where it does not."""
 
 import zstandard
+
 from holdfast_contract.errors import PackDamagedError
 from holdfast_contract.pack import Codec
 

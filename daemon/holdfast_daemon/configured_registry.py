@@ -8,12 +8,11 @@ import logging
 
 from holdfast_contract import limits
 from holdfast_contract.reasons import Reason
-from holdfastpb.common.v1.hello_pb2 import HelloResponse
-
 from holdfast_daemon import __version__
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.registry_client import RegistryClient
 from holdfast_daemon.rpc.control_service import own_chunking
+from holdfastpb.common.v1.hello_pb2 import HelloResponse
 
 CHECK_S = 15.0
 CHECK_AGAIN_S = 1.0

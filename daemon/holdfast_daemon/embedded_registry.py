@@ -17,7 +17,6 @@ from pathlib import Path
 from holdfast_contract import os_layer
 from holdfast_contract.places import Places
 from holdfast_contract.reasons import Reason
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.registry_client import RegistryClient
 

@@ -8,8 +8,11 @@ from typing import Any, cast
 
 import grpc
 import grpc.aio
+
 from holdfast_contract.limits import MESSAGE_BYTES_MAX, PROTOCOL_MAX, PROTOCOL_MIN, UNARY_DEADLINE_S
 from holdfast_contract.reasons import Reason
+from holdfast_daemon import __version__
+from holdfast_daemon.errors import HoldfastError
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 from holdfastpb.common.v1.hello_pb2 import HelloRequest, HelloResponse
 from holdfastpb.registry.v1.collection_pb2_grpc import CollectionServiceStub
@@ -17,9 +20,6 @@ from holdfastpb.registry.v1.pack_pb2_grpc import PackServiceStub
 from holdfastpb.registry.v1.registry_pb2_grpc import RegistryServiceStub
 from holdfastpb.registry.v1.run_pb2_grpc import RunServiceStub
 from holdfastpb.registry.v1.version_pb2_grpc import VersionServiceStub
-
-from holdfast_daemon import __version__
-from holdfast_daemon.errors import HoldfastError
 
 ERROR_KEY = "holdfast-error-bin"
 CHANNEL_OPTIONS = (

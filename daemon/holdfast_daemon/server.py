@@ -13,15 +13,11 @@ from typing import Any
 
 import grpc
 import grpc.aio
+
 from holdfast_contract.limits import MESSAGE_BYTES_MAX
 from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.places import Places, socket_address
 from holdfast_contract.settings import SettingError
-from holdfastpb.daemon.v1.control_pb2 import GetStatusResponse
-from holdfastpb.daemon.v1.control_pb2_grpc import add_ControlServiceServicer_to_server
-from holdfastpb.daemon.v1.fetch_pb2_grpc import add_FetchServiceServicer_to_server
-from holdfastpb.daemon.v1.log_pb2_grpc import add_LogServiceServicer_to_server
-
 from holdfast_daemon import __version__, lifecycle
 from holdfast_daemon.cache.pack_cache import PackCache
 from holdfast_daemon.configured_registry import ConfiguredRegistry
@@ -48,6 +44,10 @@ from holdfast_daemon.rpc.log_service import LogService
 from holdfast_daemon.settings import DaemonSettings
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import Workers
+from holdfastpb.daemon.v1.control_pb2 import GetStatusResponse
+from holdfastpb.daemon.v1.control_pb2_grpc import add_ControlServiceServicer_to_server
+from holdfastpb.daemon.v1.fetch_pb2_grpc import add_FetchServiceServicer_to_server
+from holdfastpb.daemon.v1.log_pb2_grpc import add_LogServiceServicer_to_server
 
 SERVER_OPTIONS = (
     ("grpc.so_reuseport", 0),

@@ -15,16 +15,16 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
-from holdfast_contract.limits import PROTOCOL_MAX, PROTOCOL_MIN, RECORDS_BATCH_MAX, UNARY_DEADLINE_S
-from holdfast_contract.places import socket_address
-from holdfast_contract.reasons import Reason
-from holdfastpb.common.v1 import hello_pb2
 
 from holdfast._daemon_launcher import POLL_S, DaemonLauncher
 from holdfast._grpc_channel import new_channel
 from holdfast._rpc_errors import connection_is_lost, may_repeat, translate
 from holdfast._version import __version__
 from holdfast.errors import Error, ProtocolMismatchError, UnavailableError
+from holdfast_contract.limits import PROTOCOL_MAX, PROTOCOL_MIN, RECORDS_BATCH_MAX, UNARY_DEADLINE_S
+from holdfast_contract.places import socket_address
+from holdfast_contract.reasons import Reason
+from holdfastpb.common.v1 import hello_pb2
 
 if TYPE_CHECKING:
     import grpc

@@ -23,11 +23,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from holdfast.errors import DaemonStartError, UnavailableError
 from holdfast_contract import os_layer
 from holdfast_contract.limits import SOCKET_PATH_BYTES_MAX
 from holdfast_contract.places import Places
-
-from holdfast.errors import DaemonStartError, UnavailableError
 
 EXIT_CODE_ANOTHER_RUNS = 75
 """The daemon's way to say that another one has the lock (EX_TEMPFAIL)."""

@@ -13,16 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
-from holdfast_contract.digest import file_digest
-from holdfast_contract.limits import COMMIT_DEADLINE_S
-from holdfastpb.daemon.v1 import log_pb2
-
 from holdfast._local_file import LocalFile, digest_of_file, read_small
 from holdfast._log_session import LogSession
 from holdfast._process import this_process
 from holdfast.errors import ArtifactError
 from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
 from holdfast.references import AddedReference
+from holdfast_contract.digest import file_digest
+from holdfast_contract.limits import COMMIT_DEADLINE_S
+from holdfastpb.daemon.v1 import log_pb2
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact

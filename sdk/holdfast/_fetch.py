@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
-from holdfastpb.daemon.v1 import fetch_pb2
 
 from holdfast._daemon_client import ATTEMPTS_MAX, backoff_s
 from holdfast._rpc_errors import may_repeat
 from holdfast.errors import Error
+from holdfastpb.daemon.v1 import fetch_pb2
 
 if TYPE_CHECKING:
     from holdfast._daemon_client import DaemonClient

@@ -24,6 +24,10 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from google.protobuf.message import Message
+
+from holdfast._daemon_client import backoff_s
+from holdfast._rpc_errors import error_from_detail
+from holdfast.errors import DaemonStartError, Error, InternalError, UnavailableError
 from holdfast_contract.limits import (
     RECORDS_BATCH_BYTES_MAX,
     RECORDS_BATCH_MAX,
@@ -31,10 +35,6 @@ from holdfast_contract.limits import (
     UNACKED_BYTES_MAX,
 )
 from holdfastpb.daemon.v1 import log_pb2
-
-from holdfast._daemon_client import backoff_s
-from holdfast._rpc_errors import error_from_detail
-from holdfast.errors import DaemonStartError, Error, InternalError, UnavailableError
 
 R = TypeVar("R", bound=Message)
 

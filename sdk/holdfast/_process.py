@@ -10,9 +10,8 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from holdfast_contract.places import Places, find_places
-
 from holdfast._settings import SdkSettings, load_sdk_settings
+from holdfast_contract.places import Places, find_places
 
 if TYPE_CHECKING:
     from holdfast._daemon_client import DaemonClient

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from google.protobuf.message import DecodeError, Message
+
 from holdfast.errors import DaemonStartError, Error, error_of
 from holdfast_contract.reasons import Reason
 from holdfastpb.common.v1 import error_pb2

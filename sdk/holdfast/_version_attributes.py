@@ -6,12 +6,11 @@ import datetime
 from collections.abc import Iterable
 from typing import Any
 
+from holdfast._registry_calls import new_request_id
+from holdfast._status_checks import ensure_logged
 from holdfast_contract.metadata import decode_metadata, encode_metadata, to_plain_metadata
 from holdfast_contract.names import check_alias, check_tags, is_version_alias
 from holdfastpb.registry.v1 import version_pb2
-
-from holdfast._registry_calls import new_request_id
-from holdfast._status_checks import ensure_logged
 
 _STATES = {
     version_pb2.VERSION_STATE_PENDING: "PENDING",

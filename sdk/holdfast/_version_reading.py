@@ -7,10 +7,6 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from holdfast_contract.errors import ManifestPathError
-from holdfast_contract.paths import logical_path
-from holdfastpb.registry.v1 import run_pb2
-
 from holdfast._fetch import Fetcher
 from holdfast._process import this_process
 from holdfast._registry_calls import RegistryCalls
@@ -18,6 +14,9 @@ from holdfast._status_checks import ensure_logged
 from holdfast._version_attributes import VersionAttributes
 from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
 from holdfast.references import default_handler
+from holdfast_contract.errors import ManifestPathError
+from holdfast_contract.paths import logical_path
+from holdfastpb.registry.v1 import run_pb2
 
 if TYPE_CHECKING:
     from holdfast._artifact_files import ArtifactFiles

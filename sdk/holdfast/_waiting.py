@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from holdfast_contract.limits import STREAM_IDLE_S
-from holdfast_contract.reasons import Reason
-from holdfastpb.daemon.v1 import log_pb2
-from holdfastpb.registry.v1.version_pb2 import Version
-
 from holdfast._daemon_client import DaemonClient, backoff_s
 from holdfast._rpc_errors import error_from_detail
 from holdfast.errors import DaemonStartError, UnavailableError, WaitTimeoutError
 from holdfast.progress import Progress, ProgressCallback
+from holdfast_contract.limits import STREAM_IDLE_S
+from holdfast_contract.reasons import Reason
+from holdfastpb.daemon.v1 import log_pb2
+from holdfastpb.registry.v1.version_pb2 import Version
 
 WAIT_ARTIFACT = "/holdfast.daemon.v1.LogService/WaitArtifact"
 

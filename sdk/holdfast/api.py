@@ -6,17 +6,16 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from holdfast_contract.limits import PAGE_SIZE_MAX
-from holdfast_contract.metadata import decode_metadata
-from holdfast_contract.names import check_tags
-from holdfastpb.registry.v1 import run_pb2, version_pb2
-
 from holdfast._artifact_names import complete_name
 from holdfast._pagination import Paginator
 from holdfast._process import this_process
 from holdfast._registry_calls import RegistryCalls
 from holdfast.artifact import Artifact
 from holdfast.errors import CommError, NotFoundError
+from holdfast_contract.limits import PAGE_SIZE_MAX
+from holdfast_contract.metadata import decode_metadata
+from holdfast_contract.names import check_tags
+from holdfastpb.registry.v1 import run_pb2, version_pb2
 
 P = ParamSpec("P")
 R = TypeVar("R")

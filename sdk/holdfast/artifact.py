@@ -9,13 +9,6 @@ import warnings
 from collections.abc import Generator, Sequence
 from typing import IO, TYPE_CHECKING, Any, Literal, Self
 
-from holdfast_contract.digest import ArtifactDigest
-from holdfast_contract.metadata import to_plain_metadata
-from holdfast_contract.names import check_artifact_name, check_type_name
-from holdfast_contract.paths import logical_path
-from holdfastpb.daemon.v1 import log_pb2
-from holdfastpb.registry.v1 import version_pb2
-
 from holdfast._active_run import active_run
 from holdfast._draft import Draft
 from holdfast._local_file import digest_of_file, find_file
@@ -28,6 +21,12 @@ from holdfast._waiting import JobWaiter
 from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
 from holdfast.progress import ProgressCallback, progress_view
 from holdfast.references import AddedReference, default_handler
+from holdfast_contract.digest import ArtifactDigest
+from holdfast_contract.metadata import to_plain_metadata
+from holdfast_contract.names import check_artifact_name, check_type_name
+from holdfast_contract.paths import logical_path
+from holdfastpb.daemon.v1 import log_pb2
+from holdfastpb.registry.v1 import version_pb2
 
 if TYPE_CHECKING:
     from holdfast._draft import DraftListing

@@ -14,17 +14,16 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from holdfast_contract.metadata import encode_metadata, to_plain_metadata
-from holdfast_contract.names import check_entity, check_project, check_run_id, check_tags, check_user_aliases
-from holdfastpb.daemon.v1 import log_pb2
-from holdfastpb.registry.v1 import run_pb2
-
 from holdfast import _active_run
 from holdfast._artifact_names import complete_name
 from holdfast._process import this_process
 from holdfast._registry_calls import RegistryCalls
 from holdfast.artifact import Artifact
 from holdfast.errors import Error, TypeMismatchError
+from holdfast_contract.metadata import encode_metadata, to_plain_metadata
+from holdfast_contract.names import check_entity, check_project, check_run_id, check_tags, check_user_aliases
+from holdfastpb.daemon.v1 import log_pb2
+from holdfastpb.registry.v1 import run_pb2
 
 RUN_ID_CHARS = 8
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"

@@ -9,7 +9,6 @@ from holdfast_contract.errors import PackError
 from holdfast_contract.limits import FIND_MISSING_DIGESTS_MAX, MIB
 from holdfast_contract.pack import decode_frame
 from holdfast_contract.reasons import Reason
-
 from holdfast_registry.blobstore.store import BlobStore, PackFile
 from holdfast_registry.blobstore.zstd import decompress
 from holdfast_registry.database.packs import PackRepository

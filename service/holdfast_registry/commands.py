@@ -13,7 +13,6 @@ from pathlib import Path
 
 from holdfast_contract.places import find_places
 from holdfast_contract.settings import SettingError, explain_settings, load_settings
-
 from holdfast_registry.auth.tokens import new_token, token_digest
 from holdfast_registry.clock import SystemClock
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase

@@ -14,8 +14,6 @@ from pathlib import Path
 from holdfast_contract.digest import EMPTY_DIGEST
 from holdfast_contract.errors import ContractError, PackError
 from holdfast_contract.pack import PackIndex, decode_frame, read_index, verify_frames
-from holdfastpb.common.v1.manifest_pb2 import ManifestRoot
-
 from holdfast_registry.blobstore.directory import (
     INCOMING_FOLDER,
     PACK_SUFFIX,
@@ -47,6 +45,7 @@ from holdfast_registry.domain.records import PackState
 from holdfast_registry.errors import DatabaseError, RegistryError
 from holdfast_registry.fsck_report import MANIFEST_PATH, PATHS_SHOWN_MAX, Finding, FsckReport
 from holdfast_registry.lifecycle import LOCK_NAME
+from holdfastpb.common.v1.manifest_pb2 import ManifestRoot
 
 _OWN_NAMES = {LOCK_NAME, DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm", PACKS_FOLDER, INCOMING_FOLDER}
 _PACK_NAME = re.compile(f"([0-9a-f]{{32}}){re.escape(PACK_SUFFIX)}")

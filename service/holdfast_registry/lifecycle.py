@@ -14,7 +14,6 @@ from typing import NoReturn
 
 from holdfast_contract.os_layer import EXIT_CODE_FSYNC, FILE_MODE
 from holdfast_contract.reasons import Reason
-
 from holdfast_registry.clock import Clock
 from holdfast_registry.errors import EXIT_CODE_LOCKED, RegistryError, StartError
 

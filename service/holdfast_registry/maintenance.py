@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from holdfast_contract.os_layer import FsyncError
-
 from holdfast_registry.blobstore.store import BlobStore
 from holdfast_registry.clock import Clock
 from holdfast_registry.database.maintenance import MaintenanceRepository

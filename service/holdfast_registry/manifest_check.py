@@ -13,8 +13,6 @@ from holdfast_contract.digest import EMPTY_DIGEST
 from holdfast_contract.errors import ManifestError
 from holdfast_contract.limits import FIND_MISSING_DIGESTS_MAX, MIB
 from holdfast_contract.reasons import Reason
-from holdfastpb.common.v1.manifest_pb2 import ManifestRoot, SegmentRef
-
 from holdfast_registry.chunk_reader import ChunkReader
 from holdfast_registry.database.commits import CheckedManifest, PendingVersion
 from holdfast_registry.database.packs import PackRepository
@@ -32,6 +30,7 @@ from holdfast_registry.domain.manifest import (
     parse_segment,
 )
 from holdfast_registry.errors import RegistryError
+from holdfastpb.common.v1.manifest_pb2 import ManifestRoot, SegmentRef
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,6 @@ from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import FIND_MISSING_DIGESTS_MAX, PACK_BYTES_MAX, PACK_CHUNKS_MAX
 from holdfast_contract.pack import PACK_ID_BYTES, PackIndex, read_index, verify_frames
 from holdfast_contract.reasons import Reason
-
 from holdfast_registry.blobstore.store import BlobStore
 from holdfast_registry.blobstore.zstd import decompress
 from holdfast_registry.database.packs import Missing, PackIntent, PackRecord, PackRepository

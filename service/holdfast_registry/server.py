@@ -19,17 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+
 from holdfast_contract import os_layer
 from holdfast_contract.limits import MESSAGE_BYTES_MAX, SOCKET_PATH_BYTES_MAX
 from holdfast_contract.places import socket_address
-from holdfastpb.registry.v1 import (
-    collection_pb2_grpc,
-    pack_pb2_grpc,
-    registry_pb2_grpc,
-    run_pb2_grpc,
-    version_pb2_grpc,
-)
-
 from holdfast_registry.auth.tokens import Authenticator, SocketOwner, TokenHolders
 from holdfast_registry.blobstore.directory import DirectoryStore
 from holdfast_registry.chunk_reader import ChunkReader
@@ -56,6 +49,13 @@ from holdfast_registry.rpc.run_servicer import RunServicer
 from holdfast_registry.rpc.version_servicer import VersionServicer
 from holdfast_registry.settings import RegistrySettings
 from holdfast_registry.version_commit import VersionCommitter
+from holdfastpb.registry.v1 import (
+    collection_pb2_grpc,
+    pack_pb2_grpc,
+    registry_pb2_grpc,
+    run_pb2_grpc,
+    version_pb2_grpc,
+)
 
 logger = logging.getLogger(__name__)
 

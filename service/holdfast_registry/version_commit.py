@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.reasons import Reason
-
 from holdfast_registry.database.commits import CheckedManifest, CommitRepository, Committed, CommitWish, NotCommitted
 from holdfast_registry.database.statements import Once
 from holdfast_registry.domain.versions import CommitDecision, decide_commit

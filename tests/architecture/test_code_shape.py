@@ -4,8 +4,9 @@ import ast
 import inspect
 import types
 
-import holdfast
 import pytest
+
+import holdfast
 from architecture.source_tree import FunctionNode, SourceFile, all_sources
 
 FILE_LINES_MAX = 600

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from architecture.source_tree import PROJECT_ROOT
 
 DOCUMENTS = sorted([*PROJECT_ROOT.glob("*.md"), *(PROJECT_ROOT / "docs").rglob("*.md")])

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from architecture.source_tree import GENERATED_ROOT, PACKAGE_ROOTS, PROJECT_ROOT, package_sources, sources_below
 
 OURS = frozenset({*PACKAGE_ROOTS, "holdfastpb"})

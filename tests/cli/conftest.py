@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from holdfast._process import reset_process
 from support.sdk_host import SdkHost
 

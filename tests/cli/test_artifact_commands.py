@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
+
 from holdfast.cli.exit_codes import ExitCode
 from holdfast.cli.main import app
 from support.sdk_host import SdkHost
-from typer.testing import CliRunner, Result
 
 pytestmark = pytest.mark.usefixtures("host")
 

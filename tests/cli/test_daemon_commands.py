@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
+
 from holdfast.cli.exit_codes import ExitCode
 from holdfast.cli.main import app
 from support.sdk_host import SdkHost
-from typer.testing import CliRunner
 
 COMMAND = [sys.executable, "-P", "-c", "from holdfast.cli.main import main; main()"]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from support.processes import SOURCE_ROOTS
 
 COMMAND = [sys.executable, "-P", "-c", "from holdfast.cli.main import main; main()", "demo"]

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from architecture.source_tree import PROJECT_ROOT
 from holdfast import errors
 from holdfast.cli.exit_codes import CommandError, ExitCode, exit_code_of

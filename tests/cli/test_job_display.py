@@ -3,10 +3,11 @@
 import io
 from typing import Any
 
+from rich.console import Console
+
 from holdfast.cli.job_display import Snapshot, job_as_json, render_snapshot, state_word, status_fields
 from holdfastpb.daemon.v1.control_pb2 import GetStatusResponse, Job
 from holdfastpb.daemon.v1.log_pb2 import JobProgress, JobState
-from rich.console import Console
 
 
 def make_job(state: Any, **fields: Any) -> Job:

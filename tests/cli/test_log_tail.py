@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from holdfast.cli.log_tail import follow, last_lines
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import holdfast
 import pytest
 import typer.main
+from typer.testing import CliRunner
+
+import holdfast
 from holdfast.cli.exit_codes import ExitCode
 from holdfast.cli.main import app
-from typer.testing import CliRunner
 
 runner = CliRunner()
 

@@ -1,6 +1,7 @@
 """What the command line prints: sizes, durations, and text of users that must not control the terminal."""
 
 import pytest
+
 from holdfast.cli import output
 
 

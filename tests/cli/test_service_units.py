@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from holdfast.cli import service_units
 from holdfast.cli.exit_codes import CommandError
 

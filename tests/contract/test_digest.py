@@ -6,10 +6,11 @@ import struct
 
 import pytest
 from blake3 import blake3
-from holdfast_contract.digest import EMPTY_DIGEST, ArtifactDigest, digest_of, file_digest, from_hex, hasher, to_hex
-from holdfast_contract.errors import ContractError, ManifestError, ManifestPathError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from holdfast_contract.digest import EMPTY_DIGEST, ArtifactDigest, digest_of, file_digest, from_hex, hasher, to_hex
+from holdfast_contract.errors import ContractError, ManifestError, ManifestPathError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 

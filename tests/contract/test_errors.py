@@ -6,6 +6,7 @@ import pickle
 
 import grpc
 import pytest
+
 from holdfast_contract.errors import (
     ContractError,
     InvalidNameError,

@@ -6,13 +6,14 @@ import random
 from zlib import crc32
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 from holdfast_contract import manifest_order
 from holdfast_contract.errors import ManifestError
 from holdfast_contract.limits import SEGMENT_BYTES_MAX, SEGMENT_ENTRIES_MAX
 from holdfast_contract.manifest_order import ManifestOrder, segment_bounds, sort_key
 from holdfast_contract.reasons import Reason
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 NAMES = st.text(st.sampled_from("ab/-.0"), min_size=1, max_size=6)
 

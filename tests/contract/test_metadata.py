@@ -10,11 +10,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from holdfast_contract.errors import ContractError
 from holdfast_contract.metadata import decode_metadata, encode_metadata, to_plain_metadata
 from holdfast_contract.reasons import Reason
-from hypothesis import given
-from hypothesis import strategies as st
 
 PLAIN_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 PLAIN = st.recursive(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from holdfast_contract import names
 from holdfast_contract.errors import InvalidNameError
 from holdfast_contract.names import ArtifactName, parse_artifact_name
-from hypothesis import given
-from hypothesis import strategies as st
 
 LONG = "x" * 129
 NEVER = ["", " ", LONG, "a\n", "a\0b", "\x1b[31m", "\x85", "\ud800", 7, None]

@@ -10,6 +10,9 @@ from collections.abc import Callable
 import pytest
 import zstandard
 from blake3 import blake3
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from holdfast_contract.digest import digest_of
 from holdfast_contract.errors import PackDamagedError, PackError, PackTornError
 from holdfast_contract.limits import CHUNK_BYTES_MAX, MIB, PACK_BYTES_MAX, PACK_CHUNKS_MAX
@@ -26,8 +29,6 @@ from holdfast_contract.pack import (
     verify_frames,
 )
 from holdfast_contract.reasons import Reason
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 PACK_ID = bytes(range(16))
 Frame = tuple[bytes, bytes, int, Codec]

@@ -6,6 +6,9 @@ import unicodedata
 from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 from holdfast_contract.errors import ManifestPathError
 from holdfast_contract.paths import (
     case_collisions,
@@ -16,8 +19,6 @@ from holdfast_contract.paths import (
     portability_problems,
 )
 from holdfast_contract.reasons import Reason
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 UNSAFE = [
     "", "/", "/etc/passwd", "//server/share/x", "\\\\server\\share", "\\\\?\\C:\\x", "//?/C:/x", "//./pipe/x",

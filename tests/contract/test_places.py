@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from holdfast_contract.places import find_places, socket_address
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from crash.failpoint_names import FIRST_START_OPERATIONS, failpoints_of, os_operations
 from crash.user import User, start_or_die
 from registry.client import Client, content_of

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+
 from crash.user import User
 from holdfast_contract.os_layer import EXIT_CODE_FSYNC
 from support.figures import figure

@@ -14,6 +14,7 @@ from typing import cast
 
 import grpc
 import pytest
+
 from crash.user import User
 from holdfast_contract import os_layer
 from support.figures import figure

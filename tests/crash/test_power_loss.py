@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+
 from crash.user import Artifact, User
 from holdfast_contract import os_layer
 from support.crash_fs import VARIANTS, CrashFS

@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import psutil
 import pytest
+
 from crash.failpoint_names import failpoints_of
 from crash.user import User
 from holdfast_registry.failpoint_names import FAILPOINTS

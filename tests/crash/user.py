@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grpc
 from blake3 import blake3
+
 from holdfastpb.daemon.v1.log_pb2 import Record, WaitArtifactRequest
 from support.log_client import LogClient, LogSession, bytes_record, file_record, tree_record
 from support.processes import POLL_S, DidNotStartError, Host, Server

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
+
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.configured_registry import ConfiguredRegistry, mismatch
 from holdfast_daemon.errors import HoldfastError

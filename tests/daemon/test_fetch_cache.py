@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from holdfast_contract.limits import MIB
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.cache.pack_cache import PackCache

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from holdfast_contract.digest import digest_of
 from holdfast_contract.limits import CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, MIB
 from holdfast_contract.reasons import Reason

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+
 from holdfast_contract.limits import MIB
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.registry_client import ERROR_KEY

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from blake3 import blake3
+
 from support.log_client import LogClient, LogSession, bytes_record
 from support.processes import Host, running_host
 

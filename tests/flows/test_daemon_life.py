@@ -4,9 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import holdfast
 import psutil
 import pytest
+
+import holdfast
 from support.sdk_calls import log_folder
 from support.sdk_host import SdkHost
 from support.trees import read_tree, write_tree

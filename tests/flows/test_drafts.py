@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-import holdfast
 import pytest
+
+import holdfast
 from holdfast_contract.digest import digest_of
 from support.sdk_calls import download, fetched, log, new_artifact
 from support.sdk_host import SdkHost

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import holdfast
 import pytest
+
+import holdfast
 from holdfast import errors
 from holdfast_contract.limits import MIB
 from support.own_registry import OwnRegistry

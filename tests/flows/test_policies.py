@@ -3,8 +3,9 @@
 import shutil
 from pathlib import Path
 
-import holdfast
 import pytest
+
+import holdfast
 from holdfast_contract.limits import KIB, MIB
 from support.sdk_calls import download, log, new_artifact
 from support.sdk_host import SdkHost

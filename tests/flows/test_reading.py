@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-import holdfast
 import pytest
+
+import holdfast
 from holdfast import errors
 from support.sdk_calls import download, fetched, log_folder
 from support.sdk_host import SdkHost

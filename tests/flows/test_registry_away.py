@@ -3,8 +3,9 @@
 import threading
 from pathlib import Path
 
-import holdfast
 import pytest
+
+import holdfast
 from holdfast_contract.limits import MIB
 from support.own_registry import OwnRegistry
 from support.sdk_calls import PROJECT, download, new_artifact

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+
 from holdfast_contract.digest import digest_of, hasher
 from holdfast_contract.limits import (
     CHUNK_BYTES_AVG,

@@ -5,8 +5,9 @@ import os
 import threading
 from pathlib import Path
 
-import holdfast
 import pytest
+
+import holdfast
 from holdfast import errors
 from support.sdk_calls import download, log, new_artifact
 from support.sdk_host import SESSION_THREAD, SdkHost

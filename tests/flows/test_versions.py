@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-import holdfast
 import pytest
+
+import holdfast
 from holdfast import errors
 from support.sdk_calls import PROJECT, fetched, fresh_name, log, new_artifact
 from support.sdk_host import SdkHost

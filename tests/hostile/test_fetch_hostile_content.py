@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from holdfast_contract.digest import digest_of
 from holdfast_contract.limits import MIB
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.workers import Workers
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from support.fake_registry import make_segment
 from support.fetching import reading, tree_of
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from holdfast_contract import failpoints
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from holdfastpb.registry.v1 import pack_pb2, version_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from holdfastpb.registry.v1 import pack_pb2, version_pb2
 from support.figures import figure
 from support.model import ModelPending, ModelRegistry, ModelVersion
 from support.own_registry import OwnRegistry

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from holdfast import errors
 from holdfast_contract.digest import digest_of
 from holdfast_contract.limits import KIB, MIB

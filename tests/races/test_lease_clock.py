@@ -10,6 +10,9 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from holdfast_contract.limits import LEASE_TTL_S
 from holdfast_registry.domain.leases import is_usable, may_expire, needs_renewal, rest_s
 from holdfast_registry.domain.records import LeaseState
@@ -17,8 +20,6 @@ from holdfast_registry.fsck import check_store
 from holdfastpb.registry.v1 import pack_pb2, version_pb2
 from holdfastpb.registry.v1.pack_pb2_grpc import PackServiceStub
 from holdfastpb.registry.v1.version_pb2_grpc import VersionServiceStub
-from hypothesis import given
-from hypothesis import strategies as st
 from support.figures import figure
 from support.one_registry import FakeClock, registry_in_process
 from support.registry_writer import Content, bring, make_pack, new_request_id, reason_of

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from holdfast_contract.limits import GIB, MIB
 from support.figures import figure
 from support.memory_probe import MemoryProbe, held_bytes

@@ -4,8 +4,9 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-import holdfast
 import pytest
+
+import holdfast
 from holdfast_contract.limits import KIB, MIB
 from support.figures import figure
 from support.own_registry import OwnRegistry

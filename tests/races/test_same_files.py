@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from holdfast_contract.limits import KIB
 from support.figures import figure
 from support.sdk_calls import fresh_name

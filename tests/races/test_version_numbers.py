@@ -5,8 +5,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import holdfast
 import pytest
+
+import holdfast
 from holdfast._process import this_process
 from holdfast._registry_calls import RegistryCalls
 from holdfast_contract.digest import digest_of

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+
 from holdfast_contract.digest import digest_of
 from holdfastpb.registry.v1.run_pb2 import EDGE_KIND_LOGGED, ListVersionRunsRequest, Run
 from holdfastpb.registry.v1.version_pb2 import (

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import grpc
 import pytest
+
 from holdfast_contract.os_layer import EXIT_CODE_FSYNC
 from holdfast_registry.failpoint_names import FAILPOINTS
 from holdfast_registry.fsck import check_store

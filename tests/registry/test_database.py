@@ -10,11 +10,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
 from holdfast_contract.reasons import Reason
 from holdfast_registry.database.schema import HEAD_REVISION, metadata
 from holdfast_registry.database.sqlite import SqliteDatabase, connect
 from holdfast_registry.errors import RegistryError
-from sqlalchemy import Connection, text
 
 
 @pytest.fixture

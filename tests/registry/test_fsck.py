@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from holdfast_contract.digest import digest_of
 from holdfast_registry.fsck import check_store
 from registry.client import Client, content_of

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 import pytest
+
 from holdfast_contract.digest import EMPTY_DIGEST, digest_of
 from holdfastpb.common.v1.manifest_pb2 import (
     ChunkList,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grpc
 import pytest
+
 from holdfast_contract.digest import EMPTY_DIGEST, digest_of
 from holdfastpb.common.v1.hello_pb2 import HelloRequest
 from holdfastpb.common.v1.manifest_pb2 import ManifestSegment, Reference

@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 import zstandard
+
 from holdfast_contract.digest import digest_of
 from holdfast_contract.limits import FIND_MISSING_DIGESTS_MAX
 from holdfast_contract.pack import Codec, build_pack

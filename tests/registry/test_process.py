@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from holdfast_registry.errors import StartError
 from holdfast_registry.lifecycle import check_local
 from holdfastpb.common.v1.hello_pb2 import HelloRequest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from holdfast_contract.digest import digest_of
 from holdfast_contract.errors import ContractError
 from holdfast_registry.domain.aliases import plan_aliases

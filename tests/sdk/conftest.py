@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from holdfast._process import reset_process, this_process
 from holdfast_contract.places import Places, find_places
 from support.fake_daemon import FakeDaemon

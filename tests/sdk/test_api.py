@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-import holdfast
 import pytest
+
+import holdfast
 from holdfast.api import Api
 from holdfast.artifact import Artifact
 from holdfast.errors import CommError, NotFoundError

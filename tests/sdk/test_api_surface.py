@@ -3,8 +3,9 @@
 import inspect
 from typing import Any
 
-import holdfast
 import pytest
+
+import holdfast
 from holdfast._artifact_files import ArtifactFiles, File
 from holdfast.api import Api, Artifacts
 from holdfast.artifact import Artifact

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from holdfast.artifact import Artifact
 from holdfast.errors import FileMissingError, FileUnreadableError, PathConflictError
 from holdfast_contract.digest import file_digest

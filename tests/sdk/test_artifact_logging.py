@@ -3,8 +3,9 @@
 import threading
 from pathlib import Path
 
-import holdfast
 import pytest
+
+import holdfast
 from holdfast._process import reset_process
 from holdfast.artifact import Artifact
 from holdfast.errors import (

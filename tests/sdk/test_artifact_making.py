@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from holdfast.artifact import Artifact
 from holdfast.errors import ArtifactFinalizedError, ArtifactNotLoggedError
 from holdfast.runs import init

@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-import holdfast
 import pytest
+
+import holdfast
 from holdfast.artifact import Artifact
 from holdfast.errors import NotFoundError
 from holdfast.runs import Run

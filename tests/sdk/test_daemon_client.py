@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 import pytest
+
 from holdfast._daemon_client import ATTEMPTS_MAX, DaemonClient, backoff_s
 from holdfast._daemon_launcher import DaemonLauncher
 from holdfast._process import this_process

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from holdfast._daemon_launcher import STARTS_MAX, STARTS_WINDOW_S, DaemonLauncher
 from holdfast.errors import DaemonStartError
 from holdfast_contract.places import Places

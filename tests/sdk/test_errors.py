@@ -3,6 +3,7 @@
 import pickle
 
 import pytest
+
 from holdfast import errors
 from holdfast._rpc_errors import error_from_detail, may_repeat, translate
 from holdfast_contract.reasons import REASONS, Reason

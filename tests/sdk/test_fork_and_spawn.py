@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from holdfast_contract.places import Places
 
 ROOT = Path(__file__).parents[2]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import Message
+
 from holdfast._log_session import ATTEMPTS_WITHOUT_PROGRESS_MAX, LogSession
 from holdfast._process import this_process
 from holdfast.artifact import Artifact

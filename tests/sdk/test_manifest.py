@@ -1,11 +1,12 @@
 """Manifests from encoded segments: look-ups, order, entries made on demand."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from holdfast.manifest import DECODED_SEGMENTS_MAX, ArtifactManifest, ArtifactManifestEntry
 from holdfast_contract.digest import file_digest
 from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from support.fake_state import FakeEntry, artifact_digest, encode_segments
 
 ENTRIES = {

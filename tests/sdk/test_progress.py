@@ -4,6 +4,7 @@ import io
 import sys
 
 import pytest
+
 from holdfast.progress import Progress, RateMeter, figures, human_bytes, progress_view
 
 

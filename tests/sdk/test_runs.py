@@ -6,8 +6,9 @@ import random
 import string
 from pathlib import Path
 
-import holdfast
 import pytest
+
+import holdfast
 from holdfast._process import reset_process, this_process
 from holdfast.artifact import Artifact
 from holdfast.errors import Error

@@ -3,6 +3,7 @@
 import warnings
 
 import pytest
+
 from holdfast._settings import SdkSettings, load_sdk_settings
 from holdfast_contract.settings import SettingError
 

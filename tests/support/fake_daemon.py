@@ -16,6 +16,7 @@ from typing import Self
 from urllib.parse import quote
 
 import grpc
+
 from holdfast_contract import os_layer
 from holdfast_contract.places import Places, find_places
 from support.fake_services import Calls, Faults, Guard, Services

@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import zstandard
+
 from holdfast_contract.digest import digest_of
 from holdfast_contract.limits import KIB, MIB, PACK_CHUNKS_MAX, SINGLE_CHUNK_FILE_BYTES_MAX
 from holdfast_contract.pack import Codec, PackIndex, build_pack, read_index

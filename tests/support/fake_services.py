@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+
 from holdfast_contract.limits import MESSAGE_BYTES_MAX, PROTOCOL_MAX, PROTOCOL_MIN, RECORDS_BATCH_MAX
 from holdfast_contract.reasons import REASONS, Reason
 from holdfastpb.common.v1 import hello_pb2

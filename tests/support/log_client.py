@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+
 from holdfast_contract.places import Places
 from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
 from holdfastpb.daemon.v1.control_pb2_grpc import ControlServiceStub

@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import pytest
+
 import holdfast_daemon.server
 import holdfast_registry.server
-import pytest
 from holdfast_contract import os_layer
 from holdfast_contract.places import Places, find_places
 from holdfast_daemon.lifecycle import Ending

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import holdfast_registry.server
 import pytest
+
+import holdfast_registry.server
 from holdfast_registry.settings import RegistrySettings
 
 MAINTENANCE_S = 0.005

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
+
 from holdfast_contract.places import Places, find_places
 
 SOURCE_ROOTS = [str(Path(__file__).parents[2] / name) for name in ("protos", "sdk", "daemon", "service", "tests")]

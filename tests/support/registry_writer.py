@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+
 from holdfast_contract.digest import ArtifactDigest, digest_of
 from holdfast_contract.pack import Codec, build_pack
 from holdfastpb.common.v1.error_pb2 import ErrorDetail

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
+
 from holdfast import _process
 from holdfast_contract.places import Places, find_places
 from support.processes import END_TIMEOUT_S, POLL_S, clean_environment

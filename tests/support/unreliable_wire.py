@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+
 from support.registry_writer import reason_of
 
 DEADLINE_S = 30.0

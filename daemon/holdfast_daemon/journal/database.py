@@ -23,7 +23,6 @@ from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import MIB
 from holdfast_contract.os_layer import EXIT_CODE_FSYNC
 from holdfast_contract.reasons import Reason
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.migrations import migrate
 

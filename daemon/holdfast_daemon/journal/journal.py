@@ -17,10 +17,9 @@ from pathlib import Path
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import DIGEST_BYTES
 from holdfast_contract.pack import PACK_ID_BYTES, PackIndex
-from holdfastpb.daemon.v1.log_pb2 import JOB_STATE_INGEST
-
 from holdfast_daemon.journal.database import Database, open_connection
 from holdfast_daemon.journal.rows import ACTIVE_STATES, ENDED_STATES, IngestYield, JobRow, PackRow, RecordRow
+from holdfastpb.daemon.v1.log_pb2 import JOB_STATE_INGEST
 
 KNOWN_CHUNKS_MAX = 2_000_000
 """About 100 MB of index: 600 GB of large files. Older hints go first; losing one costs a write to the spool, nothing else."""

@@ -7,7 +7,6 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from holdfast_contract.reasons import Reason
-
 from holdfast_daemon.errors import HoldfastError
 
 if TYPE_CHECKING:

@@ -8,20 +8,20 @@ from operator import lt
 from pathlib import Path
 
 from blake3 import blake3
+
 from holdfast_contract.digest import ArtifactDigest
 from holdfast_contract.errors import ContractError
 from holdfast_contract.limits import CHUNK_BYTES_MAX, DIGEST_BYTES
 from holdfast_contract.manifest_order import ManifestOrder, segment_bounds
 from holdfast_contract.paths import case_collisions, portability_problems
 from holdfast_contract.reasons import Reason
-from holdfastpb.common.v1.manifest_pb2 import ChunkList, LongChunkList, ManifestRoot, ManifestSegment, SegmentRef
-from holdfastpb.daemon.v1.log_pb2 import Record
-
 from holdfast_daemon.codec import Compressor
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import read_runs_and_records
 from holdfast_daemon.pipeline.columns import EntryColumns
 from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter
+from holdfastpb.common.v1.manifest_pb2 import ChunkList, LongChunkList, ManifestRoot, ManifestSegment, SegmentRef
+from holdfastpb.daemon.v1.log_pb2 import Record
 
 INLINE_CHUNKS_MAX = 4096
 """A file's chunk list up to this stays in its entry (150 KB, 1.3 GB of file); longer ones are chunks of their own."""

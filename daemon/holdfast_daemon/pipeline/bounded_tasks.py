@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from holdfast_contract.reasons import Reason
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.workers import WorkerDiedError
 

@@ -16,13 +16,6 @@ from holdfast_contract.errors import PackError
 from holdfast_contract.limits import DIGEST_BYTES, FIND_MISSING_DEADLINE_S, KIB, PACK_BYTES_MAX
 from holdfast_contract.pack import read_index, verify_frames
 from holdfast_contract.reasons import Reason
-from holdfastpb.registry.v1.pack_pb2 import (
-    LocateChunksRequest,
-    LocateChunksResponse,
-    PackReadGrant,
-    ReadPackRequest,
-)
-
 from holdfast_daemon.cache.pack_cache import PackCache
 from holdfast_daemon.codec import decompress
 from holdfast_daemon.errors import HoldfastError
@@ -31,6 +24,12 @@ from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile, check_locate
 from holdfast_daemon.pipeline.pack_chunks import PackChunks, PackUnusableError
 from holdfast_daemon.registry_client import RegistryClient
 from holdfast_daemon.workers import Workers
+from holdfastpb.registry.v1.pack_pb2 import (
+    LocateChunksRequest,
+    LocateChunksResponse,
+    PackReadGrant,
+    ReadPackRequest,
+)
 
 TRANSFERS_MAX = 4
 """Packs on their way at once: enough to fill a line at 100 ms (64 MiB each), few enough to keep messages in order."""

@@ -5,9 +5,9 @@ import stat
 from array import array
 
 from blake3 import blake3
+
 from holdfast_contract.digest import EMPTY_DIGEST
 from holdfast_contract.limits import MIB
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.columns import EntryColumns
 from holdfast_daemon.pipeline.fetch_tasks import LARGE_FILE_BYTES_MIN, CheckResult, CheckTask, trusted_entries

@@ -3,14 +3,14 @@
 from collections.abc import AsyncGenerator
 
 from google.protobuf.message import DecodeError
+
 from holdfast_contract.limits import CHUNK_BYTES_MAX, DIGEST_BYTES, FIND_MISSING_DIGESTS_MAX
 from holdfast_contract.reasons import Reason
-from holdfastpb.common.v1.manifest_pb2 import ChunkList
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bring_packs import PackSource, Reader
 from holdfast_daemon.pipeline.columns import EntryColumns
 from holdfast_daemon.pipeline.fetch_tasks import chunk_columns
+from holdfastpb.common.v1.manifest_pb2 import ChunkList
 
 
 async def chunk_lists(

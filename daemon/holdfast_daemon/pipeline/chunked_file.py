@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 
 from blake3 import blake3
+
 from holdfast_contract.limits import DIGEST_BYTES, MIB
 from holdfast_contract.pack import Codec
 from holdfast_contract.reasons import Reason
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile, Target
 from holdfast_daemon.pipeline.pack_chunks import PackChunks, PackUnusableError

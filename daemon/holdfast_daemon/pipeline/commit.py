@@ -12,10 +12,6 @@ from typing import TypeVar
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import COMMIT_DEADLINE_S, COMMIT_ROUNDS_MAX, DIGEST_BYTES
 from holdfast_contract.reasons import Reason
-from holdfastpb.common.v1.error_pb2 import ErrorDetail
-from holdfastpb.daemon.v1.log_pb2 import JOB_STATE_COMMIT, JOB_STATE_UPLOAD, WaitArtifactResponse
-from holdfastpb.registry.v1.version_pb2 import CommitVersionRequest, CommitVersionResponse
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import IngestYield
@@ -27,6 +23,9 @@ from holdfast_daemon.pipeline.turns import Turns
 from holdfast_daemon.registry_client import RegistryClient, retry_delay_s
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import Workers
+from holdfastpb.common.v1.error_pb2 import ErrorDetail
+from holdfastpb.daemon.v1.log_pb2 import JOB_STATE_COMMIT, JOB_STATE_UPLOAD, WaitArtifactResponse
+from holdfastpb.registry.v1.version_pb2 import CommitVersionRequest, CommitVersionResponse
 
 T = TypeVar("T")
 

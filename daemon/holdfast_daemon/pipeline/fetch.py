@@ -17,8 +17,6 @@ from typing import Protocol
 
 from holdfast_contract.limits import DIGEST_BYTES, MIB
 from holdfast_contract.reasons import Reason
-from holdfastpb.common.v1.error_pb2 import ErrorDetail
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, outcome, run_to_end, stop
 from holdfast_daemon.pipeline.bring_packs import USE_ATTEMPTS, PackSource, Reader
@@ -44,6 +42,7 @@ from holdfast_daemon.pipeline.place_references import local_path_of, place_refer
 from holdfast_daemon.pipeline.target_tree import write_error
 from holdfast_daemon.pipeline.tree_walk import ExtraFiles, make_root
 from holdfast_daemon.workers import Workers
+from holdfastpb.common.v1.error_pb2 import ErrorDetail
 
 PROGRESS_S = 0.25
 """Twice as often as promised."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from google.protobuf.message import DecodeError
+
 from holdfast_contract.digest import EMPTY_DIGEST
 from holdfast_contract.errors import ContractError
 from holdfast_contract.limits import (
@@ -18,11 +19,10 @@ from holdfast_contract.limits import (
 from holdfast_contract.pack import FRAME_BYTES_MAX
 from holdfast_contract.paths import check_paths
 from holdfast_contract.reasons import Reason
-from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
-from holdfastpb.registry.v1.pack_pb2 import LocateChunksResponse
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.columns import EntryColumns
+from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
+from holdfastpb.registry.v1.pack_pb2 import LocateChunksResponse
 
 LARGE_FILE_BYTES_MIN = 8 * MIB + 1
 """Files from here on are written piece by piece in a thread; below, a file is one step of a worker's task."""

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from itertools import chain
 
 from holdfast_contract.limits import DIGEST_BYTES
-from holdfastpb.daemon.v1.file_state_pb2 import FolderState
-
 from holdfast_daemon.pipeline.columns import Chunks, chunk_lists
 from holdfast_daemon.pipeline.read_file import Stat5
+from holdfastpb.daemon.v1.file_state_pb2 import FolderState
 
 
 class KnownFiles:

@@ -13,11 +13,6 @@ from typing import TypeVar
 
 from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.reasons import Reason
-from holdfastpb.common.v1.error_pb2 import ErrorDetail
-from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
-from holdfastpb.daemon.v1.log_pb2 import AddFile, Record
-from holdfastpb.registry.v1.version_pb2 import ListManifestSegmentsRequest
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import IngestYield
@@ -29,6 +24,10 @@ from holdfast_daemon.pipeline.read_file import SHORTAGES
 from holdfast_daemon.registry_client import RegistryClient, retry_delay_s
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import WorkerDiedError, Workers
+from holdfastpb.common.v1.error_pb2 import ErrorDetail
+from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
+from holdfastpb.daemon.v1.log_pb2 import AddFile, Record
+from holdfastpb.registry.v1.version_pb2 import ListManifestSegmentsRequest
 
 FILES_PER_STEP = 512
 SPACE_RETRY_S = 2.0

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from holdfast_contract.errors import ManifestPathError
 from holdfast_contract.paths import check_path
 from holdfast_contract.reasons import Reason
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.rows import IngestYield
 from holdfast_daemon.pipeline.columns import EntryColumns

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from blake3 import blake3
+from pyfastcdc import FastCDC
+
 from holdfast_contract.errors import ManifestPathError
 from holdfast_contract.limits import (
     CHUNK_BYTES_AVG,
@@ -20,8 +22,6 @@ from holdfast_contract.limits import (
 )
 from holdfast_contract.paths import check_path, check_paths
 from holdfast_contract.reasons import Reason
-from pyfastcdc import FastCDC
-
 from holdfast_daemon.codec import Compressor
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.rows import IngestYield

@@ -11,9 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from blake3 import blake3
+
 from holdfast_contract.limits import CHUNK_BYTES_MAX, DIGEST_BYTES, MIB, PACK_BYTES_MAX, PACK_CHUNKS_MAX
 from holdfast_contract.pack import COLUMN_BYTES, TRAILER_BYTES
-
 from holdfast_daemon.codec import Compressor
 from holdfast_daemon.pipeline.columns import Chunks
 from holdfast_daemon.pipeline.ingest_folder import make_cutter

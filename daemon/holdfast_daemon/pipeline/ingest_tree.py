@@ -12,18 +12,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
+
 from holdfast_contract.errors import ManifestPathError
 from holdfast_contract.paths import check_path
 from holdfast_contract.reasons import Reason
-from holdfastpb.common.v1.error_pb2 import ErrorDetail
-from holdfastpb.daemon.v1.log_pb2 import AddReference
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.rows import IngestYield
 from holdfast_daemon.pipeline.columns import EntryColumns
 from holdfast_daemon.pipeline.ingest_folder import FolderResult, FolderSlice, FolderTask, ingest_folders
 from holdfast_daemon.pipeline.job import Job
 from holdfast_daemon.pipeline.read_file import unreadable
+from holdfastpb.common.v1.error_pb2 import ErrorDetail
+from holdfastpb.daemon.v1.log_pb2 import AddReference
 
 if TYPE_CHECKING:
     from holdfast_daemon.pipeline.ingest import Ingest

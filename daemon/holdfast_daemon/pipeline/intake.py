@@ -20,8 +20,6 @@ from holdfast_contract.names import (
 )
 from holdfast_contract.paths import check_path
 from holdfast_contract.reasons import Reason
-from holdfastpb.daemon.v1.log_pb2 import JOB_STATE_DRAFT, AddBytes, Finalize, Open, Record, RecordBatch
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import IngestYield, JobRow
@@ -33,6 +31,7 @@ from holdfast_daemon.pipeline.jobs import Jobs, is_volatile, now_ms
 from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import Workers
+from holdfastpb.daemon.v1.log_pb2 import JOB_STATE_DRAFT, AddBytes, Finalize, Open, Record, RecordBatch
 
 SESSION_ID_CHARS = 32
 

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass, field
 from typing import cast
 
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.journal.rows import ENDED_STATES, JobRow
 from holdfastpb.daemon.v1.log_pb2 import (
     JOB_STATE_DRAFT,
     Finalize,
@@ -16,9 +18,6 @@ from holdfastpb.daemon.v1.log_pb2 import (
     Open,
     WaitArtifactResponse,
 )
-
-from holdfast_daemon.errors import HoldfastError
-from holdfast_daemon.journal.rows import ENDED_STATES, JobRow
 
 STEPS_PER_JOB = 4
 """Ingest steps of one job under way: two for each processor of a small machine keep the workers busy, and another job's step comes

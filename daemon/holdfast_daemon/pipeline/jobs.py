@@ -12,16 +12,6 @@ from collections.abc import Callable
 from holdfast_contract.limits import COMMIT_ROUNDS_MAX, LEASE_RENEW_S
 from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.reasons import Reason
-from holdfastpb.common.v1.error_pb2 import ErrorDetail
-from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
-from holdfastpb.daemon.v1.log_pb2 import (
-    JOB_STATE_CANCELLED,
-    JOB_STATE_COMMITTED,
-    JOB_STATE_FAILED,
-    Record,
-    WaitArtifactResponse,
-)
-
 from holdfast_daemon.errors import HoldfastError, end_after_fsync_error, first_of
 from holdfast_daemon.journal.journal import Journal, read_runs_and_records
 from holdfast_daemon.journal.rows import JobRow
@@ -31,6 +21,15 @@ from holdfast_daemon.pipeline.job import Job, PendingRecord, job_from_row
 from holdfast_daemon.pipeline.leases import Leases
 from holdfast_daemon.pipeline.turns import Turns
 from holdfast_daemon.spool.spool import Spool, SpoolPack
+from holdfastpb.common.v1.error_pb2 import ErrorDetail
+from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
+from holdfastpb.daemon.v1.log_pb2 import (
+    JOB_STATE_CANCELLED,
+    JOB_STATE_COMMITTED,
+    JOB_STATE_FAILED,
+    Record,
+    WaitArtifactResponse,
+)
 
 ENDED_JOBS_KEPT = 1000
 """Ended jobs held in memory, so that a late wait() finds its answer without the journal."""

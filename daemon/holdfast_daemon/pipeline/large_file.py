@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from holdfast_contract.limits import DIGEST_BYTES
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.rows import IngestYield
 from holdfast_daemon.pipeline.columns import Chunks, EntryColumns

@@ -7,17 +7,16 @@ import uuid
 
 from holdfast_contract.limits import UNARY_DEADLINE_S
 from holdfast_contract.reasons import Reason
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.journal.journal import Journal
+from holdfast_daemon.pipeline.job import Job
+from holdfast_daemon.registry_client import RegistryClient
 from holdfastpb.registry.v1.version_pb2 import (
     AbortVersionRequest,
     BeginVersionRequest,
     BeginVersionResponse,
     RenewLeaseRequest,
 )
-
-from holdfast_daemon.errors import HoldfastError
-from holdfast_daemon.journal.journal import Journal
-from holdfast_daemon.pipeline.job import Job
-from holdfast_daemon.registry_client import RegistryClient
 
 
 class Leases:

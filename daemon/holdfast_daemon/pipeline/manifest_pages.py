@@ -7,6 +7,10 @@ from holdfast_contract.errors import ContractError
 from holdfast_contract.limits import FIND_MISSING_DEADLINE_S
 from holdfast_contract.manifest_order import ManifestOrder
 from holdfast_contract.reasons import Reason
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.pipeline.columns import EntryColumns
+from holdfast_daemon.pipeline.fetch_tasks import decode_entries
+from holdfast_daemon.registry_client import RegistryClient
 from holdfastpb.registry.v1.version_pb2 import (
     GetVersionRequest,
     ListManifestSegmentsRequest,
@@ -14,11 +18,6 @@ from holdfastpb.registry.v1.version_pb2 import (
     Version,
     VersionState,
 )
-
-from holdfast_daemon.errors import HoldfastError
-from holdfast_daemon.pipeline.columns import EntryColumns
-from holdfast_daemon.pipeline.fetch_tasks import decode_entries
-from holdfast_daemon.registry_client import RegistryClient
 
 
 @dataclass(frozen=True, slots=True)

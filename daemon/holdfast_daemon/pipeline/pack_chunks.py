@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 
 from blake3 import blake3
+
 from holdfast_contract.errors import PackError
 from holdfast_contract.limits import KIB, MIB
 from holdfast_contract.pack import Codec, decode_frame
 from holdfast_contract.reasons import Reason
-
 from holdfast_daemon.codec import decompress
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile

@@ -7,7 +7,6 @@ from itertools import accumulate
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import DIGEST_BYTES
 from holdfast_contract.reasons import Reason
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.chunked_file import ChunkedFile, find_damage
 from holdfast_daemon.pipeline.fetch_tasks import (

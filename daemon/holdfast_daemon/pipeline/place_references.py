@@ -5,10 +5,10 @@ import stat
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from blake3 import blake3
+
 from holdfast_contract.digest import digest_of
 from holdfast_contract.limits import MIB
 from holdfast_contract.reasons import Reason
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.fetch_tasks import Target
 from holdfast_daemon.pipeline.target_tree import TargetTree, write_error

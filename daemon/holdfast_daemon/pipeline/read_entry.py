@@ -6,7 +6,6 @@ from itertools import accumulate
 
 from holdfast_contract.limits import DIGEST_BYTES, MIB
 from holdfast_contract.reasons import Reason
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bring_packs import PackSource, Reader
 from holdfast_daemon.pipeline.chunk_lists import chunk_lists

@@ -6,7 +6,6 @@ import stat
 
 from holdfast_contract.limits import RACY_WINDOW_NS
 from holdfast_contract.reasons import Reason
-
 from holdfast_daemon.errors import HoldfastError
 
 READ_ATTEMPTS = 3

@@ -15,7 +15,6 @@ from types import TracebackType
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.reasons import Reason
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.fetch_tasks import LEFTOVER_SUFFIX, Target
 

@@ -17,6 +17,13 @@ from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import COMMIT_DEADLINE_S, DIGEST_BYTES, FIND_MISSING_DEADLINE_S, MIB
 from holdfast_contract.pack import PACK_HEADER_BYTES, PACK_ID_BYTES, PackIndex
 from holdfast_contract.reasons import Reason
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.pipeline.job import Job
+from holdfast_daemon.pipeline.leases import Leases
+from holdfast_daemon.registry_client import RegistryClient, retry_delay_s
+from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter, pack_path, seal
+from holdfast_daemon.spool.spool import Spool, SpoolPack
+from holdfast_daemon.workers import Workers
 from holdfastpb.registry.v1.pack_pb2 import (
     FindMissingRequest,
     FindMissingResponse,
@@ -26,14 +33,6 @@ from holdfastpb.registry.v1.pack_pb2 import (
     SealPackRequest,
     WritePackRequest,
 )
-
-from holdfast_daemon.errors import HoldfastError
-from holdfast_daemon.pipeline.job import Job
-from holdfast_daemon.pipeline.leases import Leases
-from holdfast_daemon.registry_client import RegistryClient, retry_delay_s
-from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter, pack_path, seal
-from holdfast_daemon.spool.spool import Spool, SpoolPack
-from holdfast_daemon.workers import Workers
 
 REWRITE_DEAD_SHARE = 0.02
 """A pack is rewritten when more than this share of its bytes is stored already: below, the copy costs more than it saves."""

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
 
 from holdfast_contract.reasons import Reason
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, outcome, run_to_end, stop
 from holdfast_daemon.pipeline.check_files import check_files

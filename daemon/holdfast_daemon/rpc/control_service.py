@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc.aio
+
 from holdfast_contract import limits
 from holdfast_contract.reasons import Reason
-from holdfastpb.common.v1.hello_pb2 import Chunking, HelloRequest, HelloResponse, Limits
-from holdfastpb.daemon.v1 import control_pb2 as pb
-from holdfastpb.daemon.v1.control_pb2_grpc import ControlServiceServicer
-
 from holdfast_daemon import __version__
 from holdfast_daemon.cache.pack_cache import PackCache
 from holdfast_daemon.errors import HoldfastError
@@ -23,6 +20,9 @@ from holdfast_daemon.pipeline.job import Job, job_from_row
 from holdfast_daemon.pipeline.jobs import Jobs
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import Workers
+from holdfastpb.common.v1.hello_pb2 import Chunking, HelloRequest, HelloResponse, Limits
+from holdfastpb.daemon.v1 import control_pb2 as pb
+from holdfastpb.daemon.v1.control_pb2_grpc import ControlServiceServicer
 
 Context = grpc.aio.ServicerContext
 JOBS_PAGE_MAX = 1000

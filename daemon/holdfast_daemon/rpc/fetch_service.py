@@ -5,9 +5,14 @@ from contextlib import aclosing
 from typing import Any
 
 import grpc.aio
+
 from holdfast_contract.errors import ContractError
 from holdfast_contract.paths import check_path
 from holdfast_contract.reasons import Reason
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.pipeline.fetch import DownloadOrder, Fetch
+from holdfast_daemon.pipeline.read_entry import ReadEntry
+from holdfast_daemon.pipeline.verify import Verify
 from holdfastpb.daemon.v1.fetch_pb2 import (
     DownloadRequest,
     DownloadResponse,
@@ -17,11 +22,6 @@ from holdfastpb.daemon.v1.fetch_pb2 import (
     VerifyResponse,
 )
 from holdfastpb.daemon.v1.fetch_pb2_grpc import FetchServiceServicer
-
-from holdfast_daemon.errors import HoldfastError
-from holdfast_daemon.pipeline.fetch import DownloadOrder, Fetch
-from holdfast_daemon.pipeline.read_entry import ReadEntry
-from holdfast_daemon.pipeline.verify import Verify
 
 PATHS_MAX = 1000
 """Names in one request; more are a prefix or a whole version."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import grpc
 import grpc.aio
+
 from holdfast_contract.limits import COMMIT_DEADLINE_S
 from holdfast_contract.reasons import Reason
-
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.registry_client import RegistryClient, to_error
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import grpc
 import grpc.aio
+
 from holdfast_contract.errors import ContractError
 from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.reasons import REASONS, Reason
-
 from holdfast_daemon.errors import HoldfastError, end_after_fsync_error
 from holdfast_daemon.registry_client import ERROR_KEY
 

@@ -6,8 +6,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc.aio
+
 from holdfast_contract.limits import MIB
 from holdfast_contract.reasons import Reason
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.pipeline.assemble import Assembled
+from holdfast_daemon.pipeline.commit import Committer
+from holdfast_daemon.pipeline.intake import Intake
+from holdfast_daemon.pipeline.job import Job
+from holdfast_daemon.pipeline.jobs import Jobs
+from holdfast_daemon.registry_client import RegistryClient
 from holdfastpb.daemon.v1.log_pb2 import (
     CancelArtifactRequest,
     CancelArtifactResponse,
@@ -23,14 +31,6 @@ from holdfastpb.daemon.v1.log_pb2 import (
 )
 from holdfastpb.daemon.v1.log_pb2_grpc import LogServiceServicer
 from holdfastpb.registry.v1.version_pb2 import ListManifestSegmentsRequest
-
-from holdfast_daemon.errors import HoldfastError
-from holdfast_daemon.pipeline.assemble import Assembled
-from holdfast_daemon.pipeline.commit import Committer
-from holdfast_daemon.pipeline.intake import Intake
-from holdfast_daemon.pipeline.job import Job
-from holdfast_daemon.pipeline.jobs import Jobs
-from holdfast_daemon.registry_client import RegistryClient
 
 PROGRESS_S = 0.1
 """Shortest time between two progress messages: a terminal shows no more."""

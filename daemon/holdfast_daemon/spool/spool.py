@@ -19,7 +19,6 @@ from pathlib import Path
 from holdfast_contract import os_layer
 from holdfast_contract.limits import MIB, PACK_BYTES_MAX, PACK_CHUNKS_MAX
 from holdfast_contract.pack import PACK_HEADER_BYTES, PACK_ID_BYTES, PackIndex, encode_header, verify_frames
-
 from holdfast_daemon.codec import decompress
 from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import PackRow

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from holdfast_contract.names import ArtifactName, parse_artifact_name
 
 import holdfast
 from holdfast.cli import output
 from holdfast.cli.exit_codes import CommandError, ExitCode
 from holdfast.errors import HasAliasesError
+from holdfast_contract.names import ArtifactName, parse_artifact_name
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from holdfast_contract.places import find_places
-from holdfast_contract.settings import config_path, explain_settings, unknown_variables
 
 from holdfast.cli import output
 from holdfast.cli.exit_codes import CommandError, ExitCode
 from holdfast.cli.server_process import read_settings
+from holdfast_contract.places import find_places
+from holdfast_contract.settings import config_path, explain_settings, unknown_variables
 
 Setting = dict[str, Any]
 

@@ -5,12 +5,12 @@ import time
 from typing import Annotated
 
 import typer
-from holdfast_contract.places import find_places
 
 from holdfast.cli import output, service_units
 from holdfast.cli.exit_codes import CommandError, ExitCode
 from holdfast.cli.log_tail import follow, last_lines
 from holdfast.cli.process_end import wait_for_end
+from holdfast_contract.places import find_places
 
 daemon_app = typer.Typer(help="The daemon on this machine; programs start it when they need it.", no_args_is_help=True)
 

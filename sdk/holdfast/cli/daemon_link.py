@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from google.protobuf.message import Message
-from holdfast_contract.limits import PAGE_SIZE_MAX
-from holdfastpb.daemon.v1 import control_pb2
-from holdfastpb.registry.v1 import collection_pb2, version_pb2
 
 from holdfast._daemon_client import DaemonClient
 from holdfast._daemon_launcher import DaemonLauncher
 from holdfast._process import this_process
 from holdfast._settings import SdkSettings
 from holdfast.errors import UnavailableError
+from holdfast_contract.limits import PAGE_SIZE_MAX
+from holdfastpb.daemon.v1 import control_pb2
+from holdfastpb.registry.v1 import collection_pb2, version_pb2
 
 R = TypeVar("R", bound=Message)
 

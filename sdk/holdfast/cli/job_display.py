@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from holdfastpb.daemon.v1.control_pb2 import GetStatusResponse, Job
-from holdfastpb.daemon.v1.log_pb2 import JobState
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from holdfast.cli.output import human_duration, human_size, human_time, make_table, printable
+from holdfastpb.daemon.v1.control_pb2 import GetStatusResponse, Job
+from holdfastpb.daemon.v1.log_pb2 import JobState
 
 ENDED = frozenset({JobState.JOB_STATE_COMMITTED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
 

@@ -8,9 +8,8 @@ from functools import cache
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from holdfastpb.daemon.v1.log_pb2 import AddReference
-
 from holdfast.manifest import ArtifactManifestEntry
+from holdfastpb.daemon.v1.log_pb2 import AddReference
 
 MAX_OBJECTS_DEFAULT = 10_000_000
 """W&B's limit for one `add_reference`."""

@@ -9,12 +9,11 @@ import os
 from collections.abc import Sequence
 from urllib.parse import SplitResult
 
-from holdfast_contract.paths import logical_path
-from holdfastpb.daemon.v1.log_pb2 import AddReference
-
 from holdfast.errors import ReferenceMissingError
 from holdfast.manifest import ArtifactManifestEntry
 from holdfast.references.handlers import MAX_OBJECTS_DEFAULT, AddedReference
+from holdfast_contract.paths import logical_path
+from holdfastpb.daemon.v1.log_pb2 import AddReference
 
 _PREFIX = "file://"
 

@@ -6,10 +6,9 @@ import warnings
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from holdfastpb.daemon.v1.log_pb2 import AddReference
-
 from holdfast.manifest import ArtifactManifestEntry
 from holdfast.references.handlers import AddedReference
+from holdfastpb.daemon.v1.log_pb2 import AddReference
 
 
 class TrackingHandler:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from holdfast_contract.reasons import Reason
-
 from holdfast_registry.errors import RegistryError
 
 TOKEN_PREFIX = "hf_reg_"

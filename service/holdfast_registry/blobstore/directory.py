@@ -24,7 +24,6 @@ from typing import Self
 from holdfast_contract import os_layer
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.reasons import Reason
-
 from holdfast_registry.errors import RegistryError
 
 PACKS_FOLDER = "packs"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 
-from holdfast_contract.failpoints import failpoint
 from sqlalchemy import Connection, and_, bindparam, insert, or_, select, text, update
 
+from holdfast_contract.failpoints import failpoint
 from holdfast_registry.clock import Clock, IdSource
 from holdfast_registry.database import sqlite_chunks
 from holdfast_registry.database.lineage import add_edge, upsert_run

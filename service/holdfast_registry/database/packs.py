@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from sqlalchemy import Connection, bindparam, insert, select, update
+
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.pack import PackIndex
 from holdfast_contract.reasons import Reason
-from sqlalchemy import Connection, bindparam, insert, select, update
-
 from holdfast_registry.clock import Clock
 from holdfast_registry.database import sqlite_chunks
 from holdfast_registry.database.schema import entity, lease, pack

@@ -25,12 +25,12 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from holdfast_contract.os_layer import FILE_MODE, FsyncError
-from holdfast_contract.reasons import Reason
 from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from holdfast_contract.os_layer import FILE_MODE, FsyncError
+from holdfast_contract.reasons import Reason
 from holdfast_registry.database.migrate import migrate
 from holdfast_registry.errors import DatabaseError, RegistryError
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from holdfast_contract.reasons import Reason
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from holdfast_contract.reasons import Reason
 from holdfast_registry.database.schema import alias, collection, entity, project, request, run, version, version_tag
 from holdfast_registry.domain.records import CollectionName, VersionRecord, VersionState
 from holdfast_registry.errors import RegistryError

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, update
+
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import MIB
 from holdfast_contract.names import is_version_alias
 from holdfast_contract.reasons import Reason
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, update
-
 from holdfast_registry.clock import Clock, IdSource
 from holdfast_registry.database.commits import add_tags, change_aliases
 from holdfast_registry.database.schema import alias, collection, version, version_tag

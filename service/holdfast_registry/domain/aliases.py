@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from holdfast_contract.limits import ALIASES_MAX
 from holdfast_contract.names import check_user_aliases
 from holdfast_contract.reasons import Reason
-
 from holdfast_registry.errors import RegistryError
 
 LATEST = "latest"

@@ -6,7 +6,6 @@ Time decides when a lease may be ended; the state in the database, changed in a 
 from __future__ import annotations
 
 from holdfast_contract.reasons import Reason
-
 from holdfast_registry.domain.records import LeaseState
 from holdfast_registry.errors import RegistryError
 

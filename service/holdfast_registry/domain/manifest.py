@@ -12,6 +12,7 @@ from itertools import accumulate, pairwise
 from operator import eq, lt
 
 from google.protobuf.message import DecodeError
+
 from holdfast_contract.digest import EMPTY_DIGEST, ArtifactDigest
 from holdfast_contract.errors import ContractError, ManifestError
 from holdfast_contract.limits import (

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from holdfast_contract.reasons import Reason
-
 from holdfast_registry.domain.records import VersionState
 from holdfast_registry.errors import RegistryError
 

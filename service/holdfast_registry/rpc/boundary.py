@@ -8,16 +8,16 @@ from typing import Any, NoReturn
 
 import grpc
 from grpc.aio import ServicerContext
+
 from holdfast_contract.errors import ContractError
 from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.reasons import DOMAIN, REASONS, Reason
-from holdfastpb.common.v1.error_pb2 import ErrorDetail
-
 from holdfast_registry.auth.tokens import AUTHORIZATION_KEY, Authenticator
 from holdfast_registry.blobstore.directory import SPACE_ERRORS
 from holdfast_registry.clock import Clock
 from holdfast_registry.errors import RegistryError
 from holdfast_registry.lifecycle import CallGate
+from holdfastpb.common.v1.error_pb2 import ErrorDetail
 
 logger = logging.getLogger(__name__)
 

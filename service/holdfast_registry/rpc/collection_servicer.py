@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from holdfastpb.registry.v1 import collection_pb2, collection_pb2_grpc
-
 from holdfast_registry.database.catalogue import CatalogueRepository
 from holdfast_registry.domain.records import CollectionName
 from holdfast_registry.rpc.boundary import Context
 from holdfast_registry.rpc.conversion import collection_message, page_size
+from holdfastpb.registry.v1 import collection_pb2, collection_pb2_grpc
 
 
 class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):

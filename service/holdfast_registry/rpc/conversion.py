@@ -7,17 +7,17 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from google.protobuf.message import Message
+
 from holdfast_contract.digest import digest_of
 from holdfast_contract.limits import DIGEST_BYTES, METADATA_BYTES_MAX, PAGE_SIZE_MAX, TAGS_MAX
 from holdfast_contract.metadata import decode_metadata
 from holdfast_contract.names import check_entity, check_project, check_run_id, check_tags
 from holdfast_contract.reasons import Reason
-from holdfastpb.registry.v1 import collection_pb2, run_pb2, version_pb2
-
 from holdfast_registry.database.statements import Once
 from holdfast_registry.domain.manifest import split_digests
 from holdfast_registry.domain.records import CollectionRecord, EdgeKind, LeaseGrant, RunRecord, VersionRecord
 from holdfast_registry.errors import RegistryError, invalid
+from holdfastpb.registry.v1 import collection_pb2, run_pb2, version_pb2
 
 R = TypeVar("R")
 

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 
 from holdfast_contract.limits import STREAM_IDLE_S
 from holdfast_contract.reasons import Reason
-from holdfastpb.registry.v1 import pack_pb2, pack_pb2_grpc
-
 from holdfast_registry.blobstore.store import BlobStore
 from holdfast_registry.chunk_reader import ChunkReader
 from holdfast_registry.database.packs import PackIntent
@@ -17,6 +15,7 @@ from holdfast_registry.errors import RegistryError, invalid
 from holdfast_registry.pack_intake import Grant, PackIntake, PackWriter
 from holdfast_registry.rpc.boundary import Context
 from holdfast_registry.rpc.conversion import bitmap, column_of_digests, lease_message
+from holdfastpb.registry.v1 import pack_pb2, pack_pb2_grpc
 
 MAP_IN_THREAD_MIN = 4096
 """Answers with more digests are put together in a thread: 65,536 would hold the event loop for 50 ms."""

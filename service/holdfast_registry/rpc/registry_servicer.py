@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from holdfast_contract import limits
 from holdfast_contract.reasons import Reason
-from holdfastpb.common.v1 import hello_pb2
-from holdfastpb.registry.v1 import registry_pb2_grpc
-
 from holdfast_registry import __version__
 from holdfast_registry.errors import RegistryError
 from holdfast_registry.rpc.boundary import Context
+from holdfastpb.common.v1 import hello_pb2
+from holdfastpb.registry.v1 import registry_pb2_grpc
 
 
 class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from holdfastpb.registry.v1 import run_pb2, run_pb2_grpc
-
 from holdfast_registry.database.lineage import LineageRepository
 from holdfast_registry.rpc.boundary import Context
 from holdfast_registry.rpc.conversion import edge_kind, run_message, run_record
+from holdfastpb.registry.v1 import run_pb2, run_pb2_grpc
 
 
 class RunServicer(run_pb2_grpc.RunServiceServicer):

@@ -12,8 +12,6 @@ from holdfast_contract.names import (
     check_type_name,
     check_user_aliases,
 )
-from holdfastpb.registry.v1 import version_pb2, version_pb2_grpc
-
 from holdfast_registry.database.commits import Begun, CommitRepository, Committed, CommitWish
 from holdfast_registry.database.packs import PackRepository
 from holdfast_registry.database.versions import PageWish, VersionChange, VersionRepository
@@ -33,6 +31,7 @@ from holdfast_registry.rpc.conversion import (
     version_message,
 )
 from holdfast_registry.version_commit import VersionCommitter
+from holdfastpb.registry.v1 import version_pb2, version_pb2_grpc
 
 
 class VersionServicer(version_pb2_grpc.VersionServiceServicer):

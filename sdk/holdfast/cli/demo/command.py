@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from holdfast_contract.places import find_places
 
 from holdfast.cli import output
 from holdfast.cli.exit_codes import CommandError, ExitCode
 from holdfast.cli.process_end import listener_pid, wait_for_end
+from holdfast_contract.places import find_places
 
 if TYPE_CHECKING:
     from holdfast.cli.demo.tour import Tour

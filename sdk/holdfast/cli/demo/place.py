@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast_contract.places import Places, find_places
-
 from holdfast._process import reset_process
 from holdfast.cli.exit_codes import CommandError, ExitCode
 from holdfast.cli.output import human_size
+from holdfast_contract.places import Places, find_places
 
 _MARKER = ".made-by-holdfast-demo"
 _MARKER_TEXT = "This folder was made by `holdfast demo`; the next demo deletes it.\n"

@@ -10,10 +10,9 @@ from holdfast.cli.demo.place import DemoPlace
 from holdfast.cli.demo.report import Report
 
 if TYPE_CHECKING:
-    from holdfastpb.daemon.v1.log_pb2 import JobProgress
-
     from holdfast.artifact import Artifact
     from holdfast.runs import Run
+    from holdfastpb.daemon.v1.log_pb2 import JobProgress
 
 DATASET = "sample"
 
