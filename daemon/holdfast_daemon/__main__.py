@@ -61,7 +61,7 @@ def _serve(ready_fd: int | None, foreground: bool) -> int:
     except FsyncError as error:
         print(f"holdfast daemon: {error}", file=sys.stderr)
         return EXIT_CODE_FSYNC
-    except PermissionError:
+    except (SettingError, PermissionError):
         raise
     except (HoldfastError, OSError) as error:
         print(f"holdfast daemon: {_in_words(error)}", file=sys.stderr)
