@@ -1,5 +1,8 @@
 """A daemon that cannot start says why in a line, ends, and gives its lock back."""
 
+import fcntl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
