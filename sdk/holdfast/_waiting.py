@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -43,6 +44,7 @@ class JobWaiter:
         self._monotonic = monotonic
         self._silent = 0
         self._lost = 0
+        self._waiting_for = ""
 
     def wait(self, timeout_s: float | None, show: ProgressCallback) -> Committed:
         """Returns when the job is committed.
@@ -55,7 +57,8 @@ class JobWaiter:
         while True:
             remaining_s = None if deadline is None else deadline - self._monotonic()
             if remaining_s is not None and remaining_s <= 0:
-                raise WaitTimeoutError("Artifact upload wait timed out, failed to fetch Artifact response")
+                reason = f"; the job goes on, and waits for {self._waiting_for}" if self._waiting_for else ""
+                raise WaitTimeoutError(f"Artifact upload wait timed out, failed to fetch Artifact response{reason}")
             committed = self._watch_once(remaining_s, show)
             if committed is not None:
                 return committed
@@ -77,7 +80,9 @@ class JobWaiter:
                 if response.HasField("error"):
                     raise error_from_detail(response.error)
                 show(progress_of(response.progress))
+                self._waiting_for = response.progress.waiting_for
                 if response.HasField("version"):
+                    _warn_of_names(response)
                     return Committed(response.version, response.created)
         except DaemonStartError:
             raise
@@ -100,6 +105,14 @@ class JobWaiter:
         if self._lost >= LOST_STREAMS_MAX:
             raise error
         self._daemon.pause(backoff_s(self._lost))
+
+
+def _warn_of_names(response: log_pb2.WaitArtifactResponse) -> None:
+    """One warning for an artifact with names that another system could not hold."""
+    if response.warnings:
+        more = f" (and {len(response.warnings) - 1} more)" if len(response.warnings) > 1 else ""
+        text = f"{response.version.collection}: not every system can hold its names: {response.warnings[0]}{more}"
+        warnings.warn(text, stacklevel=2)
 
 
 def progress_of(message: log_pb2.JobProgress) -> Progress:

@@ -1,7 +1,7 @@
 """Thread side of ingest for one large file: reads it in blocks, cuts, hashes and packs what is not known.
 
 One block is one call from the event loop, which in between journals, switches packs and notices a cancellation.  While one thread
-cuts a block and hashes its chunks, another takes the whole file's hash of the same block, so a single file uses two processors.
+cuts a block and hashes its chunks, another reads the next one and takes the whole file's hash, so a single file uses two processors.
 What is hashed is what is packed: both happen on the buffer that was read, never on the file again.
 """
 
@@ -20,10 +20,10 @@ from holdfast_daemon.pipeline.ingest_folder import make_cutter
 from holdfast_daemon.pipeline.read_file import Stat5, changed, open_regular, stat5, unreadable
 from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter
 
-BLOCK_BYTES = 4 * MIB
+BLOCK_BYTES = 8 * MIB
 """Read at a time: large enough that a hop between threads does not show, small enough to stay in the processor's cache."""
 BUFFERS = 3
-"""One being read and cut, one being written, one whose hash is still being taken."""
+"""One being cut, one being read ahead, one being written."""
 ROOM_BYTES_MIN = BLOCK_BYTES + CHUNK_BYTES_MAX + 1 * MIB
 """A block and what the last one left over fit into one pack; so a block never needs two."""
 ROOM_FRAMES_MIN = 256
@@ -50,7 +50,7 @@ class CutBlock:
 class LargeFileReader:
     """One pass over one file.  Calls are made one at a time, from any thread."""
 
-    def __init__(self, path: bytes, hashers: ThreadPoolExecutor) -> None:
+    def __init__(self, path: bytes) -> None:
         """Opens the file.
 
         Raises:
@@ -60,9 +60,12 @@ class LargeFileReader:
         self._descriptor, found = open_regular(path, self.shown)
         self.state: Stat5 = stat5(found)
         self.size: int = found.st_size
-        self._hashers = hashers
         self._hash = blake3()
-        self._pending: list[Future[object]] = []
+        # One thread reads ahead and takes the file's hash, in two calls a block: it seldom wants the interpreter, which the loop
+        # over the chunks needs all the time.
+        self._ahead = ThreadPoolExecutor(1, "holdfast-read-ahead")
+        self._coming: Future[int] | None = None
+        self._started = False
         self._buffers = [bytearray(CHUNK_BYTES_MAX + BLOCK_BYTES) for _ in range(BUFFERS)]
         self._current = 0
         self._carried = 0
@@ -73,8 +76,8 @@ class LargeFileReader:
         self._lengths = array("I")
 
     def close(self) -> None:
-        """Closes the file and waits for hashes under way (they hold its buffers)."""
-        self._settle_hashes()
+        """Closes the file; waits for what is being read ahead."""
+        self._ahead.shutdown()
         os.close(self._descriptor)
 
     def next_block(self) -> CutBlock | None:
@@ -83,15 +86,17 @@ class LargeFileReader:
         Raises:
             HoldfastError: FILE_CHANGED when the file is longer or shorter than it was; FILE_UNREADABLE.
         """
-        if self._read_bytes == self.size and not self._carried:
-            return None
-        buffer, filled = self._fill()
-        last = self._read_bytes == self.size
+        if self._coming is None:
+            if self._started or not self.size:
+                return None
+            self._started = True
+            self._coming = self._ahead.submit(self._read, self._buffers[self._current], 0)
+        view = self._next_view()
+        last = self._coming is None
         starts: list[int] = []
         lengths: list[int] = []
         digests = bytearray()
-        view = memoryview(buffer)[:filled]
-        end = 0
+        filled, end = len(view), 0
         for cut in self._cutter.cut_buf(view):
             if not last and cut.offset + cut.length == filled:
                 break  # the buffer ended it, not the content: it is cut again with what follows
@@ -99,7 +104,7 @@ class LargeFileReader:
             lengths.append(cut.length)
             digests += blake3(view[cut.offset : cut.offset + cut.length]).digest()
             end = cut.offset + cut.length
-        self._carry(buffer, end, filled)
+        self._carry(view, end)
         self._digests += digests
         self._lengths.extend(lengths)
         return CutBlock(view, bytes(digests), lengths, starts)
@@ -131,41 +136,50 @@ class LargeFileReader:
         Raises:
             HoldfastError: FILE_CHANGED: somebody wrote to it meanwhile.
         """
-        self._settle_hashes()
+        self._ahead.submit(int).result()  # the file's hash has taken all blocks when this one's turn comes
         if stat5(os.fstat(self._descriptor)) != self.state:
             raise changed(self.shown)
         return self._hash.digest(), (bytes(self._digests), list(self._lengths))
 
-    def _fill(self) -> tuple[bytearray, int]:
-        """Fills the current buffer behind what was carried over; hands the new bytes to a hasher."""
-        buffer = self._buffers[self._current]
-        start = self._carried
-        wanted = min(BLOCK_BYTES, self.size - self._read_bytes)
-        view = memoryview(buffer)[start : start + wanted]
+    def _next_view(self) -> memoryview:
+        """The block that was read ahead, behind what the last one left over; starts reading the one after."""
+        assert self._coming is not None, "a block is coming"
+        count = self._coming.result()
+        buffer = memoryview(self._buffers[self._current])
+        self._read_bytes += count
+        self._coming = None
+        if self._read_bytes < self.size:
+            following = self._buffers[(self._current + 1) % BUFFERS]
+            self._coming = self._ahead.submit(self._read, following, self._read_bytes)
+        end = CHUNK_BYTES_MAX + count
+        self._ahead.submit(self._hash.update, buffer[CHUNK_BYTES_MAX:end])
+        return buffer[CHUNK_BYTES_MAX - self._carried : end]
+
+    def _read(self, buffer: bytearray, offset: int) -> int:
+        """Fills a buffer behind the room for what is left over; returns the bytes read.
+
+        Raises:
+            HoldfastError: FILE_CHANGED: shorter or longer than it was; FILE_UNREADABLE.
+        """
+        wanted = min(BLOCK_BYTES, self.size - offset)
+        view = memoryview(buffer)[CHUNK_BYTES_MAX : CHUNK_BYTES_MAX + wanted]
         filled = 0
         while filled < wanted:
             try:
-                count = os.readv(self._descriptor, [view[filled:]])
+                count = os.preadv(self._descriptor, [view[filled:]], offset + filled)
             except OSError as error:
                 raise unreadable(error, self.shown) from error
             if count == 0:
                 raise changed(self.shown)
             filled += count
-        self._read_bytes += wanted
-        if self._read_bytes == self.size and os.pread(self._descriptor, 1, self.size):
+        if offset + wanted == self.size and os.pread(self._descriptor, 1, self.size):
             raise changed(self.shown)
-        self._settle_hashes()  # the file's hash must take the blocks in their order
-        self._pending.append(self._hashers.submit(self._hash.update, view))
-        return buffer, start + wanted
+        return wanted
 
-    def _carry(self, buffer: bytearray, end: int, filled: int) -> None:
-        """Moves what is not cut yet to the front of the next buffer, which is free: the block two before is written and hashed."""
-        rest = filled - end
+    def _carry(self, view: memoryview, end: int) -> None:
+        """Puts what is not cut yet before the next block, in the next buffer, which is free: the block two before is written."""
+        rest = len(view) - end
         self._current = (self._current + 1) % BUFFERS
         if rest:
-            self._buffers[self._current][:rest] = memoryview(buffer)[end:filled]
+            self._buffers[self._current][CHUNK_BYTES_MAX - rest : CHUNK_BYTES_MAX] = view[end:]
         self._carried = rest
-
-    def _settle_hashes(self) -> None:
-        while self._pending:
-            self._pending.pop().result()

@@ -103,7 +103,7 @@ class _Pass:
     async def run(self) -> None:
         now_ns = time.time_ns()
         in_thread = self._ingest.workers.in_thread
-        reader = await in_thread(LargeFileReader, self._local_path, self._ingest.workers.hashers)
+        reader = await in_thread(LargeFileReader, self._local_path)
         try:
             async with self._stack:
                 await self._read(reader)

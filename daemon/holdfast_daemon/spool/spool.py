@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast_contract import os_layer
-from holdfast_contract.limits import MIB, PACK_BYTES_MAX, PACK_CHUNKS_MAX
 from holdfast_contract.pack import PACK_HEADER_BYTES, PACK_ID_BYTES, PackIndex, encode_header, verify_frames
 from holdfast_daemon.codec import decompress
 from holdfast_daemon.journal.journal import Journal
@@ -25,10 +24,6 @@ from holdfast_daemon.journal.rows import PackRow
 from holdfast_daemon.pipeline.ingest_large import has_room
 from holdfast_daemon.spool.pack_writer import PackTarget, flush_pack, pack_path, seal
 from holdfast_daemon.workers import Workers
-
-FULL_BYTES = PACK_BYTES_MAX - 8 * MIB
-"""A pack with less room than this is sent rather than appended to: the next block of a large file would not fit."""
-FULL_FRAMES = PACK_CHUNKS_MAX - 1024
 
 _log = logging.getLogger(__name__)
 
@@ -73,8 +68,8 @@ class SpoolPack:
 
     @property
     def is_full(self) -> bool:
-        """Whether it should be sent rather than appended to."""
-        return self.end >= FULL_BYTES or len(self.index) >= FULL_FRAMES
+        """Whether it should be sent rather than appended to: the next block of a large file would not fit."""
+        return self.written and not has_room(PackTarget("", self.pack_id, self.end, len(self.index)))
 
 
 class Spool:
@@ -238,9 +233,7 @@ class Spool:
                 os_layer.unlink_if_exists(path)
 
     def _is_idle(self, pack: SpoolPack, entity: str) -> bool:
-        if pack.lent or pack.closing or pack.sealed_bytes or pack.entity != entity or pack.is_full:
-            return False
-        return has_room(PackTarget("", pack.pack_id, pack.end, len(pack.index)))
+        return not (pack.lent or pack.closing or pack.sealed_bytes or pack.is_full) and pack.entity == entity
 
     def _forget(self, pack: SpoolPack) -> None:
         self.packs.pop(pack.pack_id, None)
