@@ -20,7 +20,7 @@ from holdfast_daemon.pipeline.ingest_folder import make_cutter
 from holdfast_daemon.pipeline.read_file import Stat5, changed, open_regular, stat5, unreadable
 from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter
 
-BLOCK_BYTES = 8 * MIB
+BLOCK_BYTES = 4 * MIB
 """Read at a time: large enough that a hop between threads does not show, small enough to stay in the processor's cache."""
 BUFFERS = 3
 """One being cut, one being read ahead, one being written."""
