@@ -26,7 +26,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="holdfast_daemon", description="Holdfast's daemon")
     parser.add_argument("command", nargs="?", choices=["serve"], help="run until stopped")
     parser.add_argument("--ready-fd", type=int, help="descriptor that is told READY")
-    parser.add_argument("--foreground", action="store_true", help="log to stderr")
     parser.add_argument("--print-config", action="store_true", help="print the settings in force as JSON")
     parser.add_argument("--json", action="store_true", help="accepted for symmetry; the output is JSON")
     options = parser.parse_args(arguments)
@@ -37,18 +36,18 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if options.command is None:
             parser.error("say what to do: serve, or --print-config")
-        return _serve(options.ready_fd, options.foreground)
+        return _serve(options.ready_fd)
     except (SettingError, PermissionError) as error:
         print(f"holdfast daemon: {error}", file=sys.stderr)
         return EXIT_CODE_USAGE
 
 
-def _serve(ready_fd: int | None, foreground: bool) -> int:
+def _serve(ready_fd: int | None) -> int:
     from holdfast_daemon.server import serve
 
     settings = load_settings(DaemonSettings, "daemon", os.environ)
     places = find_places(os.environ)
-    del foreground  # the log is stderr; whoever starts the daemon decides where that goes
+    # The log is stderr; whoever starts the daemon decides where that goes.
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
@@ -66,7 +65,7 @@ def _serve(ready_fd: int | None, foreground: bool) -> int:
     except (HoldfastError, OSError) as error:
         print(f"holdfast daemon: {_in_words(error)}", file=sys.stderr)
         return EXIT_CODE_FAILED
-    except Exception:
+    except Exception:  # the log must have it, and _end must give the lock back
         logging.getLogger(__name__).critical("the daemon has a defect", exc_info=True)
         return EXIT_CODE_DEFECT
     return 0

@@ -17,7 +17,7 @@ def test_user_unit_is_written_where_systemd_looks_with_this_interpreter(tmp_path
     path = service_units.install_user_unit(environ)
     assert path == tmp_path / "systemd" / "user" / "holdfast-daemon.service"
     text = path.read_text()
-    assert f"ExecStart={sys.executable} -P -m holdfast_daemon serve --foreground\n" in text
+    assert f"ExecStart={sys.executable} -P -m holdfast_daemon serve\n" in text
     assert 'Environment="HOLDFAST_DATA_DIR=/data dir"\n' in text
     assert "@PYTHON@" not in text.split("[Unit]")[1]
     assert os.listdir(path.parent) == [path.name]
@@ -43,7 +43,7 @@ def test_percent_signs_are_not_specifiers() -> None:
 def test_system_unit_commands_fill_in_the_interpreter(tmp_path: Path) -> None:
     fill_in, *rest = service_units.system_unit_commands({"USER": "ada"})
     done = subprocess.run(["sh", "-c", fill_in.split("|")[0]], capture_output=True, text=True, check=True, timeout=30)
-    assert f"ExecStart={sys.executable} -P -m holdfast_daemon serve --foreground\n" in done.stdout
+    assert f"ExecStart={sys.executable} -P -m holdfast_daemon serve\n" in done.stdout
     assert "User=%i\n" in done.stdout
     assert rest == ["sudo systemctl daemon-reload", "sudo systemctl enable --now holdfast-daemon@ada"]
 

@@ -106,7 +106,7 @@ class PackSource:
             for index in sorted(frames):
                 path = await self._bring_one(reader, grants[index], frames[index], brought)
                 files[index] = PackFile(str(path), grants[index].pack_id)
-        except BaseException:
+        except BaseException:  # a cancellation, too: what is pinned would stay in the cache for ever
             await self.release(brought)
             raise
         brought.files = tuple(files)

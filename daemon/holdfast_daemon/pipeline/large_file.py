@@ -109,7 +109,7 @@ class _Pass:
                 await self._read(reader)
                 await self._release_pack()
             digest, chunks = await in_thread(reader.finish)
-        except BaseException:
+        except BaseException:  # a cancellation, too: progress must not count what did not become an entry
             self._uncount()
             raise
         finally:
@@ -128,7 +128,7 @@ class _Pass:
                 self._count(sum(block.lengths))
             if writing is not None:
                 await writing
-        except BaseException:
+        except BaseException:  # a cancellation, too
             if writing is not None:
                 await asyncio.wait([writing])  # it uses the reader's buffers
             raise

@@ -100,7 +100,7 @@ def _copy(tree: TargetTree, path: str, source: int, digest: str | None, uri: str
             text = f"{path} refers to {uri}, which is not what was logged (its digest is another one)"
             raise HoldfastError(Reason.REFERENCE_CHANGED, text, path=path)
         tree.publish(temporary, path)
-    except BaseException:
+    except BaseException:  # whatever ends this, no temporary file stays
         tree.discard(temporary, path)
         raise
     return total

@@ -118,7 +118,7 @@ class TargetTree:
             finally:
                 os.close(descriptor)
             self._rename(folder, temporary, path)
-        except BaseException:
+        except BaseException:  # whatever ends this, no temporary file stays
             self._remove(folder, temporary)
             raise
 
