@@ -31,6 +31,12 @@ class Reason(StrEnum):
     ETAG_MISMATCH = "ETAG_MISMATCH"
     HAS_ALIASES = "HAS_ALIASES"
     VERSION_DELETED = "VERSION_DELETED"
+    KIND_MISMATCH = "KIND_MISMATCH"
+    TYPE_RESERVED = "TYPE_RESERVED"
+    INVALID_FILTER = "INVALID_FILTER"
+    PART_CONFLICT = "PART_CONFLICT"
+    DISTRIBUTED_FINISHED = "DISTRIBUTED_FINISHED"
+    WRITER_LOST = "WRITER_LOST"
     PACK_TORN = "PACK_TORN"
     PACK_DAMAGED = "PACK_DAMAGED"
     PACK_ID_REUSED = "PACK_ID_REUSED"
@@ -160,6 +166,36 @@ REASONS: Mapping[Reason, ReasonRule] = MappingProxyType(
             "FAILED_PRECONDITION",
             _FINAL,
             "The version was deleted; it can be restored until the sweep.",
+        ),
+        Reason.KIND_MISMATCH: ReasonRule(
+            "FAILED_PRECONDITION",
+            _FINAL,
+            "A portfolio is asked for what only a sequence does (or a project for what a registry does), or the reverse.",
+        ),
+        Reason.TYPE_RESERVED: ReasonRule(
+            "FAILED_PRECONDITION",
+            _FINAL,
+            "An artifact type that is kept for internal use can be neither given nor taken away.",
+        ),
+        Reason.INVALID_FILTER: ReasonRule(
+            "INVALID_ARGUMENT",
+            _FINAL,
+            "A filter or order names a field or operator that is not known; the message lists those that are.",
+        ),
+        Reason.PART_CONFLICT: ReasonRule(
+            "FAILED_PRECONDITION",
+            _FINAL,
+            "Two writers of a distributed version have brought one path with different contents.",
+        ),
+        Reason.DISTRIBUTED_FINISHED: ReasonRule(
+            "FAILED_PRECONDITION",
+            _FINAL,
+            "The distributed version was finished before this part was brought.",
+        ),
+        Reason.WRITER_LOST: ReasonRule(
+            "FAILED_PRECONDITION",
+            _FINAL,
+            "A writer of a distributed version has gone without bringing its part.",
         ),
         Reason.PACK_TORN: ReasonRule(
             "DATA_LOSS",

@@ -24,6 +24,7 @@ Error                            all of ours but the status errors; `reason` say
     ReferenceMissingError        (FileNotFoundError) a referenced object is gone
     ReferenceChangedError        a referenced object is not the one that was logged
     DamagedError                 stored bytes are not the ones that were promised
+    DistributedError             the parts of a distributed version do not come together
     CancelledError               the job was cancelled
     OutOfSpaceError              a disk or the store is full
   WaitTimeoutError               `wait(timeout)` ran out; the job goes on
@@ -197,6 +198,12 @@ class DamagedError(ArtifactError):
     default_reason = Reason.STORE_DAMAGED
 
 
+class DistributedError(ArtifactError):
+    """Parts of a distributed version contradict each other, come too late, or do not come; `detail` names path and writers."""
+
+    default_reason = Reason.PART_CONFLICT
+
+
 class CancelledError(ArtifactError):
     """The job was cancelled before it was committed."""
 
@@ -239,6 +246,12 @@ EXCEPTION_OF_REASON: Mapping[Reason, type[Error]] = MappingProxyType(
         Reason.PATH_COLLISION: PathConflictError,
         Reason.ALREADY_EXISTS: PathConflictError,
         Reason.TYPE_MISMATCH: TypeMismatchError,
+        Reason.KIND_MISMATCH: InvalidInputError,
+        Reason.TYPE_RESERVED: InvalidInputError,
+        Reason.INVALID_FILTER: InvalidInputError,
+        Reason.PART_CONFLICT: DistributedError,
+        Reason.DISTRIBUTED_FINISHED: DistributedError,
+        Reason.WRITER_LOST: DistributedError,
         Reason.NOT_FOUND: NotFoundError,
         Reason.VERSION_DELETED: VersionDeletedError,
         Reason.ETAG_MISMATCH: ConflictError,

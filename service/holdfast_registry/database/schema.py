@@ -19,9 +19,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 """Revision of the last migration."""
 
 # SQLite numbers rows only in a column that is exactly INTEGER.
@@ -55,6 +56,15 @@ project = Table(
     Column("entity_id", ForeignKey("entity.id"), nullable=False),
     Column("name", Text, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
+    Column("is_registry", Boolean, nullable=False, server_default=text("false")),
+    Column("description", Text),
+    # TtlKind; the default of the project's collections.
+    Column("ttl_kind", SmallInteger, nullable=False, server_default=text("0")),
+    Column("ttl_s", BigInteger),
+    # Of registries only: who sees it, and a JSON list of the types it takes (empty: all).
+    Column("visibility", Text, nullable=False, server_default=text("''")),
+    Column("types_json", Text, nullable=False, server_default=text("'[]'")),
+    Column("updated_at_ms", BigInteger, nullable=False, server_default=text("0")),
     UniqueConstraint("entity_id", "name"),
 )
 
@@ -74,7 +84,17 @@ collection = Table(
     Column("latest_version_id", _ID),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
+    # TtlKind; the default of the collection's versions.
+    Column("ttl_kind", SmallInteger, nullable=False, server_default=text("0")),
+    Column("ttl_s", BigInteger),
     UniqueConstraint("project_id", "name"),
+)
+
+collection_tag = Table(
+    "collection_tag",
+    metadata,
+    Column("collection_id", ForeignKey("collection.id"), primary_key=True),
+    Column("tag", Text, primary_key=True),
 )
 
 run = Table(
@@ -92,6 +112,7 @@ run = Table(
     Column("state", Text, nullable=False),
     Column("host", Text, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False, server_default=text("0")),
     UniqueConstraint("project_id", "run_id"),
 )
 
@@ -114,8 +135,57 @@ version = Table(
     Column("logged_by", ForeignKey("run.id")),
     Column("history_step", BigInteger),
     Column("etag", Text, nullable=False),
+    # TtlKind, and its seconds: when a version expires by its own wish.
+    Column("ttl_kind", SmallInteger, nullable=False, server_default=text("0")),
+    Column("ttl_s", BigInteger),
     UniqueConstraint("collection_id", "version_index"),
     Index(None, "collection_id", "digest"),
+    Index(None, "state", "created_at_ms"),
+)
+
+origin = Table(
+    "origin",
+    metadata,
+    # A writer's job and the version it came to: brought a second time (a copied journal, a bundle), it makes no second version.
+    Column("collection_id", ForeignKey("collection.id"), primary_key=True),
+    Column("origin_id", _ID, primary_key=True),
+    Column("version_id", ForeignKey("version.id"), nullable=False, index=True),
+)
+
+link = Table(
+    "link",
+    metadata,
+    # A place of a version in a portfolio, with the portfolio's own number.  Its aliases are in `alias`, by portfolio and version.
+    Column("id", _ID, primary_key=True),
+    Column("collection_id", ForeignKey("collection.id"), nullable=False),
+    Column("version_id", ForeignKey("version.id"), nullable=False, index=True),
+    Column("version_index", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("collection_id", "version_index"),
+    UniqueConstraint("collection_id", "version_id"),
+)
+
+distributed = Table(
+    "distributed",
+    metadata,
+    # A version that several writers fill; `version_id` is set when it is finished.
+    Column("id", _ROW_ID, primary_key=True),
+    Column("collection_id", ForeignKey("collection.id"), nullable=False),
+    Column("distributed_id", Text, nullable=False),
+    Column("version_id", ForeignKey("version.id")),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("finished_at_ms", BigInteger),
+    UniqueConstraint("collection_id", "distributed_id"),
+)
+
+part = Table(
+    "part",
+    metadata,
+    # One writer's share; its content is in its version's row (PENDING until it is brought, then PART).
+    Column("version_id", ForeignKey("version.id"), primary_key=True),
+    Column("distributed", ForeignKey("distributed.id"), nullable=False, index=True),
+    Column("writer", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
 )
 
 alias = Table(

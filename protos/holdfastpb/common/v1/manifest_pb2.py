@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#holdfastpb/common/v1/manifest.proto\x12\x12holdfast.common.v1\"\xb8\x02\n\x0fManifestSegment\x12\r\n\x05paths\x18\x01 \x03(\t\x12\x0f\n\x07\x64igests\x18\x02 \x01(\x0c\x12\r\n\x05sizes\x18\x03 \x03(\x04\x12\x17\n\x0f\x63hunked_entries\x18\x04 \x03(\r\x12\x14\n\x0c\x63hunk_counts\x18\x05 \x03(\r\x12\x15\n\rchunk_digests\x18\x06 \x01(\x0c\x12\x15\n\rchunk_lengths\x18\x07 \x03(\r\x12\x31\n\nreferences\x18\x08 \x03(\x0b\x32\x1d.holdfast.common.v1.Reference\x12)\n\x06\x65xtras\x18\t \x03(\x0b\x32\x19.holdfast.common.v1.Extra\x12;\n\x10long_chunk_lists\x18\n \x03(\x0b\x32!.holdfast.common.v1.LongChunkList\"e\n\rLongChunkList\x12\x13\n\x0b\x65ntry_index\x18\x01 \x01(\r\x12\x14\n\x0clist_digests\x18\x02 \x01(\x0c\x12\x14\n\x0clist_lengths\x18\x03 \x03(\r\x12\x13\n\x0b\x63hunk_count\x18\x04 \x01(\x04\"-\n\tChunkList\x12\x0f\n\x07\x64igests\x18\x01 \x01(\x0c\x12\x0f\n\x07lengths\x18\x02 \x03(\r\"=\n\tReference\x12\x13\n\x0b\x65ntry_index\x18\x01 \x01(\r\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\"*\n\x05\x45xtra\x12\x13\n\x0b\x65ntry_index\x18\x01 \x01(\r\x12\x0c\n\x04json\x18\x02 \x01(\x0c\"i\n\x0cManifestRoot\x12\x30\n\x08segments\x18\x01 \x03(\x0b\x32\x1e.holdfast.common.v1.SegmentRef\x12\x13\n\x0b\x65ntry_count\x18\x02 \x01(\x04\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\"|\n\nSegmentRef\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x0e\n\x06length\x18\x02 \x01(\r\x12\x13\n\x0b\x65ntry_count\x18\x03 \x01(\r\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\x12\x12\n\nfirst_path\x18\x05 \x01(\t\x12\x11\n\tlast_path\x18\x06 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#holdfastpb/common/v1/manifest.proto\x12\x12holdfast.common.v1\"\xe5\x02\n\x0fManifestSegment\x12\r\n\x05paths\x18\x01 \x03(\t\x12\x0f\n\x07\x64igests\x18\x02 \x01(\x0c\x12\r\n\x05sizes\x18\x03 \x03(\x04\x12\x17\n\x0f\x63hunked_entries\x18\x04 \x03(\r\x12\x14\n\x0c\x63hunk_counts\x18\x05 \x03(\r\x12\x15\n\rchunk_digests\x18\x06 \x01(\x0c\x12\x15\n\rchunk_lengths\x18\x07 \x03(\r\x12\x31\n\nreferences\x18\x08 \x03(\x0b\x32\x1d.holdfast.common.v1.Reference\x12)\n\x06\x65xtras\x18\t \x03(\x0b\x32\x19.holdfast.common.v1.Extra\x12;\n\x10long_chunk_lists\x18\n \x03(\x0b\x32!.holdfast.common.v1.LongChunkList\x12+\n\x07origins\x18\x0b \x03(\x0b\x32\x1a.holdfast.common.v1.Origin\"*\n\x06Origin\x12\x13\n\x0b\x65ntry_index\x18\x01 \x01(\r\x12\x0b\n\x03uri\x18\x02 \x01(\t\"e\n\rLongChunkList\x12\x13\n\x0b\x65ntry_index\x18\x01 \x01(\r\x12\x14\n\x0clist_digests\x18\x02 \x01(\x0c\x12\x14\n\x0clist_lengths\x18\x03 \x03(\r\x12\x13\n\x0b\x63hunk_count\x18\x04 \x01(\x04\"-\n\tChunkList\x12\x0f\n\x07\x64igests\x18\x01 \x01(\x0c\x12\x0f\n\x07lengths\x18\x02 \x03(\r\"=\n\tReference\x12\x13\n\x0b\x65ntry_index\x18\x01 \x01(\r\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\"*\n\x05\x45xtra\x12\x13\n\x0b\x65ntry_index\x18\x01 \x01(\r\x12\x0c\n\x04json\x18\x02 \x01(\x0c\"i\n\x0cManifestRoot\x12\x30\n\x08segments\x18\x01 \x03(\x0b\x32\x1e.holdfast.common.v1.SegmentRef\x12\x13\n\x0b\x65ntry_count\x18\x02 \x01(\x04\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\"|\n\nSegmentRef\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x0e\n\x06length\x18\x02 \x01(\r\x12\x13\n\x0b\x65ntry_count\x18\x03 \x01(\r\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\x12\x12\n\nfirst_path\x18\x05 \x01(\t\x12\x11\n\tlast_path\x18\x06 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,17 +32,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'holdfastpb.common.v1.manife
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MANIFESTSEGMENT']._serialized_start=60
-  _globals['_MANIFESTSEGMENT']._serialized_end=372
-  _globals['_LONGCHUNKLIST']._serialized_start=374
-  _globals['_LONGCHUNKLIST']._serialized_end=475
-  _globals['_CHUNKLIST']._serialized_start=477
-  _globals['_CHUNKLIST']._serialized_end=522
-  _globals['_REFERENCE']._serialized_start=524
-  _globals['_REFERENCE']._serialized_end=585
-  _globals['_EXTRA']._serialized_start=587
-  _globals['_EXTRA']._serialized_end=629
-  _globals['_MANIFESTROOT']._serialized_start=631
-  _globals['_MANIFESTROOT']._serialized_end=736
-  _globals['_SEGMENTREF']._serialized_start=738
-  _globals['_SEGMENTREF']._serialized_end=862
+  _globals['_MANIFESTSEGMENT']._serialized_end=417
+  _globals['_ORIGIN']._serialized_start=419
+  _globals['_ORIGIN']._serialized_end=461
+  _globals['_LONGCHUNKLIST']._serialized_start=463
+  _globals['_LONGCHUNKLIST']._serialized_end=564
+  _globals['_CHUNKLIST']._serialized_start=566
+  _globals['_CHUNKLIST']._serialized_end=611
+  _globals['_REFERENCE']._serialized_start=613
+  _globals['_REFERENCE']._serialized_end=674
+  _globals['_EXTRA']._serialized_start=676
+  _globals['_EXTRA']._serialized_end=718
+  _globals['_MANIFESTROOT']._serialized_start=720
+  _globals['_MANIFESTROOT']._serialized_end=825
+  _globals['_SEGMENTREF']._serialized_start=827
+  _globals['_SEGMENTREF']._serialized_end=951
 # @@protoc_insertion_point(module_scope)

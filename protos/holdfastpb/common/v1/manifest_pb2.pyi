@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ManifestSegment(_message.Message):
-    __slots__ = ("paths", "digests", "sizes", "chunked_entries", "chunk_counts", "chunk_digests", "chunk_lengths", "references", "extras", "long_chunk_lists")
+    __slots__ = ("paths", "digests", "sizes", "chunked_entries", "chunk_counts", "chunk_digests", "chunk_lengths", "references", "extras", "long_chunk_lists", "origins")
     PATHS_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
     SIZES_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +18,7 @@ class ManifestSegment(_message.Message):
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
     EXTRAS_FIELD_NUMBER: _ClassVar[int]
     LONG_CHUNK_LISTS_FIELD_NUMBER: _ClassVar[int]
+    ORIGINS_FIELD_NUMBER: _ClassVar[int]
     paths: _containers.RepeatedScalarFieldContainer[str]
     digests: bytes
     sizes: _containers.RepeatedScalarFieldContainer[int]
@@ -28,7 +29,16 @@ class ManifestSegment(_message.Message):
     references: _containers.RepeatedCompositeFieldContainer[Reference]
     extras: _containers.RepeatedCompositeFieldContainer[Extra]
     long_chunk_lists: _containers.RepeatedCompositeFieldContainer[LongChunkList]
-    def __init__(self, paths: _Optional[_Iterable[str]] = ..., digests: _Optional[bytes] = ..., sizes: _Optional[_Iterable[int]] = ..., chunked_entries: _Optional[_Iterable[int]] = ..., chunk_counts: _Optional[_Iterable[int]] = ..., chunk_digests: _Optional[bytes] = ..., chunk_lengths: _Optional[_Iterable[int]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., extras: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., long_chunk_lists: _Optional[_Iterable[_Union[LongChunkList, _Mapping]]] = ...) -> None: ...
+    origins: _containers.RepeatedCompositeFieldContainer[Origin]
+    def __init__(self, paths: _Optional[_Iterable[str]] = ..., digests: _Optional[bytes] = ..., sizes: _Optional[_Iterable[int]] = ..., chunked_entries: _Optional[_Iterable[int]] = ..., chunk_counts: _Optional[_Iterable[int]] = ..., chunk_digests: _Optional[bytes] = ..., chunk_lengths: _Optional[_Iterable[int]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., extras: _Optional[_Iterable[_Union[Extra, _Mapping]]] = ..., long_chunk_lists: _Optional[_Iterable[_Union[LongChunkList, _Mapping]]] = ..., origins: _Optional[_Iterable[_Union[Origin, _Mapping]]] = ...) -> None: ...
+
+class Origin(_message.Message):
+    __slots__ = ("entry_index", "uri")
+    ENTRY_INDEX_FIELD_NUMBER: _ClassVar[int]
+    URI_FIELD_NUMBER: _ClassVar[int]
+    entry_index: int
+    uri: str
+    def __init__(self, entry_index: _Optional[int] = ..., uri: _Optional[str] = ...) -> None: ...
 
 class LongChunkList(_message.Message):
     __slots__ = ("entry_index", "list_digests", "list_lengths", "chunk_count")

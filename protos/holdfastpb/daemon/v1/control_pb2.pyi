@@ -63,16 +63,30 @@ class ListJobsResponse(_message.Message):
     def __init__(self, jobs: _Optional[_Iterable[_Union[Job, _Mapping]]] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("progress", "qualified_name", "version", "error")
+    __slots__ = ("progress", "qualified_name", "version", "error", "held")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     QUALIFIED_NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     progress: _log_pb2.JobProgress
     qualified_name: str
     version: str
     error: str
-    def __init__(self, progress: _Optional[_Union[_log_pb2.JobProgress, _Mapping]] = ..., qualified_name: _Optional[str] = ..., version: _Optional[str] = ..., error: _Optional[str] = ...) -> None: ...
+    held: bool
+    def __init__(self, progress: _Optional[_Union[_log_pb2.JobProgress, _Mapping]] = ..., qualified_name: _Optional[str] = ..., version: _Optional[str] = ..., error: _Optional[str] = ..., held: bool = ...) -> None: ...
+
+class SyncRequest(_message.Message):
+    __slots__ = ("job_ids",)
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SyncResponse(_message.Message):
+    __slots__ = ("job_ids",)
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DrainRequest(_message.Message):
     __slots__ = ()

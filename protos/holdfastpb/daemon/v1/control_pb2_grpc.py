@@ -52,6 +52,11 @@ class ControlServiceStub(object):
                 request_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.ListJobsRequest.SerializeToString,
                 response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.ListJobsResponse.FromString,
                 _registered_method=True)
+        self.Sync = channel.unary_unary(
+                '/holdfast.daemon.v1.ControlService/Sync',
+                request_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SyncRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SyncResponse.FromString,
+                _registered_method=True)
         self.Drain = channel.unary_unary(
                 '/holdfast.daemon.v1.ControlService/Drain',
                 request_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.DrainRequest.SerializeToString,
@@ -89,6 +94,13 @@ class ControlServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Sync(self, request, context):
+        """Lets held jobs go, and tries jobs that wait for the registry at once. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Drain(self, request, context):
         """Starts to drain: new calls get UNAVAILABLE/DRAINING, what is acknowledged is kept, the process ends within 10 s. Idempotent.
         """
@@ -120,6 +132,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.ListJobs,
                     request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.ListJobsRequest.FromString,
                     response_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.ListJobsResponse.SerializeToString,
+            ),
+            'Sync': grpc.unary_unary_rpc_method_handler(
+                    servicer.Sync,
+                    request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SyncRequest.FromString,
+                    response_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SyncResponse.SerializeToString,
             ),
             'Drain': grpc.unary_unary_rpc_method_handler(
                     servicer.Drain,
@@ -215,6 +232,33 @@ class ControlService(object):
             '/holdfast.daemon.v1.ControlService/ListJobs',
             holdfastpb_dot_daemon_dot_v1_dot_control__pb2.ListJobsRequest.SerializeToString,
             holdfastpb_dot_daemon_dot_v1_dot_control__pb2.ListJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Sync(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.daemon.v1.ControlService/Sync',
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SyncRequest.SerializeToString,
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SyncResponse.FromString,
             options,
             channel_credentials,
             insecure,

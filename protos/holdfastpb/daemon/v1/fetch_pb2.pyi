@@ -1,13 +1,23 @@
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable
-from typing import ClassVar as _ClassVar, Optional as _Optional
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class OverwritePolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OVERWRITE_POLICY_REPLACE: _ClassVar[OverwritePolicy]
+    OVERWRITE_POLICY_KEEP: _ClassVar[OverwritePolicy]
+    OVERWRITE_POLICY_FAIL: _ClassVar[OverwritePolicy]
+OVERWRITE_POLICY_REPLACE: OverwritePolicy
+OVERWRITE_POLICY_KEEP: OverwritePolicy
+OVERWRITE_POLICY_FAIL: OverwritePolicy
+
 class DownloadRequest(_message.Message):
-    __slots__ = ("version_id", "root", "path_prefix", "paths", "exact", "allow_missing_references", "skip_cache")
+    __slots__ = ("version_id", "root", "path_prefix", "paths", "exact", "allow_missing_references", "skip_cache", "include", "exclude", "overwrite")
     VERSION_ID_FIELD_NUMBER: _ClassVar[int]
     ROOT_FIELD_NUMBER: _ClassVar[int]
     PATH_PREFIX_FIELD_NUMBER: _ClassVar[int]
@@ -15,6 +25,9 @@ class DownloadRequest(_message.Message):
     EXACT_FIELD_NUMBER: _ClassVar[int]
     ALLOW_MISSING_REFERENCES_FIELD_NUMBER: _ClassVar[int]
     SKIP_CACHE_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_FIELD_NUMBER: _ClassVar[int]
+    OVERWRITE_FIELD_NUMBER: _ClassVar[int]
     version_id: str
     root: bytes
     path_prefix: str
@@ -22,7 +35,10 @@ class DownloadRequest(_message.Message):
     exact: bool
     allow_missing_references: bool
     skip_cache: bool
-    def __init__(self, version_id: _Optional[str] = ..., root: _Optional[bytes] = ..., path_prefix: _Optional[str] = ..., paths: _Optional[_Iterable[str]] = ..., exact: bool = ..., allow_missing_references: bool = ..., skip_cache: bool = ...) -> None: ...
+    include: _containers.RepeatedScalarFieldContainer[str]
+    exclude: _containers.RepeatedScalarFieldContainer[str]
+    overwrite: OverwritePolicy
+    def __init__(self, version_id: _Optional[str] = ..., root: _Optional[bytes] = ..., path_prefix: _Optional[str] = ..., paths: _Optional[_Iterable[str]] = ..., exact: bool = ..., allow_missing_references: bool = ..., skip_cache: bool = ..., include: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., overwrite: _Optional[_Union[OverwritePolicy, str]] = ...) -> None: ...
 
 class DownloadResponse(_message.Message):
     __slots__ = ("entries_total", "entries_done", "bytes_total", "bytes_done", "bytes_kept", "done", "warnings", "unresolved_references")

@@ -27,15 +27,15 @@ from holdfastpb.registry.v1 import run_pb2 as holdfastpb_dot_registry_dot_v1_dot
 from holdfastpb.registry.v1 import version_pb2 as holdfastpb_dot_registry_dot_v1_dot_version__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eholdfastpb/daemon/v1/log.proto\x12\x12holdfast.daemon.v1\x1a holdfastpb/common/v1/error.proto\x1a holdfastpb/registry/v1/run.proto\x1a$holdfastpb/registry/v1/version.proto\"\xaa\x01\n\x12LogArtifactRequest\x12(\n\x04open\x18\x01 \x01(\x0b\x32\x18.holdfast.daemon.v1.OpenH\x00\x12\x30\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x1f.holdfast.daemon.v1.RecordBatchH\x00\x12\x30\n\x08\x66inalize\x18\x03 \x01(\x0b\x32\x1c.holdfast.daemon.v1.FinalizeH\x00\x42\x06\n\x04what\"|\n\x04Open\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x15\n\rartifact_name\x18\x03 \x01(\t\x12\x15\n\rartifact_type\x18\x04 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x05 \x01(\t\x12\x0f\n\x07project\x18\x06 \x01(\t\"M\n\x0bRecordBatch\x12\x11\n\tfirst_seq\x18\x01 \x01(\x04\x12+\n\x07records\x18\x02 \x03(\x0b\x32\x1a.holdfast.daemon.v1.Record\"\xbf\x02\n\x06Record\x12/\n\x08\x61\x64\x64_file\x18\x01 \x01(\x0b\x32\x1b.holdfast.daemon.v1.AddFileH\x00\x12/\n\x08\x61\x64\x64_tree\x18\x02 \x01(\x0b\x32\x1b.holdfast.daemon.v1.AddTreeH\x00\x12\x31\n\tadd_bytes\x18\x03 \x01(\x0b\x32\x1c.holdfast.daemon.v1.AddBytesH\x00\x12\x39\n\radd_reference\x18\x04 \x01(\x0b\x32 .holdfast.daemon.v1.AddReferenceH\x00\x12,\n\x06remove\x18\x05 \x01(\x0b\x32\x1a.holdfast.daemon.v1.RemoveH\x00\x12/\n\x08\x61\x64\x64_base\x18\x06 \x01(\x0b\x32\x1b.holdfast.daemon.v1.AddBaseH\x00\x42\x06\n\x04what\"O\n\x07\x41\x64\x64\x46ile\x12\x12\n\nlocal_path\x18\x01 \x01(\x0c\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x11\n\toverwrite\x18\x03 \x01(\x08\x12\x0f\n\x07mutable\x18\x04 \x01(\x08\"Q\n\x07\x41\x64\x64Tree\x12\x12\n\nlocal_path\x18\x01 \x01(\x0c\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x11\n\toverwrite\x18\x03 \x01(\x08\x12\x0f\n\x07mutable\x18\x04 \x01(\x08\"M\n\x08\x41\x64\x64\x42ytes\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x11\n\toverwrite\x18\x03 \x01(\x08\x12\x12\n\nlocal_path\x18\x04 \x01(\x0c\"\xa9\x01\n\x0c\x41\x64\x64Reference\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x12\n\nextra_json\x18\x05 \x01(\x0c\x12\x11\n\toverwrite\x18\x06 \x01(\x08\x12\x12\n\nlocal_path\x18\x07 \x01(\x0c\x12\x10\n\x08\x63hecksum\x18\x08 \x01(\x08\x12\x13\n\x0bobjects_max\x18\t \x01(\x04\"\x16\n\x06Remove\x12\x0c\n\x04path\x18\x01 \x01(\t\"\x1d\n\x07\x41\x64\x64\x42\x61se\x12\x12\n\nversion_id\x18\x01 \x01(\t\"\xb5\x02\n\x08\x46inalize\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x12\n\ncollection\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x17\n\x0fhas_description\x18\x06 \x01(\x08\x12\x15\n\rmetadata_json\x18\x07 \x01(\x0c\x12\x0f\n\x07\x61liases\x18\x08 \x03(\t\x12\x0c\n\x04tags\x18\t \x03(\t\x12&\n\x03run\x18\n \x01(\x0b\x32\x19.holdfast.registry.v1.Run\x12\x18\n\x10has_history_step\x18\x0b \x01(\x08\x12\x14\n\x0chistory_step\x18\x0c \x01(\x03\x12\x18\n\x10use_after_commit\x18\r \x01(\x08\x12\x10\n\x08last_seq\x18\x0e \x01(\x04\"\xe7\x01\n\x13LogArtifactResponse\x12,\n\x06opened\x18\x01 \x01(\x0b\x32\x1a.holdfast.daemon.v1.OpenedH\x00\x12\x13\n\tacked_seq\x18\x02 \x01(\x04H\x00\x12\x16\n\x0cingested_seq\x18\x03 \x01(\x04H\x00\x12\x39\n\rrecord_failed\x18\x04 \x01(\x0b\x32 .holdfast.daemon.v1.RecordFailedH\x00\x12\x32\n\tfinalized\x18\x05 \x01(\x0b\x32\x1d.holdfast.daemon.v1.FinalizedH\x00\x42\x06\n\x04what\"D\n\x06Opened\x12\x11\n\tacked_seq\x18\x01 \x01(\x04\x12\x14\n\x0cingested_seq\x18\x02 \x01(\x04\x12\x11\n\tfinalized\x18\x03 \x01(\x08\"K\n\x0cRecordFailed\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12.\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1f.holdfast.common.v1.ErrorDetail\"\x1b\n\tFinalized\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"%\n\x13WaitArtifactRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\xc3\x02\n\x0bJobProgress\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.holdfast.daemon.v1.JobState\x12\x15\n\rartifact_name\x18\x03 \x01(\t\x12\x15\n\rartifact_type\x18\x04 \x01(\t\x12\x14\n\x0c\x65ntries_read\x18\x05 \x01(\x04\x12\x15\n\rentries_total\x18\x06 \x01(\x04\x12\x13\n\x0b\x62ytes_total\x18\x07 \x01(\x04\x12\x12\n\nbytes_read\x18\x08 \x01(\x04\x12\x1a\n\x12\x62ytes_deduplicated\x18\t \x01(\x04\x12\x12\n\nbytes_sent\x18\n \x01(\x04\x12\x13\n\x0bwaiting_for\x18\x0b \x01(\t\x12\x15\n\rcreated_at_ms\x18\x0c \x01(\x03\x12\x17\n\x0f\x66inalized_at_ms\x18\r \x01(\x03\"\xcc\x01\n\x14WaitArtifactResponse\x12\x31\n\x08progress\x18\x01 \x01(\x0b\x32\x1f.holdfast.daemon.v1.JobProgress\x12.\n\x07version\x18\x02 \x01(\x0b\x32\x1d.holdfast.registry.v1.Version\x12.\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1f.holdfast.common.v1.ErrorDetail\x12\x0f\n\x07\x63reated\x18\x04 \x01(\x08\x12\x10\n\x08warnings\x18\x05 \x03(\t\"\'\n\x15\x43\x61ncelArtifactRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"+\n\x16\x43\x61ncelArtifactResponse\x12\x11\n\tcancelled\x18\x01 \x01(\x08\"A\n\x17ListDraftEntriesRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"~\n\x18ListDraftEntriesResponse\x12\x10\n\x08segments\x18\x01 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0b\x65ntry_count\x18\x03 \x01(\x04\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t*\xc4\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fJOB_STATE_DRAFT\x10\x01\x12\x14\n\x10JOB_STATE_INGEST\x10\x02\x12\x14\n\x10JOB_STATE_UPLOAD\x10\x03\x12\x14\n\x10JOB_STATE_COMMIT\x10\x04\x12\x17\n\x13JOB_STATE_COMMITTED\x10\x05\x12\x14\n\x10JOB_STATE_FAILED\x10\x06\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x07\x32\xad\x03\n\nLogService\x12\x62\n\x0bLogArtifact\x12&.holdfast.daemon.v1.LogArtifactRequest\x1a\'.holdfast.daemon.v1.LogArtifactResponse(\x01\x30\x01\x12\x63\n\x0cWaitArtifact\x12\'.holdfast.daemon.v1.WaitArtifactRequest\x1a(.holdfast.daemon.v1.WaitArtifactResponse0\x01\x12g\n\x0e\x43\x61ncelArtifact\x12).holdfast.daemon.v1.CancelArtifactRequest\x1a*.holdfast.daemon.v1.CancelArtifactResponse\x12m\n\x10ListDraftEntries\x12+.holdfast.daemon.v1.ListDraftEntriesRequest\x1a,.holdfast.daemon.v1.ListDraftEntriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eholdfastpb/daemon/v1/log.proto\x12\x12holdfast.daemon.v1\x1a holdfastpb/common/v1/error.proto\x1a holdfastpb/registry/v1/run.proto\x1a$holdfastpb/registry/v1/version.proto\"\xaa\x01\n\x12LogArtifactRequest\x12(\n\x04open\x18\x01 \x01(\x0b\x32\x18.holdfast.daemon.v1.OpenH\x00\x12\x30\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x1f.holdfast.daemon.v1.RecordBatchH\x00\x12\x30\n\x08\x66inalize\x18\x03 \x01(\x0b\x32\x1c.holdfast.daemon.v1.FinalizeH\x00\x42\x06\n\x04what\"|\n\x04Open\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x15\n\rartifact_name\x18\x03 \x01(\t\x12\x15\n\rartifact_type\x18\x04 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x05 \x01(\t\x12\x0f\n\x07project\x18\x06 \x01(\t\"M\n\x0bRecordBatch\x12\x11\n\tfirst_seq\x18\x01 \x01(\x04\x12+\n\x07records\x18\x02 \x03(\x0b\x32\x1a.holdfast.daemon.v1.Record\"\xd7\x03\n\x06Record\x12/\n\x08\x61\x64\x64_file\x18\x01 \x01(\x0b\x32\x1b.holdfast.daemon.v1.AddFileH\x00\x12/\n\x08\x61\x64\x64_tree\x18\x02 \x01(\x0b\x32\x1b.holdfast.daemon.v1.AddTreeH\x00\x12\x31\n\tadd_bytes\x18\x03 \x01(\x0b\x32\x1c.holdfast.daemon.v1.AddBytesH\x00\x12\x39\n\radd_reference\x18\x04 \x01(\x0b\x32 .holdfast.daemon.v1.AddReferenceH\x00\x12,\n\x06remove\x18\x05 \x01(\x0b\x32\x1a.holdfast.daemon.v1.RemoveH\x00\x12/\n\x08\x61\x64\x64_base\x18\x06 \x01(\x0b\x32\x1b.holdfast.daemon.v1.AddBaseH\x00\x12\x31\n\tadd_entry\x18\x07 \x01(\x0b\x32\x1c.holdfast.daemon.v1.AddEntryH\x00\x12.\n\x07retract\x18\x08 \x01(\x0b\x32\x1b.holdfast.daemon.v1.RetractH\x00\x12\x33\n\nadd_bundle\x18\t \x01(\x0b\x32\x1d.holdfast.daemon.v1.AddBundleH\x00\x42\x06\n\x04what\"O\n\x07\x41\x64\x64\x46ile\x12\x12\n\nlocal_path\x18\x01 \x01(\x0c\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x11\n\toverwrite\x18\x03 \x01(\x08\x12\x0f\n\x07mutable\x18\x04 \x01(\x08\"\x8c\x01\n\x07\x41\x64\x64Tree\x12\x12\n\nlocal_path\x18\x01 \x01(\x0c\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x11\n\toverwrite\x18\x03 \x01(\x08\x12\x0f\n\x07mutable\x18\x04 \x01(\x08\x12\x0f\n\x07include\x18\x05 \x03(\t\x12\x0f\n\x07\x65xclude\x18\x06 \x03(\t\x12\x17\n\x0fignore_symlinks\x18\x07 \x01(\x08\"M\n\x08\x41\x64\x64\x42ytes\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x11\n\toverwrite\x18\x03 \x01(\x08\x12\x12\n\nlocal_path\x18\x04 \x01(\x0c\"\xa9\x01\n\x0c\x41\x64\x64Reference\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x12\n\nextra_json\x18\x05 \x01(\x0c\x12\x11\n\toverwrite\x18\x06 \x01(\x08\x12\x12\n\nlocal_path\x18\x07 \x01(\x0c\x12\x10\n\x08\x63hecksum\x18\x08 \x01(\x08\x12\x13\n\x0bobjects_max\x18\t \x01(\x04\"\x16\n\x06Remove\x12\x0c\n\x04path\x18\x01 \x01(\t\"\x1d\n\x07\x41\x64\x64\x42\x61se\x12\x12\n\nversion_id\x18\x01 \x01(\t\"h\n\x08\x41\x64\x64\x45ntry\x12\x12\n\nversion_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x13\n\x0bsource_path\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x11\n\toverwrite\x18\x05 \x01(\x08\"\x16\n\x07Retract\x12\x0b\n\x03seq\x18\x01 \x01(\x04\"/\n\tAddBundle\x12\x12\n\nlocal_path\x18\x01 \x01(\x0c\x12\x0e\n\x06number\x18\x02 \x01(\r\"\x81\x04\n\x08\x46inalize\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x12\n\ncollection\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x17\n\x0fhas_description\x18\x06 \x01(\x08\x12\x15\n\rmetadata_json\x18\x07 \x01(\x0c\x12\x0f\n\x07\x61liases\x18\x08 \x03(\t\x12\x0c\n\x04tags\x18\t \x03(\t\x12&\n\x03run\x18\n \x01(\x0b\x32\x19.holdfast.registry.v1.Run\x12\x18\n\x10has_history_step\x18\x0b \x01(\x08\x12\x14\n\x0chistory_step\x18\x0c \x01(\x03\x12\x18\n\x10use_after_commit\x18\r \x01(\x08\x12\x10\n\x08last_seq\x18\x0e \x01(\x04\x12&\n\x03ttl\x18\x0f \x01(\x0b\x32\x19.holdfast.registry.v1.Ttl\x12\x0c\n\x04hold\x18\x10 \x01(\x08\x12\x13\n\x0bincremental\x18\x11 \x01(\x08\x12\x16\n\x0e\x64istributed_id\x18\x12 \x01(\t\x12\x1a\n\x12\x64istributed_finish\x18\x13 \x01(\x08\x12(\n distributed_without_lost_writers\x18\x14 \x01(\x08\x12\x0e\n\x06writer\x18\x15 \x01(\t\x12\x11\n\torigin_id\x18\x16 \x01(\t\"\xe7\x01\n\x13LogArtifactResponse\x12,\n\x06opened\x18\x01 \x01(\x0b\x32\x1a.holdfast.daemon.v1.OpenedH\x00\x12\x13\n\tacked_seq\x18\x02 \x01(\x04H\x00\x12\x16\n\x0cingested_seq\x18\x03 \x01(\x04H\x00\x12\x39\n\rrecord_failed\x18\x04 \x01(\x0b\x32 .holdfast.daemon.v1.RecordFailedH\x00\x12\x32\n\tfinalized\x18\x05 \x01(\x0b\x32\x1d.holdfast.daemon.v1.FinalizedH\x00\x42\x06\n\x04what\"D\n\x06Opened\x12\x11\n\tacked_seq\x18\x01 \x01(\x04\x12\x14\n\x0cingested_seq\x18\x02 \x01(\x04\x12\x11\n\tfinalized\x18\x03 \x01(\x08\"K\n\x0cRecordFailed\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12.\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1f.holdfast.common.v1.ErrorDetail\"\x1b\n\tFinalized\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"%\n\x13WaitArtifactRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\xc3\x02\n\x0bJobProgress\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.holdfast.daemon.v1.JobState\x12\x15\n\rartifact_name\x18\x03 \x01(\t\x12\x15\n\rartifact_type\x18\x04 \x01(\t\x12\x14\n\x0c\x65ntries_read\x18\x05 \x01(\x04\x12\x15\n\rentries_total\x18\x06 \x01(\x04\x12\x13\n\x0b\x62ytes_total\x18\x07 \x01(\x04\x12\x12\n\nbytes_read\x18\x08 \x01(\x04\x12\x1a\n\x12\x62ytes_deduplicated\x18\t \x01(\x04\x12\x12\n\nbytes_sent\x18\n \x01(\x04\x12\x13\n\x0bwaiting_for\x18\x0b \x01(\t\x12\x15\n\rcreated_at_ms\x18\x0c \x01(\x03\x12\x17\n\x0f\x66inalized_at_ms\x18\r \x01(\x03\"\xda\x01\n\x14WaitArtifactResponse\x12\x31\n\x08progress\x18\x01 \x01(\x0b\x32\x1f.holdfast.daemon.v1.JobProgress\x12.\n\x07version\x18\x02 \x01(\x0b\x32\x1d.holdfast.registry.v1.Version\x12.\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1f.holdfast.common.v1.ErrorDetail\x12\x0f\n\x07\x63reated\x18\x04 \x01(\x08\x12\x10\n\x08warnings\x18\x05 \x03(\t\x12\x0c\n\x04held\x18\x06 \x01(\x08\"\'\n\x15\x43\x61ncelArtifactRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"+\n\x16\x43\x61ncelArtifactResponse\x12\x11\n\tcancelled\x18\x01 \x01(\x08\"A\n\x17ListDraftEntriesRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"~\n\x18ListDraftEntriesResponse\x12\x10\n\x08segments\x18\x01 \x03(\x0c\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0b\x65ntry_count\x18\x03 \x01(\x04\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t*\xc4\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fJOB_STATE_DRAFT\x10\x01\x12\x14\n\x10JOB_STATE_INGEST\x10\x02\x12\x14\n\x10JOB_STATE_UPLOAD\x10\x03\x12\x14\n\x10JOB_STATE_COMMIT\x10\x04\x12\x17\n\x13JOB_STATE_COMMITTED\x10\x05\x12\x14\n\x10JOB_STATE_FAILED\x10\x06\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x07\x32\xad\x03\n\nLogService\x12\x62\n\x0bLogArtifact\x12&.holdfast.daemon.v1.LogArtifactRequest\x1a\'.holdfast.daemon.v1.LogArtifactResponse(\x01\x30\x01\x12\x63\n\x0cWaitArtifact\x12\'.holdfast.daemon.v1.WaitArtifactRequest\x1a(.holdfast.daemon.v1.WaitArtifactResponse0\x01\x12g\n\x0e\x43\x61ncelArtifact\x12).holdfast.daemon.v1.CancelArtifactRequest\x1a*.holdfast.daemon.v1.CancelArtifactResponse\x12m\n\x10ListDraftEntries\x12+.holdfast.daemon.v1.ListDraftEntriesRequest\x1a,.holdfast.daemon.v1.ListDraftEntriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'holdfastpb.daemon.v1.log_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBSTATE']._serialized_start=2906
-  _globals['_JOBSTATE']._serialized_end=3102
+  _globals['_JOBSTATE']._serialized_start=3515
+  _globals['_JOBSTATE']._serialized_end=3711
   _globals['_LOGARTIFACTREQUEST']._serialized_start=161
   _globals['_LOGARTIFACTREQUEST']._serialized_end=331
   _globals['_OPEN']._serialized_start=333
@@ -43,43 +43,49 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDBATCH']._serialized_start=459
   _globals['_RECORDBATCH']._serialized_end=536
   _globals['_RECORD']._serialized_start=539
-  _globals['_RECORD']._serialized_end=858
-  _globals['_ADDFILE']._serialized_start=860
-  _globals['_ADDFILE']._serialized_end=939
-  _globals['_ADDTREE']._serialized_start=941
-  _globals['_ADDTREE']._serialized_end=1022
-  _globals['_ADDBYTES']._serialized_start=1024
-  _globals['_ADDBYTES']._serialized_end=1101
-  _globals['_ADDREFERENCE']._serialized_start=1104
-  _globals['_ADDREFERENCE']._serialized_end=1273
-  _globals['_REMOVE']._serialized_start=1275
-  _globals['_REMOVE']._serialized_end=1297
-  _globals['_ADDBASE']._serialized_start=1299
-  _globals['_ADDBASE']._serialized_end=1328
-  _globals['_FINALIZE']._serialized_start=1331
-  _globals['_FINALIZE']._serialized_end=1640
-  _globals['_LOGARTIFACTRESPONSE']._serialized_start=1643
-  _globals['_LOGARTIFACTRESPONSE']._serialized_end=1874
-  _globals['_OPENED']._serialized_start=1876
-  _globals['_OPENED']._serialized_end=1944
-  _globals['_RECORDFAILED']._serialized_start=1946
-  _globals['_RECORDFAILED']._serialized_end=2021
-  _globals['_FINALIZED']._serialized_start=2023
-  _globals['_FINALIZED']._serialized_end=2050
-  _globals['_WAITARTIFACTREQUEST']._serialized_start=2052
-  _globals['_WAITARTIFACTREQUEST']._serialized_end=2089
-  _globals['_JOBPROGRESS']._serialized_start=2092
-  _globals['_JOBPROGRESS']._serialized_end=2415
-  _globals['_WAITARTIFACTRESPONSE']._serialized_start=2418
-  _globals['_WAITARTIFACTRESPONSE']._serialized_end=2622
-  _globals['_CANCELARTIFACTREQUEST']._serialized_start=2624
-  _globals['_CANCELARTIFACTREQUEST']._serialized_end=2663
-  _globals['_CANCELARTIFACTRESPONSE']._serialized_start=2665
-  _globals['_CANCELARTIFACTRESPONSE']._serialized_end=2708
-  _globals['_LISTDRAFTENTRIESREQUEST']._serialized_start=2710
-  _globals['_LISTDRAFTENTRIESREQUEST']._serialized_end=2775
-  _globals['_LISTDRAFTENTRIESRESPONSE']._serialized_start=2777
-  _globals['_LISTDRAFTENTRIESRESPONSE']._serialized_end=2903
-  _globals['_LOGSERVICE']._serialized_start=3105
-  _globals['_LOGSERVICE']._serialized_end=3534
+  _globals['_RECORD']._serialized_end=1010
+  _globals['_ADDFILE']._serialized_start=1012
+  _globals['_ADDFILE']._serialized_end=1091
+  _globals['_ADDTREE']._serialized_start=1094
+  _globals['_ADDTREE']._serialized_end=1234
+  _globals['_ADDBYTES']._serialized_start=1236
+  _globals['_ADDBYTES']._serialized_end=1313
+  _globals['_ADDREFERENCE']._serialized_start=1316
+  _globals['_ADDREFERENCE']._serialized_end=1485
+  _globals['_REMOVE']._serialized_start=1487
+  _globals['_REMOVE']._serialized_end=1509
+  _globals['_ADDBASE']._serialized_start=1511
+  _globals['_ADDBASE']._serialized_end=1540
+  _globals['_ADDENTRY']._serialized_start=1542
+  _globals['_ADDENTRY']._serialized_end=1646
+  _globals['_RETRACT']._serialized_start=1648
+  _globals['_RETRACT']._serialized_end=1670
+  _globals['_ADDBUNDLE']._serialized_start=1672
+  _globals['_ADDBUNDLE']._serialized_end=1719
+  _globals['_FINALIZE']._serialized_start=1722
+  _globals['_FINALIZE']._serialized_end=2235
+  _globals['_LOGARTIFACTRESPONSE']._serialized_start=2238
+  _globals['_LOGARTIFACTRESPONSE']._serialized_end=2469
+  _globals['_OPENED']._serialized_start=2471
+  _globals['_OPENED']._serialized_end=2539
+  _globals['_RECORDFAILED']._serialized_start=2541
+  _globals['_RECORDFAILED']._serialized_end=2616
+  _globals['_FINALIZED']._serialized_start=2618
+  _globals['_FINALIZED']._serialized_end=2645
+  _globals['_WAITARTIFACTREQUEST']._serialized_start=2647
+  _globals['_WAITARTIFACTREQUEST']._serialized_end=2684
+  _globals['_JOBPROGRESS']._serialized_start=2687
+  _globals['_JOBPROGRESS']._serialized_end=3010
+  _globals['_WAITARTIFACTRESPONSE']._serialized_start=3013
+  _globals['_WAITARTIFACTRESPONSE']._serialized_end=3231
+  _globals['_CANCELARTIFACTREQUEST']._serialized_start=3233
+  _globals['_CANCELARTIFACTREQUEST']._serialized_end=3272
+  _globals['_CANCELARTIFACTRESPONSE']._serialized_start=3274
+  _globals['_CANCELARTIFACTRESPONSE']._serialized_end=3317
+  _globals['_LISTDRAFTENTRIESREQUEST']._serialized_start=3319
+  _globals['_LISTDRAFTENTRIESREQUEST']._serialized_end=3384
+  _globals['_LISTDRAFTENTRIESRESPONSE']._serialized_start=3386
+  _globals['_LISTDRAFTENTRIESRESPONSE']._serialized_end=3512
+  _globals['_LOGSERVICE']._serialized_start=3714
+  _globals['_LOGSERVICE']._serialized_end=4143
 # @@protoc_insertion_point(module_scope)

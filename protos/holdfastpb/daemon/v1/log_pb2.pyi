@@ -64,20 +64,26 @@ class RecordBatch(_message.Message):
     def __init__(self, first_seq: _Optional[int] = ..., records: _Optional[_Iterable[_Union[Record, _Mapping]]] = ...) -> None: ...
 
 class Record(_message.Message):
-    __slots__ = ("add_file", "add_tree", "add_bytes", "add_reference", "remove", "add_base")
+    __slots__ = ("add_file", "add_tree", "add_bytes", "add_reference", "remove", "add_base", "add_entry", "retract", "add_bundle")
     ADD_FILE_FIELD_NUMBER: _ClassVar[int]
     ADD_TREE_FIELD_NUMBER: _ClassVar[int]
     ADD_BYTES_FIELD_NUMBER: _ClassVar[int]
     ADD_REFERENCE_FIELD_NUMBER: _ClassVar[int]
     REMOVE_FIELD_NUMBER: _ClassVar[int]
     ADD_BASE_FIELD_NUMBER: _ClassVar[int]
+    ADD_ENTRY_FIELD_NUMBER: _ClassVar[int]
+    RETRACT_FIELD_NUMBER: _ClassVar[int]
+    ADD_BUNDLE_FIELD_NUMBER: _ClassVar[int]
     add_file: AddFile
     add_tree: AddTree
     add_bytes: AddBytes
     add_reference: AddReference
     remove: Remove
     add_base: AddBase
-    def __init__(self, add_file: _Optional[_Union[AddFile, _Mapping]] = ..., add_tree: _Optional[_Union[AddTree, _Mapping]] = ..., add_bytes: _Optional[_Union[AddBytes, _Mapping]] = ..., add_reference: _Optional[_Union[AddReference, _Mapping]] = ..., remove: _Optional[_Union[Remove, _Mapping]] = ..., add_base: _Optional[_Union[AddBase, _Mapping]] = ...) -> None: ...
+    add_entry: AddEntry
+    retract: Retract
+    add_bundle: AddBundle
+    def __init__(self, add_file: _Optional[_Union[AddFile, _Mapping]] = ..., add_tree: _Optional[_Union[AddTree, _Mapping]] = ..., add_bytes: _Optional[_Union[AddBytes, _Mapping]] = ..., add_reference: _Optional[_Union[AddReference, _Mapping]] = ..., remove: _Optional[_Union[Remove, _Mapping]] = ..., add_base: _Optional[_Union[AddBase, _Mapping]] = ..., add_entry: _Optional[_Union[AddEntry, _Mapping]] = ..., retract: _Optional[_Union[Retract, _Mapping]] = ..., add_bundle: _Optional[_Union[AddBundle, _Mapping]] = ...) -> None: ...
 
 class AddFile(_message.Message):
     __slots__ = ("local_path", "path", "overwrite", "mutable")
@@ -92,16 +98,22 @@ class AddFile(_message.Message):
     def __init__(self, local_path: _Optional[bytes] = ..., path: _Optional[str] = ..., overwrite: bool = ..., mutable: bool = ...) -> None: ...
 
 class AddTree(_message.Message):
-    __slots__ = ("local_path", "prefix", "overwrite", "mutable")
+    __slots__ = ("local_path", "prefix", "overwrite", "mutable", "include", "exclude", "ignore_symlinks")
     LOCAL_PATH_FIELD_NUMBER: _ClassVar[int]
     PREFIX_FIELD_NUMBER: _ClassVar[int]
     OVERWRITE_FIELD_NUMBER: _ClassVar[int]
     MUTABLE_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_FIELD_NUMBER: _ClassVar[int]
+    IGNORE_SYMLINKS_FIELD_NUMBER: _ClassVar[int]
     local_path: bytes
     prefix: str
     overwrite: bool
     mutable: bool
-    def __init__(self, local_path: _Optional[bytes] = ..., prefix: _Optional[str] = ..., overwrite: bool = ..., mutable: bool = ...) -> None: ...
+    include: _containers.RepeatedScalarFieldContainer[str]
+    exclude: _containers.RepeatedScalarFieldContainer[str]
+    ignore_symlinks: bool
+    def __init__(self, local_path: _Optional[bytes] = ..., prefix: _Optional[str] = ..., overwrite: bool = ..., mutable: bool = ..., include: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., ignore_symlinks: bool = ...) -> None: ...
 
 class AddBytes(_message.Message):
     __slots__ = ("path", "data", "overwrite", "local_path")
@@ -149,8 +161,36 @@ class AddBase(_message.Message):
     version_id: str
     def __init__(self, version_id: _Optional[str] = ...) -> None: ...
 
+class AddEntry(_message.Message):
+    __slots__ = ("version_id", "session_id", "source_path", "path", "overwrite")
+    VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_PATH_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    OVERWRITE_FIELD_NUMBER: _ClassVar[int]
+    version_id: str
+    session_id: str
+    source_path: str
+    path: str
+    overwrite: bool
+    def __init__(self, version_id: _Optional[str] = ..., session_id: _Optional[str] = ..., source_path: _Optional[str] = ..., path: _Optional[str] = ..., overwrite: bool = ...) -> None: ...
+
+class Retract(_message.Message):
+    __slots__ = ("seq",)
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    seq: int
+    def __init__(self, seq: _Optional[int] = ...) -> None: ...
+
+class AddBundle(_message.Message):
+    __slots__ = ("local_path", "number")
+    LOCAL_PATH_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    local_path: bytes
+    number: int
+    def __init__(self, local_path: _Optional[bytes] = ..., number: _Optional[int] = ...) -> None: ...
+
 class Finalize(_message.Message):
-    __slots__ = ("entity", "project", "collection", "type", "description", "has_description", "metadata_json", "aliases", "tags", "run", "has_history_step", "history_step", "use_after_commit", "last_seq")
+    __slots__ = ("entity", "project", "collection", "type", "description", "has_description", "metadata_json", "aliases", "tags", "run", "has_history_step", "history_step", "use_after_commit", "last_seq", "ttl", "hold", "incremental", "distributed_id", "distributed_finish", "distributed_without_lost_writers", "writer", "origin_id")
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
@@ -165,6 +205,14 @@ class Finalize(_message.Message):
     HISTORY_STEP_FIELD_NUMBER: _ClassVar[int]
     USE_AFTER_COMMIT_FIELD_NUMBER: _ClassVar[int]
     LAST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    INCREMENTAL_FIELD_NUMBER: _ClassVar[int]
+    DISTRIBUTED_ID_FIELD_NUMBER: _ClassVar[int]
+    DISTRIBUTED_FINISH_FIELD_NUMBER: _ClassVar[int]
+    DISTRIBUTED_WITHOUT_LOST_WRITERS_FIELD_NUMBER: _ClassVar[int]
+    WRITER_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_ID_FIELD_NUMBER: _ClassVar[int]
     entity: str
     project: str
     collection: str
@@ -179,7 +227,15 @@ class Finalize(_message.Message):
     history_step: int
     use_after_commit: bool
     last_seq: int
-    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., use_after_commit: bool = ..., last_seq: _Optional[int] = ...) -> None: ...
+    ttl: _version_pb2.Ttl
+    hold: bool
+    incremental: bool
+    distributed_id: str
+    distributed_finish: bool
+    distributed_without_lost_writers: bool
+    writer: str
+    origin_id: str
+    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., use_after_commit: bool = ..., last_seq: _Optional[int] = ..., ttl: _Optional[_Union[_version_pb2.Ttl, _Mapping]] = ..., hold: bool = ..., incremental: bool = ..., distributed_id: _Optional[str] = ..., distributed_finish: bool = ..., distributed_without_lost_writers: bool = ..., writer: _Optional[str] = ..., origin_id: _Optional[str] = ...) -> None: ...
 
 class LogArtifactResponse(_message.Message):
     __slots__ = ("opened", "acked_seq", "ingested_seq", "record_failed", "finalized")
@@ -256,18 +312,20 @@ class JobProgress(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., artifact_name: _Optional[str] = ..., artifact_type: _Optional[str] = ..., entries_read: _Optional[int] = ..., entries_total: _Optional[int] = ..., bytes_total: _Optional[int] = ..., bytes_read: _Optional[int] = ..., bytes_deduplicated: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., waiting_for: _Optional[str] = ..., created_at_ms: _Optional[int] = ..., finalized_at_ms: _Optional[int] = ...) -> None: ...
 
 class WaitArtifactResponse(_message.Message):
-    __slots__ = ("progress", "version", "error", "created", "warnings")
+    __slots__ = ("progress", "version", "error", "created", "warnings", "held")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     progress: JobProgress
     version: _version_pb2.Version
     error: _error_pb2.ErrorDetail
     created: bool
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, progress: _Optional[_Union[JobProgress, _Mapping]] = ..., version: _Optional[_Union[_version_pb2.Version, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.ErrorDetail, _Mapping]] = ..., created: bool = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    held: bool
+    def __init__(self, progress: _Optional[_Union[JobProgress, _Mapping]] = ..., version: _Optional[_Union[_version_pb2.Version, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.ErrorDetail, _Mapping]] = ..., created: bool = ..., warnings: _Optional[_Iterable[str]] = ..., held: bool = ...) -> None: ...
 
 class CancelArtifactRequest(_message.Message):
     __slots__ = ("job_id",)

@@ -22,25 +22,68 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from holdfastpb.registry.v1 import version_pb2 as holdfastpb_dot_registry_dot_v1_dot_version__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'holdfastpb/registry/v1/collection.proto\x12\x14holdfast.registry.v1\"\xf3\x01\n\nCollection\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x06 \x01(\x03\x12\x15\n\rupdated_at_ms\x18\x07 \x01(\x03\x12\x15\n\rversion_count\x18\x08 \x01(\x04\x12\x1c\n\x14latest_version_index\x18\t \x01(\x03\x12\x19\n\x11latest_size_bytes\x18\n \x01(\x04\x12\x15\n\rcollection_id\x18\x0b \x01(\t\"E\n\x14GetCollectionRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"M\n\x15GetCollectionResponse\x12\x34\n\ncollection\x18\x01 \x01(\x0b\x32 .holdfast.registry.v1.Collection\"n\n\x16ListCollectionsRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\"~\n\x17ListCollectionsResponse\x12\x35\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32 .holdfast.registry.v1.Collection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x04\x32\xed\x01\n\x11\x43ollectionService\x12h\n\rGetCollection\x12*.holdfast.registry.v1.GetCollectionRequest\x1a+.holdfast.registry.v1.GetCollectionResponse\x12n\n\x0fListCollections\x12,.holdfast.registry.v1.ListCollectionsRequest\x1a-.holdfast.registry.v1.ListCollectionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'holdfastpb/registry/v1/collection.proto\x12\x14holdfast.registry.v1\x1a$holdfastpb/registry/v1/version.proto\"\x87\x03\n\nCollection\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x06 \x01(\x03\x12\x15\n\rupdated_at_ms\x18\x07 \x01(\x03\x12\x15\n\rversion_count\x18\x08 \x01(\x04\x12\x1c\n\x14latest_version_index\x18\t \x01(\x03\x12\x19\n\x11latest_size_bytes\x18\n \x01(\x04\x12\x15\n\rcollection_id\x18\x0b \x01(\t\x12\x32\n\x04kind\x18\x0c \x01(\x0e\x32$.holdfast.registry.v1.CollectionKind\x12\x0c\n\x04tags\x18\r \x03(\t\x12&\n\x03ttl\x18\x0e \x01(\x0b\x32\x19.holdfast.registry.v1.Ttl\x12\x0f\n\x07\x61liases\x18\x0f \x03(\t\x12\x17\n\x0fhas_description\x18\x10 \x01(\x08\"\\\n\x14GetCollectionRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x15\n\rcollection_id\x18\x04 \x01(\t\"M\n\x15GetCollectionResponse\x12\x34\n\ncollection\x18\x01 \x01(\x0b\x32 .holdfast.registry.v1.Collection\"\xc9\x01\n\x16ListCollectionsRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x13\n\x0b\x66ilter_json\x18\x06 \x01(\t\x12\r\n\x05order\x18\x07 \x01(\t\x12\x17\n\x0fonly_registries\x18\x08 \x01(\x08\x12\x1c\n\x14registry_filter_json\x18\t \x01(\t\"~\n\x17ListCollectionsResponse\x12\x35\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32 .holdfast.registry.v1.Collection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x04\"\x99\x02\n\x17UpdateCollectionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x15\n\rcollection_id\x18\x02 \x01(\t\x12\x10\n\x08new_name\x18\x03 \x01(\t\x12\x10\n\x08new_type\x18\x04 \x01(\t\x12\x17\n\x0fset_description\x18\x05 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x1b\n\x13\x64\x65scription_is_null\x18\x07 \x01(\x08\x12\x13\n\x0btags_to_add\x18\x08 \x03(\t\x12\x16\n\x0etags_to_remove\x18\t \x03(\t\x12\x0f\n\x07set_ttl\x18\n \x01(\x08\x12&\n\x03ttl\x18\x0b \x01(\x0b\x32\x19.holdfast.registry.v1.Ttl\"P\n\x18UpdateCollectionResponse\x12\x34\n\ncollection\x18\x01 \x01(\x0b\x32 .holdfast.registry.v1.Collection\"D\n\x17\x44\x65leteCollectionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x15\n\rcollection_id\x18\x02 \x01(\t\"4\n\x18\x44\x65leteCollectionResponse\x12\x18\n\x10versions_deleted\x18\x01 \x01(\x04\"~\n\x16\x43reatePortfolioRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0c\n\x04type\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\"O\n\x17\x43reatePortfolioResponse\x12\x34\n\ncollection\x18\x01 \x01(\x0b\x32 .holdfast.registry.v1.Collection\"3\n\x10ListTypesRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\"F\n\x11ListTypesResponse\x12\x31\n\x05types\x18\x01 \x03(\x0b\x32\".holdfast.registry.v1.ArtifactType\"M\n\x0c\x41rtifactType\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x10\x63ollection_count\x18\x02 \x01(\x04\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03\"\x80\x02\n\x07Project\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.holdfast.registry.v1.Ttl\x12\x13\n\x0bis_registry\x18\x05 \x01(\x08\x12\x12\n\nvisibility\x18\x06 \x01(\t\x12\x16\n\x0e\x61rtifact_types\x18\x07 \x03(\t\x12\x15\n\rcreated_at_ms\x18\x08 \x01(\x03\x12\x15\n\rupdated_at_ms\x18\t \x01(\x03\x12\x12\n\nproject_id\x18\n \x01(\t\x12\x17\n\x0fhas_description\x18\x0b \x01(\x08\"\x89\x01\n\x13ListProjectsRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x17\n\x0fonly_registries\x18\x02 \x01(\x08\x12\x13\n\x0b\x66ilter_json\x18\x03 \x01(\t\x12\r\n\x05order\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"u\n\x14ListProjectsResponse\x12/\n\x08projects\x18\x01 \x03(\x0b\x32\x1d.holdfast.registry.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x04\"1\n\x11GetProjectRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"D\n\x12GetProjectResponse\x12.\n\x07project\x18\x01 \x01(\x0b\x32\x1d.holdfast.registry.v1.Project\"Z\n\x14\x43reateProjectRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12.\n\x07project\x18\x02 \x01(\x0b\x32\x1d.holdfast.registry.v1.Project\"G\n\x15\x43reateProjectResponse\x12.\n\x07project\x18\x01 \x01(\x0b\x32\x1d.holdfast.registry.v1.Project\"\xa0\x02\n\x14UpdateProjectRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x10\n\x08new_name\x18\x03 \x01(\t\x12\x17\n\x0fset_description\x18\x04 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x0f\n\x07set_ttl\x18\x06 \x01(\x08\x12&\n\x03ttl\x18\x07 \x01(\x0b\x32\x19.holdfast.registry.v1.Ttl\x12\x12\n\nvisibility\x18\x08 \x01(\t\x12\x1d\n\x15\x61rtifact_types_to_add\x18\t \x03(\t\x12\x1b\n\x13set_allow_all_types\x18\n \x01(\x08\x12\x17\n\x0f\x61llow_all_types\x18\x0b \x01(\x08\"G\n\x15UpdateProjectResponse\x12.\n\x07project\x18\x01 \x01(\x0b\x32\x1d.holdfast.registry.v1.Project\"?\n\x15\x44\x65leteRegistryRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\"\x18\n\x16\x44\x65leteRegistryResponse*n\n\x0e\x43ollectionKind\x12\x1f\n\x1b\x43OLLECTION_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43OLLECTION_KIND_SEQUENCE\x10\x01\x12\x1d\n\x19\x43OLLECTION_KIND_PORTFOLIO\x10\x02\x32\xaa\t\n\x11\x43ollectionService\x12h\n\rGetCollection\x12*.holdfast.registry.v1.GetCollectionRequest\x1a+.holdfast.registry.v1.GetCollectionResponse\x12n\n\x0fListCollections\x12,.holdfast.registry.v1.ListCollectionsRequest\x1a-.holdfast.registry.v1.ListCollectionsResponse\x12q\n\x10UpdateCollection\x12-.holdfast.registry.v1.UpdateCollectionRequest\x1a..holdfast.registry.v1.UpdateCollectionResponse\x12q\n\x10\x44\x65leteCollection\x12-.holdfast.registry.v1.DeleteCollectionRequest\x1a..holdfast.registry.v1.DeleteCollectionResponse\x12n\n\x0f\x43reatePortfolio\x12,.holdfast.registry.v1.CreatePortfolioRequest\x1a-.holdfast.registry.v1.CreatePortfolioResponse\x12\\\n\tListTypes\x12&.holdfast.registry.v1.ListTypesRequest\x1a\'.holdfast.registry.v1.ListTypesResponse\x12\x65\n\x0cListProjects\x12).holdfast.registry.v1.ListProjectsRequest\x1a*.holdfast.registry.v1.ListProjectsResponse\x12_\n\nGetProject\x12\'.holdfast.registry.v1.GetProjectRequest\x1a(.holdfast.registry.v1.GetProjectResponse\x12h\n\rCreateProject\x12*.holdfast.registry.v1.CreateProjectRequest\x1a+.holdfast.registry.v1.CreateProjectResponse\x12h\n\rUpdateProject\x12*.holdfast.registry.v1.UpdateProjectRequest\x1a+.holdfast.registry.v1.UpdateProjectResponse\x12k\n\x0e\x44\x65leteRegistry\x12+.holdfast.registry.v1.DeleteRegistryRequest\x1a,.holdfast.registry.v1.DeleteRegistryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'holdfastpb.registry.v1.collection_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COLLECTION']._serialized_start=66
-  _globals['_COLLECTION']._serialized_end=309
-  _globals['_GETCOLLECTIONREQUEST']._serialized_start=311
-  _globals['_GETCOLLECTIONREQUEST']._serialized_end=380
-  _globals['_GETCOLLECTIONRESPONSE']._serialized_start=382
-  _globals['_GETCOLLECTIONRESPONSE']._serialized_end=459
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=461
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=571
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=573
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=699
-  _globals['_COLLECTIONSERVICE']._serialized_start=702
-  _globals['_COLLECTIONSERVICE']._serialized_end=939
+  _globals['_COLLECTIONKIND']._serialized_start=3164
+  _globals['_COLLECTIONKIND']._serialized_end=3274
+  _globals['_COLLECTION']._serialized_start=104
+  _globals['_COLLECTION']._serialized_end=495
+  _globals['_GETCOLLECTIONREQUEST']._serialized_start=497
+  _globals['_GETCOLLECTIONREQUEST']._serialized_end=589
+  _globals['_GETCOLLECTIONRESPONSE']._serialized_start=591
+  _globals['_GETCOLLECTIONRESPONSE']._serialized_end=668
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=671
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=872
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=874
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=1000
+  _globals['_UPDATECOLLECTIONREQUEST']._serialized_start=1003
+  _globals['_UPDATECOLLECTIONREQUEST']._serialized_end=1284
+  _globals['_UPDATECOLLECTIONRESPONSE']._serialized_start=1286
+  _globals['_UPDATECOLLECTIONRESPONSE']._serialized_end=1366
+  _globals['_DELETECOLLECTIONREQUEST']._serialized_start=1368
+  _globals['_DELETECOLLECTIONREQUEST']._serialized_end=1436
+  _globals['_DELETECOLLECTIONRESPONSE']._serialized_start=1438
+  _globals['_DELETECOLLECTIONRESPONSE']._serialized_end=1490
+  _globals['_CREATEPORTFOLIOREQUEST']._serialized_start=1492
+  _globals['_CREATEPORTFOLIOREQUEST']._serialized_end=1618
+  _globals['_CREATEPORTFOLIORESPONSE']._serialized_start=1620
+  _globals['_CREATEPORTFOLIORESPONSE']._serialized_end=1699
+  _globals['_LISTTYPESREQUEST']._serialized_start=1701
+  _globals['_LISTTYPESREQUEST']._serialized_end=1752
+  _globals['_LISTTYPESRESPONSE']._serialized_start=1754
+  _globals['_LISTTYPESRESPONSE']._serialized_end=1824
+  _globals['_ARTIFACTTYPE']._serialized_start=1826
+  _globals['_ARTIFACTTYPE']._serialized_end=1903
+  _globals['_PROJECT']._serialized_start=1906
+  _globals['_PROJECT']._serialized_end=2162
+  _globals['_LISTPROJECTSREQUEST']._serialized_start=2165
+  _globals['_LISTPROJECTSREQUEST']._serialized_end=2302
+  _globals['_LISTPROJECTSRESPONSE']._serialized_start=2304
+  _globals['_LISTPROJECTSRESPONSE']._serialized_end=2421
+  _globals['_GETPROJECTREQUEST']._serialized_start=2423
+  _globals['_GETPROJECTREQUEST']._serialized_end=2472
+  _globals['_GETPROJECTRESPONSE']._serialized_start=2474
+  _globals['_GETPROJECTRESPONSE']._serialized_end=2542
+  _globals['_CREATEPROJECTREQUEST']._serialized_start=2544
+  _globals['_CREATEPROJECTREQUEST']._serialized_end=2634
+  _globals['_CREATEPROJECTRESPONSE']._serialized_start=2636
+  _globals['_CREATEPROJECTRESPONSE']._serialized_end=2707
+  _globals['_UPDATEPROJECTREQUEST']._serialized_start=2710
+  _globals['_UPDATEPROJECTREQUEST']._serialized_end=2998
+  _globals['_UPDATEPROJECTRESPONSE']._serialized_start=3000
+  _globals['_UPDATEPROJECTRESPONSE']._serialized_end=3071
+  _globals['_DELETEREGISTRYREQUEST']._serialized_start=3073
+  _globals['_DELETEREGISTRYREQUEST']._serialized_end=3136
+  _globals['_DELETEREGISTRYRESPONSE']._serialized_start=3138
+  _globals['_DELETEREGISTRYRESPONSE']._serialized_end=3162
+  _globals['_COLLECTIONSERVICE']._serialized_start=3277
+  _globals['_COLLECTIONSERVICE']._serialized_end=4471
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CollectionServiceStub(object):
-    """Collections: the named sequences that versions are logged into.
+    """Collections, and the projects and registries that hold them. A registry is a project whose name begins with "wandb-registry-".
     """
 
     def __init__(self, channel):
@@ -45,10 +45,55 @@ class CollectionServiceStub(object):
                 request_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListCollectionsRequest.SerializeToString,
                 response_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListCollectionsResponse.FromString,
                 _registered_method=True)
+        self.UpdateCollection = channel.unary_unary(
+                '/holdfast.registry.v1.CollectionService/UpdateCollection',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.UpdateCollectionRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.UpdateCollectionResponse.FromString,
+                _registered_method=True)
+        self.DeleteCollection = channel.unary_unary(
+                '/holdfast.registry.v1.CollectionService/DeleteCollection',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.DeleteCollectionRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.DeleteCollectionResponse.FromString,
+                _registered_method=True)
+        self.CreatePortfolio = channel.unary_unary(
+                '/holdfast.registry.v1.CollectionService/CreatePortfolio',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.CreatePortfolioRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.CreatePortfolioResponse.FromString,
+                _registered_method=True)
+        self.ListTypes = channel.unary_unary(
+                '/holdfast.registry.v1.CollectionService/ListTypes',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListTypesRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListTypesResponse.FromString,
+                _registered_method=True)
+        self.ListProjects = channel.unary_unary(
+                '/holdfast.registry.v1.CollectionService/ListProjects',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListProjectsRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListProjectsResponse.FromString,
+                _registered_method=True)
+        self.GetProject = channel.unary_unary(
+                '/holdfast.registry.v1.CollectionService/GetProject',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.GetProjectRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.GetProjectResponse.FromString,
+                _registered_method=True)
+        self.CreateProject = channel.unary_unary(
+                '/holdfast.registry.v1.CollectionService/CreateProject',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.CreateProjectRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.CreateProjectResponse.FromString,
+                _registered_method=True)
+        self.UpdateProject = channel.unary_unary(
+                '/holdfast.registry.v1.CollectionService/UpdateProject',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.UpdateProjectRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.UpdateProjectResponse.FromString,
+                _registered_method=True)
+        self.DeleteRegistry = channel.unary_unary(
+                '/holdfast.registry.v1.CollectionService/DeleteRegistry',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.DeleteRegistryRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.DeleteRegistryResponse.FromString,
+                _registered_method=True)
 
 
 class CollectionServiceServicer(object):
-    """Collections: the named sequences that versions are logged into.
+    """Collections, and the projects and registries that hold them. A registry is a project whose name begins with "wandb-registry-".
     """
 
     def GetCollection(self, request, context):
@@ -59,7 +104,73 @@ class CollectionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListCollections(self, request, context):
-        """Collections of a project, by name; at most 1,000 a page. An unknown project has none.
+        """Collections of a project, or of all registries of an entity, by name unless asked otherwise; at most 1,000 a page. An unknown project has none.
+        * INVALID_ARGUMENT/INVALID_FILTER
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateCollection(self, request, context):
+        """Changes name, type, description, tags or ttl in one transaction. Idempotent by request_id.
+        * NOT_FOUND  * ALREADY_EXISTS: the new name is taken  * INVALID_ARGUMENT/INVALID_NAME
+        * FAILED_PRECONDITION/TYPE_RESERVED: to or from a type that is kept for internal use  * FAILED_PRECONDITION/KIND_MISMATCH: type of a portfolio
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCollection(self, request, context):
+        """Deletes a collection: the versions of a sequence with their links and aliases, the links of a portfolio. Idempotent by request_id. * NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreatePortfolio(self, request, context):
+        """Makes an empty portfolio. Idempotent by request_id. * ALREADY_EXISTS  * INVALID_ARGUMENT/INVALID_NAME
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTypes(self, request, context):
+        """Artifact types of a project, by name, with their collections counted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListProjects(self, request, context):
+        """Projects of an entity, by name. At most 1,000 a page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProject(self, request, context):
+        """* NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateProject(self, request, context):
+        """Makes a project or registry. Idempotent by request_id. * ALREADY_EXISTS  * INVALID_ARGUMENT/INVALID_NAME
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateProject(self, request, context):
+        """Changes description, ttl, and of a registry name, visibility and types. Idempotent by request_id. * NOT_FOUND  * ALREADY_EXISTS
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRegistry(self, request, context):
+        """Deletes a registry with its links. Idempotent by request_id. * NOT_FOUND  * FAILED_PRECONDITION/KIND_MISMATCH: a project that is no registry
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +189,51 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     request_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListCollectionsRequest.FromString,
                     response_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListCollectionsResponse.SerializeToString,
             ),
+            'UpdateCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateCollection,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.UpdateCollectionRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.UpdateCollectionResponse.SerializeToString,
+            ),
+            'DeleteCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCollection,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.DeleteCollectionRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.DeleteCollectionResponse.SerializeToString,
+            ),
+            'CreatePortfolio': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePortfolio,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.CreatePortfolioRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.CreatePortfolioResponse.SerializeToString,
+            ),
+            'ListTypes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTypes,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListTypesRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListTypesResponse.SerializeToString,
+            ),
+            'ListProjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProjects,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListProjectsRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListProjectsResponse.SerializeToString,
+            ),
+            'GetProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProject,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.GetProjectRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.GetProjectResponse.SerializeToString,
+            ),
+            'CreateProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateProject,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.CreateProjectRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.CreateProjectResponse.SerializeToString,
+            ),
+            'UpdateProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateProject,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.UpdateProjectRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.UpdateProjectResponse.SerializeToString,
+            ),
+            'DeleteRegistry': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRegistry,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.DeleteRegistryRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_collection__pb2.DeleteRegistryResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'holdfast.registry.v1.CollectionService', rpc_method_handlers)
@@ -87,7 +243,7 @@ def add_CollectionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CollectionService(object):
-    """Collections: the named sequences that versions are logged into.
+    """Collections, and the projects and registries that hold them. A registry is a project whose name begins with "wandb-registry-".
     """
 
     @staticmethod
@@ -134,6 +290,249 @@ class CollectionService(object):
             '/holdfast.registry.v1.CollectionService/ListCollections',
             holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListCollectionsRequest.SerializeToString,
             holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListCollectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.CollectionService/UpdateCollection',
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.UpdateCollectionRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.UpdateCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.CollectionService/DeleteCollection',
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.DeleteCollectionRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.DeleteCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePortfolio(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.CollectionService/CreatePortfolio',
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.CreatePortfolioRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.CreatePortfolioResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTypes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.CollectionService/ListTypes',
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListTypesRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListTypesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.CollectionService/ListProjects',
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListProjectsRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.ListProjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.CollectionService/GetProject',
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.GetProjectRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.GetProjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.CollectionService/CreateProject',
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.CreateProjectRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.CreateProjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.CollectionService/UpdateProject',
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.UpdateProjectRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.UpdateProjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRegistry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.CollectionService/DeleteRegistry',
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.DeleteRegistryRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_collection__pb2.DeleteRegistryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,10 +55,20 @@ class RunServiceStub(object):
                 request_serializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListVersionRunsRequest.SerializeToString,
                 response_deserializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListVersionRunsResponse.FromString,
                 _registered_method=True)
+        self.RecordUses = channel.unary_unary(
+                '/holdfast.registry.v1.RunService/RecordUses',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.RecordUsesRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.RecordUsesResponse.FromString,
+                _registered_method=True)
         self.ListRunVersions = channel.unary_unary(
                 '/holdfast.registry.v1.RunService/ListRunVersions',
                 request_serializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListRunVersionsRequest.SerializeToString,
                 response_deserializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListRunVersionsResponse.FromString,
+                _registered_method=True)
+        self.ListRuns = channel.unary_unary(
+                '/holdfast.registry.v1.RunService/ListRuns',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListRunsRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListRunsResponse.FromString,
                 _registered_method=True)
 
 
@@ -95,8 +105,22 @@ class RunServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordUses(self, request, context):
+        """Many uses at once; unknown versions are skipped and listed. Idempotent by nature. At most 1,000.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRunVersions(self, request, context):
         """Versions that a run logged or used (ids), oldest edge first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRuns(self, request, context):
+        """Runs of a project, newest first unless asked otherwise; at most 1,000 a page. * INVALID_ARGUMENT/INVALID_FILTER
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,10 +149,20 @@ def add_RunServiceServicer_to_server(servicer, server):
                     request_deserializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListVersionRunsRequest.FromString,
                     response_serializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListVersionRunsResponse.SerializeToString,
             ),
+            'RecordUses': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordUses,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.RecordUsesRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.RecordUsesResponse.SerializeToString,
+            ),
             'ListRunVersions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRunVersions,
                     request_deserializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListRunVersionsRequest.FromString,
                     response_serializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListRunVersionsResponse.SerializeToString,
+            ),
+            'ListRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRuns,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListRunsRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListRunsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -251,6 +285,33 @@ class RunService(object):
             _registered_method=True)
 
     @staticmethod
+    def RecordUses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.RunService/RecordUses',
+            holdfastpb_dot_registry_dot_v1_dot_run__pb2.RecordUsesRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_run__pb2.RecordUsesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListRunVersions(request,
             target,
             options=(),
@@ -267,6 +328,33 @@ class RunService(object):
             '/holdfast.registry.v1.RunService/ListRunVersions',
             holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListRunVersionsRequest.SerializeToString,
             holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListRunVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.RunService/ListRuns',
+            holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListRunsRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_run__pb2.ListRunsResponse.FromString,
             options,
             channel_credentials,
             insecure,

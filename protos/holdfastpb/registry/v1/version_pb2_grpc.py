@@ -53,6 +53,16 @@ class VersionServiceStub(object):
                 request_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.CommitVersionRequest.SerializeToString,
                 response_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.CommitVersionResponse.FromString,
                 _registered_method=True)
+        self.AddPart = channel.unary_unary(
+                '/holdfast.registry.v1.VersionService/AddPart',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.AddPartRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.AddPartResponse.FromString,
+                _registered_method=True)
+        self.FinishDistributed = channel.unary_unary(
+                '/holdfast.registry.v1.VersionService/FinishDistributed',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.FinishDistributedRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.FinishDistributedResponse.FromString,
+                _registered_method=True)
         self.AbortVersion = channel.unary_unary(
                 '/holdfast.registry.v1.VersionService/AbortVersion',
                 request_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.AbortVersionRequest.SerializeToString,
@@ -88,6 +98,31 @@ class VersionServiceStub(object):
                 request_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.DeleteVersionRequest.SerializeToString,
                 response_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.DeleteVersionResponse.FromString,
                 _registered_method=True)
+        self.SearchVersions = channel.unary_unary(
+                '/holdfast.registry.v1.VersionService/SearchVersions',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.SearchVersionsRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.SearchVersionsResponse.FromString,
+                _registered_method=True)
+        self.ListRunArtifacts = channel.unary_unary(
+                '/holdfast.registry.v1.VersionService/ListRunArtifacts',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.ListRunArtifactsRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.ListRunArtifactsResponse.FromString,
+                _registered_method=True)
+        self.LinkVersion = channel.unary_unary(
+                '/holdfast.registry.v1.VersionService/LinkVersion',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.LinkVersionRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.LinkVersionResponse.FromString,
+                _registered_method=True)
+        self.UnlinkVersion = channel.unary_unary(
+                '/holdfast.registry.v1.VersionService/UnlinkVersion',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.UnlinkVersionRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.UnlinkVersionResponse.FromString,
+                _registered_method=True)
+        self.ListLinks = channel.unary_unary(
+                '/holdfast.registry.v1.VersionService/ListLinks',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.ListLinksRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.ListLinksResponse.FromString,
+                _registered_method=True)
 
 
 class VersionServiceServicer(object):
@@ -102,6 +137,8 @@ class VersionServiceServicer(object):
         Creates project and collection when absent. Idempotent by request_id.
         * INVALID_ARGUMENT/INVALID_NAME
         * FAILED_PRECONDITION/TYPE_MISMATCH: the collection holds another artifact type
+        * FAILED_PRECONDITION/KIND_MISMATCH: the collection is a portfolio; versions are linked into it, not logged
+        * FAILED_PRECONDITION/DISTRIBUTED_FINISHED: with `distributed_id`: that version was finished already
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,6 +160,29 @@ class VersionServiceServicer(object):
         * INVALID_ARGUMENT/MANIFEST_INVALID, INVALID_PATH, PATH_COLLISION, MANIFEST_DIGEST_MISMATCH, INVALID_METADATA, INVALID_NAME
         * FAILED_PRECONDITION/LEASE_EXPIRED
         * FAILED_PRECONDITION/VERSION_NOT_PENDING
+        With `origin_id` of a version that this collection has already (the same job, brought a second time: a copied journal, a bundle) that
+        version is answered, `created` = false. With `base_version_id` the commit is made only while that is the collection's latest version;
+        otherwise nothing happens and the answer has `base_changed`: begin again, merge again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddPart(self, request, context):
+        """Brings one writer's part of a distributed version: checks it as CommitVersion does and keeps it until the version is finished.
+        Answers `missing_digests` as CommitVersion. A writer that brings another part under a new version adds to what it brought. Idempotent by request_id.
+        * the errors of CommitVersion  * FAILED_PRECONDITION/DISTRIBUTED_FINISHED
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishDistributed(self, request, context):
+        """Merges all parts of a distributed version and commits it, in one transaction. While writers have begun and not yet brought their parts
+        nothing happens and `waiting_for` names them. Finishing again returns the version. Idempotent by request_id.
+        * FAILED_PRECONDITION/PART_CONFLICT: two parts have one path with two digests; metadata "path", "writer", "other_writer"
+        * FAILED_PRECONDITION/WRITER_LOST: a writer's lease ended before it brought its part; metadata "writers"
+        * NOT_FOUND: nobody has begun this distributed version
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,14 +203,15 @@ class VersionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ResolveVersion(self, request, context):
-        """One version by name: alias, `vN` or a digest (hex, whole). * NOT_FOUND
+        """One version by name: alias, `vN` or a digest (hex, whole). In a portfolio alias and `vN` are the portfolio's own, and `link` is set. * NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListVersions(self, request, context):
-        """Committed versions of a collection, newest first unless asked otherwise; at most 1,000 a page. * NOT_FOUND: no such collection
+        """Committed versions of a collection (of a portfolio: its links), newest first unless asked otherwise; at most 1,000 a page.
+        * NOT_FOUND: no such collection  * INVALID_ARGUMENT/INVALID_FILTER
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,7 +235,45 @@ class VersionServiceServicer(object):
 
     def DeleteVersion(self, request, context):
         """Marks a version DELETED; it disappears from lists at once. Idempotent by request_id.
-        * NOT_FOUND  * FAILED_PRECONDITION/HAS_ALIASES: unless `delete_aliases`
+        * NOT_FOUND  * FAILED_PRECONDITION/HAS_ALIASES: it has aliases or is linked, unless `delete_aliases`, which removes both
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchVersions(self, request, context):
+        """Versions of a query, over all collections of a project, a registry, or an entity; at most 1,000 a page. * INVALID_ARGUMENT/INVALID_FILTER
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRunArtifacts(self, request, context):
+        """Versions that a run logged or used, oldest edge first. At most 1,000 a page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LinkVersion(self, request, context):
+        """Links a version into a portfolio, which is made when absent. A version that is linked there already keeps its link; the aliases move.
+        Linking a link links its source. Idempotent by request_id.
+        * NOT_FOUND  * FAILED_PRECONDITION/TYPE_MISMATCH, KIND_MISMATCH (the target is a sequence)  * INVALID_ARGUMENT/INVALID_NAME
+        * INVALID_ARGUMENT/INVALID_ARGUMENT: another entity's
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnlinkVersion(self, request, context):
+        """Removes a link; the version itself stays. Idempotent by request_id. * NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLinks(self, request, context):
+        """All links of a version, oldest first. * NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,6 +296,16 @@ def add_VersionServiceServicer_to_server(servicer, server):
                     servicer.CommitVersion,
                     request_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.CommitVersionRequest.FromString,
                     response_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.CommitVersionResponse.SerializeToString,
+            ),
+            'AddPart': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddPart,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.AddPartRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.AddPartResponse.SerializeToString,
+            ),
+            'FinishDistributed': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishDistributed,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.FinishDistributedRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.FinishDistributedResponse.SerializeToString,
             ),
             'AbortVersion': grpc.unary_unary_rpc_method_handler(
                     servicer.AbortVersion,
@@ -232,6 +341,31 @@ def add_VersionServiceServicer_to_server(servicer, server):
                     servicer.DeleteVersion,
                     request_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.DeleteVersionRequest.FromString,
                     response_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.DeleteVersionResponse.SerializeToString,
+            ),
+            'SearchVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchVersions,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.SearchVersionsRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.SearchVersionsResponse.SerializeToString,
+            ),
+            'ListRunArtifacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRunArtifacts,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.ListRunArtifactsRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.ListRunArtifactsResponse.SerializeToString,
+            ),
+            'LinkVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.LinkVersion,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.LinkVersionRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.LinkVersionResponse.SerializeToString,
+            ),
+            'UnlinkVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnlinkVersion,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.UnlinkVersionRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.UnlinkVersionResponse.SerializeToString,
+            ),
+            'ListLinks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLinks,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.ListLinksRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.ListLinksResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -319,6 +453,60 @@ class VersionService(object):
             '/holdfast.registry.v1.VersionService/CommitVersion',
             holdfastpb_dot_registry_dot_v1_dot_version__pb2.CommitVersionRequest.SerializeToString,
             holdfastpb_dot_registry_dot_v1_dot_version__pb2.CommitVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddPart(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.VersionService/AddPart',
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.AddPartRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.AddPartResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishDistributed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.VersionService/FinishDistributed',
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.FinishDistributedRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.FinishDistributedResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -508,6 +696,141 @@ class VersionService(object):
             '/holdfast.registry.v1.VersionService/DeleteVersion',
             holdfastpb_dot_registry_dot_v1_dot_version__pb2.DeleteVersionRequest.SerializeToString,
             holdfastpb_dot_registry_dot_v1_dot_version__pb2.DeleteVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.VersionService/SearchVersions',
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.SearchVersionsRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.SearchVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRunArtifacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.VersionService/ListRunArtifacts',
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.ListRunArtifactsRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.ListRunArtifactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LinkVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.VersionService/LinkVersion',
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.LinkVersionRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.LinkVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnlinkVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.VersionService/UnlinkVersion',
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.UnlinkVersionRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.UnlinkVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLinks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.VersionService/ListLinks',
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.ListLinksRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.ListLinksResponse.FromString,
             options,
             channel_credentials,
             insecure,
