@@ -17,6 +17,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, or_, select, text, u
 from holdfast_contract.failpoints import failpoint
 from holdfast_registry.clock import Clock, IdSource
 from holdfast_registry.database import sqlite_chunks
+from holdfast_registry.database.expiry import EXPIRES_AT_MS
 from holdfast_registry.database.lineage import add_edge, upsert_run
 from holdfast_registry.database.schema import alias, collection, entity, lease, pack, project, version
 from holdfast_registry.database.sqlite import SqliteDatabase
@@ -43,6 +44,7 @@ from holdfast_registry.domain.records import (
     VersionRecord,
     VersionState,
 )
+from holdfast_registry.domain.ttl import Ttl
 from holdfast_registry.domain.versions import CommitDecision, LatestVersion, check_pending, check_type, decide_commit
 from holdfast_registry.errors import not_found
 
@@ -82,6 +84,7 @@ class CommitWish:
     run: RunRecord | None
     history_step: int | None
     use_after_commit: bool
+    ttl: Ttl
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +131,17 @@ _PENDING = (
     .outerjoin(lease, and_(lease.c.version_id == version.c.id, lease.c.id == bindparam("lease_id")))
     .where(version.c.id == bindparam("version_id"))
 )
-_LATEST = select(version.c.id, version.c.version_index, version.c.digest, version.c.manifest_root).where(
-    version.c.id == bindparam("version_id")
+_LATEST = (
+    select(
+        version.c.id,
+        version.c.version_index,
+        version.c.digest,
+        version.c.manifest_root,
+        EXPIRES_AT_MS.label("expires_at_ms"),
+    )
+    .join(collection, collection.c.id == version.c.collection_id)
+    .join(project, project.c.id == collection.c.project_id)
+    .where(version.c.id == bindparam("version_id"))
 )
 _TAKE_NUMBER = (
     update(collection)
@@ -175,10 +187,14 @@ _INSERT_VERSION = insert(version)
 _INSERT_LEASE = insert(lease)
 
 
-def load_latest(connection: Connection, version_id: str | None) -> LatestVersion | None:
-    """Returns what a commit needs of the collection's latest version."""
+def load_latest(connection: Connection, version_id: str | None, now_ms: int) -> LatestVersion | None:
+    """Returns what a commit needs of the collection's latest version; None also of one that is about to be deleted.
+
+    A version whose time has passed stays readable until the next round of maintenance, but nothing new comes to it:
+    whoever logs its content again gets a version that lives as long as they said.
+    """
     row = connection.execute(_LATEST, {"version_id": version_id}).first() if version_id else None
-    if row is None:
+    if row is None or (row.expires_at_ms is not None and row.expires_at_ms <= now_ms):
         return None
     return LatestVersion(row.id, row.version_index, bytes(row.digest), bytes(row.manifest_root))
 
@@ -247,7 +263,7 @@ class CommitRepository:
         else:
             check_type(name.name, found.type, type_name)
             entity_id, collection_id = found.entity_id, found.id
-            latest = load_latest(connection, found.latest_version_id)
+            latest = load_latest(connection, found.latest_version_id, now_ms)
         version_id, lease_id = self._ids.new_id(), self._ids.new_id()
         self._insert_pending(connection, version_id, collection_id, now_ms)
         self._insert_lease(connection, lease_id, entity_id, version_id, now_ms)
@@ -358,9 +374,10 @@ class CommitRepository:
         if row.lease_state is None or row.lease_state == LeaseState.EXPIRED:
             raise lease_expired(lease_id)
         check_pending(version_id, VersionState(row.state))
-        if not is_usable(LeaseState(row.lease_state), row.expires_at_ms, self._clock.now_ms()):
+        now_ms = self._clock.now_ms()
+        if not is_usable(LeaseState(row.lease_state), row.expires_at_ms, now_ms):
             raise lease_expired(lease_id)
-        latest = load_latest(connection, row.latest_version_id)
+        latest = load_latest(connection, row.latest_version_id, now_ms)
         return PendingVersion(row.id, row.collection_id, row.entity_id, row.chunk_epoch, latest)
 
     def _set_content(
@@ -389,6 +406,8 @@ class CommitRepository:
             "commit_hash": self._ids.new_id(),
             "history_step": wish.history_step,
             "etag": self._ids.new_id(),
+            "ttl_kind": wish.ttl.kind.value,
+            "ttl_s": wish.ttl.seconds or None,
         }
         connection.execute(_SET_CONTENT, values | {"version": wish.version_id})
 

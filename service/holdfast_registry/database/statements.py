@@ -6,11 +6,23 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
 from holdfast_contract.reasons import Reason
-from holdfast_registry.database.schema import alias, collection, entity, project, request, run, version, version_tag
+from holdfast_registry.database.expiry import EXPIRES_AT_MS
+from holdfast_registry.database.schema import (
+    alias,
+    collection,
+    entity,
+    link,
+    project,
+    request,
+    run,
+    version,
+    version_tag,
+)
 from holdfast_registry.domain.records import CollectionName, VersionRecord, VersionState
+from holdfast_registry.domain.ttl import Ttl, TtlKind
 from holdfast_registry.errors import RegistryError
 
 R = TypeVar("R")
@@ -40,6 +52,7 @@ _FIND_COLLECTION = (
     select(
         collection.c.id,
         collection.c.type,
+        collection.c.kind,
         collection.c.next_version_index,
         collection.c.latest_version_id,
         project.c.entity_id,
@@ -56,6 +69,7 @@ _FIND_ENTITY = select(entity.c.id).where(entity.c.name == bindparam("name"))
 _FIND_PROJECT = select(project.c.id).where(
     project.c.entity_id == bindparam("entity_id"), project.c.name == bindparam("name")
 )
+_LINK_COUNT = select(func.count()).select_from(link).where(link.c.version_id == version.c.id).scalar_subquery()
 _VERSIONS = (
     select(
         version,
@@ -64,6 +78,8 @@ _VERSIONS = (
         project.c.name.label("project"),
         entity.c.name.label("entity"),
         run.c.run_id.label("run_name"),
+        EXPIRES_AT_MS.label("expires_at_ms"),
+        _LINK_COUNT.label("link_count"),
     )
     .join(collection, collection.c.id == version.c.collection_id)
     .join(project, project.c.id == collection.c.project_id)
@@ -72,14 +88,19 @@ _VERSIONS = (
 )
 _VERSION_BY_ID = _VERSIONS.where(version.c.id == bindparam("version_id"))
 _VERSIONS_BY_ID = _VERSIONS.where(version.c.id.in_(bindparam("version_ids", expanding=True)))
-_ALIASES = select(alias.c.version_id, alias.c.name).where(
-    alias.c.version_id.in_(bindparam("version_ids", expanding=True))
+# A version may have names in portfolios, too; its own are those of its own collection.
+_ALIASES = (
+    select(alias.c.version_id, alias.c.name)
+    .join(version, and_(version.c.id == alias.c.version_id, version.c.collection_id == alias.c.collection_id))
+    .where(alias.c.version_id.in_(bindparam("version_ids", expanding=True)))
 )
 _TAGS = select(version_tag.c.version_id, version_tag.c.tag).where(
     version_tag.c.version_id.in_(bindparam("version_ids", expanding=True))
 )
 # Lists as parameters cost as much as the query itself; one version needs none.
-_ALIASES_OF_ONE = select(alias.c.name).where(alias.c.version_id == bindparam("version_id"))
+_ALIASES_OF_ONE = select(alias.c.name).where(
+    alias.c.version_id == bindparam("version_id"), alias.c.collection_id == bindparam("collection_id")
+)
 _TAGS_OF_ONE = select(version_tag.c.tag).where(version_tag.c.version_id == bindparam("version_id"))
 _TOUCH = (
     update(version)
@@ -122,7 +143,7 @@ def remember_response(connection: Connection, once: Once[R], result: R, now_ms: 
 
 
 def find_collection(connection: Connection, name: CollectionName) -> AnyRow | None:
-    """Returns (id, type, next_version_index, latest_version_id, entity_id), or None."""
+    """Returns (id, type, kind, next_version_index, latest_version_id, entity_id), or None."""
     return connection.execute(
         _FIND_COLLECTION, {"entity": name.entity, "project": name.project, "name": name.name}
     ).first()
@@ -154,11 +175,12 @@ def ensure_project(connection: Connection, entity_name: str, project_name: str, 
 
 def load_version(connection: Connection, version_id: str | None) -> VersionRecord | None:
     """Returns one version, whatever its state."""
-    wanted = {"version_id": version_id}
+    wanted: dict[str, object] = {"version_id": version_id}
     row = connection.execute(_VERSION_BY_ID, wanted).first()
     if row is None:
         return None
-    aliases = connection.execute(_ALIASES_OF_ONE, wanted).scalars().all()
+    own = wanted | {"collection_id": row.collection_id}
+    aliases = connection.execute(_ALIASES_OF_ONE, own).scalars().all()
     return _record(row, aliases, connection.execute(_TAGS_OF_ONE, wanted).scalars().all())
 
 
@@ -207,4 +229,12 @@ def _record(row: AnyRow, aliases: Sequence[str], tags: Sequence[str]) -> Version
         logged_by_run_id=row.run_name or "",
         history_step=row.history_step,
         etag=row.etag,
+        ttl=ttl_of_row(row),
+        expires_at_ms=row.expires_at_ms,
+        link_count=row.link_count,
     )
+
+
+def ttl_of_row(row: AnyRow) -> Ttl:
+    """Returns what a version, collection or project says of its time to live."""
+    return Ttl(TtlKind(row.ttl_kind), row.ttl_s or 0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from holdfast_registry.domain.ttl import Ttl
+
 
 class VersionState(IntEnum):
     """Life of a version; the numbers are those of the wire and of the database."""
@@ -92,6 +94,23 @@ class CollectionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkRecord:
+    """A version's place in a portfolio."""
+
+    link_id: str
+    name: CollectionName
+    """The portfolio."""
+    version_index: int
+    """The portfolio's own count."""
+    aliases: tuple[str, ...]
+    created_at_ms: int
+
+    def __str__(self) -> str:
+        """Returns entity/project/portfolio:vN."""
+        return f"{self.name}:v{self.version_index}"
+
+
+@dataclass(frozen=True, slots=True)
 class VersionRecord:
     """A version with all that a reader sees of it."""
 
@@ -114,6 +133,13 @@ class VersionRecord:
     logged_by_run_id: str
     history_step: int | None
     etag: str
+    ttl: Ttl
+    """Its own wish."""
+    expires_at_ms: int | None
+    """By its own wish, else its collection's, else its project's; None: never, as for everything that is linked."""
+    link_count: int
+    link: LinkRecord | None = None
+    """Where it was asked for through a portfolio."""
 
     def __str__(self) -> str:
         """Returns entity/project/name:vN."""

@@ -15,7 +15,15 @@ from holdfast_contract.names import check_entity, check_project, check_run_id, c
 from holdfast_contract.reasons import Reason
 from holdfast_registry.database.statements import Once
 from holdfast_registry.domain.manifest import split_digests
-from holdfast_registry.domain.records import CollectionRecord, EdgeKind, LeaseGrant, RunRecord, VersionRecord
+from holdfast_registry.domain.records import (
+    CollectionRecord,
+    EdgeKind,
+    LeaseGrant,
+    LinkRecord,
+    RunRecord,
+    VersionRecord,
+)
+from holdfast_registry.domain.ttl import Ttl, checked_ttl
 from holdfast_registry.errors import RegistryError, invalid
 from holdfastpb.registry.v1 import collection_pb2, run_pb2, version_pb2
 
@@ -95,6 +103,20 @@ def checked_description(text: str) -> str:
     if len(text) > NOTES_CHARS_MAX:
         raise RegistryError(Reason.TOO_LARGE, f"A description has at most {NOTES_CHARS_MAX} characters; shorten it.")
     return text
+
+
+def ttl_of(message: version_pb2.Ttl) -> Ttl:
+    """Returns the time to live that a client asks for; of an absent message INHERIT.
+
+    Raises:
+        RegistryError: INVALID_ARGUMENT.
+    """
+    return checked_ttl(int(message.kind), message.seconds)
+
+
+def ttl_message(ttl: Ttl) -> version_pb2.Ttl:
+    """Packs a time to live."""
+    return version_pb2.Ttl(kind=version_pb2.TtlKind.Name(ttl.kind.value), seconds=ttl.seconds)
 
 
 def run_record(run: run_pb2.Run) -> RunRecord:
@@ -202,6 +224,23 @@ def version_message(record: VersionRecord) -> version_pb2.Version:
         has_history_step=record.history_step is not None,
         history_step=record.history_step or 0,
         etag=record.etag,
+        ttl=ttl_message(record.ttl),
+        expires_at_ms=record.expires_at_ms or 0,
+        link=None if record.link is None else link_message(record.link),
+        link_count=record.link_count,
+    )
+
+
+def link_message(record: LinkRecord) -> version_pb2.Link:
+    """Packs a link."""
+    return version_pb2.Link(
+        link_id=record.link_id,
+        entity=record.name.entity,
+        project=record.name.project,
+        collection=record.name.name,
+        version_index=record.version_index,
+        aliases=record.aliases,
+        created_at_ms=record.created_at_ms,
     )
 
 

@@ -28,6 +28,7 @@ from holdfast_registry.rpc.conversion import (
     page_number,
     page_size,
     run_record,
+    ttl_of,
     version_message,
 )
 from holdfast_registry.version_commit import VersionCommitter
@@ -200,6 +201,7 @@ def _commit_wish(request: version_pb2.CommitVersionRequest) -> CommitWish:
         run=run_record(request.run) if request.HasField("run") else None,
         history_step=request.history_step if request.has_history_step else None,
         use_after_commit=request.use_after_commit,
+        ttl=ttl_of(request.ttl),
     )
 
 
