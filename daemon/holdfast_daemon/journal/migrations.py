@@ -4,6 +4,7 @@
 """
 
 import sqlite3
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from holdfast_contract.reasons import Reason
@@ -11,8 +12,6 @@ from holdfast_daemon.errors import HoldfastError
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
-
-SCHEMA_VERSION = 1
 
 _STEP_1 = """
 CREATE TABLE job (
@@ -73,6 +72,35 @@ CREATE TABLE known_chunk (
     digest BLOB PRIMARY KEY            -- a chunk of a large file that was committed; a hint that saves spooling it again
 ) WITHOUT ROWID;
 """
+_STEP_2 = """
+CREATE TABLE pinned_version (
+    entity TEXT NOT NULL,              -- as it was asked for: collection and full digest
+    project TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    version_id TEXT NOT NULL,
+    version BLOB NOT NULL,             -- Version, as the registry answered
+    seen_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (entity, project, collection, digest)
+) WITHOUT ROWID;
+CREATE INDEX pinned_version_id ON pinned_version (version_id);
+CREATE INDEX pinned_version_seen ON pinned_version (seen_at_ms);
+CREATE TABLE kept_manifest (
+    version_id TEXT PRIMARY KEY,
+    segments BLOB NOT NULL             -- ListManifestSegmentsResponse with all segments of a small pinned version
+) WITHOUT ROWID;
+CREATE TABLE pending_use (
+    use_id INTEGER PRIMARY KEY,
+    request BLOB NOT NULL              -- RecordUseRequest that the registry has yet to hear of
+);
+"""
+
+_STEPS = (
+    ("0001_jobs_packs_file_state", _STEP_1),
+    ("0002_pinned_versions_pending_uses", _STEP_2),
+)
+"""In order; a step that was released is never changed.  The number of steps is the number of the schema."""
+SCHEMA_VERSION = len(_STEPS)
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
@@ -99,10 +127,15 @@ def _apply(connection: sqlite3.Connection) -> None:
 
     steps = Migrations("holdfast-journal")
 
-    @steps(name="0001_jobs_packs_file_state", transactional=False)
-    def _first(database: "Database") -> None:
-        database.conn.executescript(f"BEGIN IMMEDIATE; {_STEP_1} COMMIT;")
-
+    for name, script in _STEPS:
+        steps(name=name, transactional=False)(_run_script(script))
     steps.apply(Database(connection))
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.commit()
+
+
+def _run_script(script: str) -> Callable[["Database"], None]:
+    def run(database: "Database") -> None:
+        database.conn.executescript(f"BEGIN IMMEDIATE; {script} COMMIT;")
+
+    return run
