@@ -13,7 +13,7 @@ from holdfast_registry.database.schema import edge, entity, project, run, versio
 from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import AnyRow, ensure_project, find_project, load_version
 from holdfast_registry.domain.records import EdgeKind, RunRecord, VersionState
-from holdfast_registry.errors import not_found
+from holdfast_registry.errors import invalid, not_found
 
 _FIND_RUN = select(run).where(run.c.project_id == bindparam("project_id"), run.c.run_id == bindparam("run_id"))
 _INSERT_RUN = insert(run).returning(run.c.id)
@@ -41,8 +41,18 @@ _VERSIONS_OF_RUN = (
 )
 
 
-def upsert_run(connection: Connection, wanted: RunRecord, now_ms: int) -> int:
-    """Makes a run or updates it; returns its row.  Fields that are empty leave what is stored."""
+_CLEARABLE = {
+    "display_name": "display_name",
+    "group": "run_group",
+    "job_type": "job_type",
+    "tags": "tags_json",
+    "notes": "notes",
+}
+"""Columns of the fields that a caller may empty."""
+
+
+def upsert_run(connection: Connection, wanted: RunRecord, now_ms: int, cleared: Sequence[str] = ()) -> int:
+    """Makes a run or updates it; returns its row.  Fields that are empty leave what is stored, unless they are `cleared`."""
     _, project_id = ensure_project(connection, wanted.entity, wanted.project, now_ms)
     given = {
         "display_name": wanted.display_name,
@@ -58,7 +68,10 @@ def upsert_run(connection: Connection, wanted: RunRecord, now_ms: int) -> int:
     if stored is None:
         values = {"project_id": project_id, "run_id": wanted.run_id, "created_at_ms": wanted.created_at_ms or now_ms}
         return int(connection.execute(_INSERT_RUN, given | values).scalar_one())
-    changed = {name: value for name, value in given.items() if value and value != stored._mapping[name]}
+    emptied = {_CLEARABLE[name] for name in cleared}
+    changed = {
+        name: value for name, value in given.items() if (value or name in emptied) and value != stored._mapping[name]
+    }
     if changed:
         connection.execute(update(run).where(run.c.id == stored.id).values(changed))
     return int(stored.id)
@@ -76,11 +89,18 @@ class LineageRepository:
         self._database = database
         self._clock = clock
 
-    async def upsert_run(self, wanted: RunRecord) -> RunRecord:
-        """Makes or updates a run; returns what is stored now."""
+    async def upsert_run(self, wanted: RunRecord, cleared: Sequence[str] = ()) -> RunRecord:
+        """Makes or updates a run; returns what is stored now.
+
+        Raises:
+            RegistryError: INVALID_ARGUMENT: `cleared` names a field that cannot be emptied.
+        """
+        unknown = sorted(set(cleared) - _CLEARABLE.keys())
+        if unknown:
+            raise invalid(f"{', '.join(unknown)} of a run cannot be cleared; {', '.join(_CLEARABLE)} can.")
 
         def unit(connection: Connection) -> RunRecord:
-            upsert_run(connection, wanted, self._clock.now_ms())
+            upsert_run(connection, wanted, self._clock.now_ms(), cleared)
             return _load_run(connection, wanted.entity, wanted.project, wanted.run_id)[1]
 
         return await self._database.write(unit)
@@ -96,8 +116,8 @@ class LineageRepository:
         )
         return record
 
-    async def record_use(self, wanted: RunRecord, version_id: str) -> None:
-        """Records that a run uses a version; makes the run when absent.
+    async def record_use(self, wanted: RunRecord, version_id: str, kind: EdgeKind = EdgeKind.USED) -> None:
+        """Records that a run uses (or logged) a version; makes the run when absent.
 
         Raises:
             RegistryError: NOT_FOUND: no such version.
@@ -106,7 +126,7 @@ class LineageRepository:
         def unit(connection: Connection) -> None:
             _require_committed(connection, version_id)
             now_ms = self._clock.now_ms()
-            add_edge(connection, version_id, upsert_run(connection, wanted, now_ms), EdgeKind.USED, now_ms)
+            add_edge(connection, version_id, upsert_run(connection, wanted, now_ms), kind, now_ms)
 
         await self._database.write(unit)
 

@@ -16,7 +16,8 @@ class RunServicer(run_pb2_grpc.RunServiceServicer):
 
     async def UpsertRun(self, request: run_pb2.UpsertRunRequest, context: Context) -> run_pb2.UpsertRunResponse:
         """Makes or updates a run."""
-        return run_pb2.UpsertRunResponse(run=run_message(await self._lineage.upsert_run(run_record(request.run))))
+        record = await self._lineage.upsert_run(run_record(request.run), request.cleared)
+        return run_pb2.UpsertRunResponse(run=run_message(record))
 
     async def GetRun(self, request: run_pb2.GetRunRequest, context: Context) -> run_pb2.GetRunResponse:
         """Returns a run."""
@@ -25,7 +26,8 @@ class RunServicer(run_pb2_grpc.RunServiceServicer):
 
     async def RecordUse(self, request: run_pb2.RecordUseRequest, context: Context) -> run_pb2.RecordUseResponse:
         """Records a use."""
-        await self._lineage.record_use(run_record(request.run), request.version_id)
+        kind = edge_kind(request.kind or run_pb2.EDGE_KIND_USED)
+        await self._lineage.record_use(run_record(request.run), request.version_id, kind)
         return run_pb2.RecordUseResponse()
 
     async def ListVersionRuns(

@@ -24,45 +24,45 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n holdfastpb/registry/v1/run.proto\x12\x14holdfast.registry.v1\"\xea\x01\n\x03Run\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\r\n\x05group\x18\x05 \x01(\t\x12\x10\n\x08job_type\x18\x06 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x07 \x01(\x0c\x12\x0c\n\x04tags\x18\x08 \x03(\t\x12\r\n\x05notes\x18\t \x01(\t\x12\r\n\x05state\x18\n \x01(\t\x12\x0c\n\x04host\x18\x0b \x01(\t\x12\x15\n\rcreated_at_ms\x18\x0c \x01(\x03\x12\x15\n\rupdated_at_ms\x18\r \x01(\x03\":\n\x10UpsertRunRequest\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.holdfast.registry.v1.Run\";\n\x11UpsertRunResponse\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.holdfast.registry.v1.Run\"@\n\rGetRunRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\"8\n\x0eGetRunResponse\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.holdfast.registry.v1.Run\"N\n\x10RecordUseRequest\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.holdfast.registry.v1.Run\x12\x12\n\nversion_id\x18\x02 \x01(\t\"\x13\n\x11RecordUseResponse\"Z\n\x16ListVersionRunsRequest\x12\x12\n\nversion_id\x18\x01 \x01(\t\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.holdfast.registry.v1.EdgeKind\"B\n\x17ListVersionRunsResponse\x12\'\n\x04runs\x18\x01 \x03(\x0b\x32\x19.holdfast.registry.v1.Run\"w\n\x16ListRunVersionsRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12,\n\x04kind\x18\x04 \x01(\x0e\x32\x1e.holdfast.registry.v1.EdgeKind\".\n\x17ListRunVersionsResponse\x12\x13\n\x0bversion_ids\x18\x01 \x03(\t\"I\n\x11RecordUsesRequest\x12\x34\n\x04uses\x18\x01 \x03(\x0b\x32&.holdfast.registry.v1.RecordUseRequest\"1\n\x12RecordUsesResponse\x12\x1b\n\x13unknown_version_ids\x18\x01 \x03(\t\"}\n\x0fListRunsRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x13\n\x0b\x66ilter_json\x18\x03 \x01(\t\x12\r\n\x05order\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"i\n\x10ListRunsResponse\x12\'\n\x04runs\x18\x01 \x03(\x0b\x32\x19.holdfast.registry.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x04*O\n\x08\x45\x64geKind\x12\x19\n\x15\x45\x44GE_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45\x44GE_KIND_LOGGED\x10\x01\x12\x12\n\x0e\x45\x44GE_KIND_USED\x10\x02\x32\xb9\x05\n\nRunService\x12\\\n\tUpsertRun\x12&.holdfast.registry.v1.UpsertRunRequest\x1a\'.holdfast.registry.v1.UpsertRunResponse\x12S\n\x06GetRun\x12#.holdfast.registry.v1.GetRunRequest\x1a$.holdfast.registry.v1.GetRunResponse\x12\\\n\tRecordUse\x12&.holdfast.registry.v1.RecordUseRequest\x1a\'.holdfast.registry.v1.RecordUseResponse\x12n\n\x0fListVersionRuns\x12,.holdfast.registry.v1.ListVersionRunsRequest\x1a-.holdfast.registry.v1.ListVersionRunsResponse\x12_\n\nRecordUses\x12\'.holdfast.registry.v1.RecordUsesRequest\x1a(.holdfast.registry.v1.RecordUsesResponse\x12n\n\x0fListRunVersions\x12,.holdfast.registry.v1.ListRunVersionsRequest\x1a-.holdfast.registry.v1.ListRunVersionsResponse\x12Y\n\x08ListRuns\x12%.holdfast.registry.v1.ListRunsRequest\x1a&.holdfast.registry.v1.ListRunsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n holdfastpb/registry/v1/run.proto\x12\x14holdfast.registry.v1\"\xea\x01\n\x03Run\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\r\n\x05group\x18\x05 \x01(\t\x12\x10\n\x08job_type\x18\x06 \x01(\t\x12\x13\n\x0b\x63onfig_json\x18\x07 \x01(\x0c\x12\x0c\n\x04tags\x18\x08 \x03(\t\x12\r\n\x05notes\x18\t \x01(\t\x12\r\n\x05state\x18\n \x01(\t\x12\x0c\n\x04host\x18\x0b \x01(\t\x12\x15\n\rcreated_at_ms\x18\x0c \x01(\x03\x12\x15\n\rupdated_at_ms\x18\r \x01(\x03\"K\n\x10UpsertRunRequest\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.holdfast.registry.v1.Run\x12\x0f\n\x07\x63leared\x18\x02 \x03(\t\";\n\x11UpsertRunResponse\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.holdfast.registry.v1.Run\"@\n\rGetRunRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\"8\n\x0eGetRunResponse\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.holdfast.registry.v1.Run\"|\n\x10RecordUseRequest\x12&\n\x03run\x18\x01 \x01(\x0b\x32\x19.holdfast.registry.v1.Run\x12\x12\n\nversion_id\x18\x02 \x01(\t\x12,\n\x04kind\x18\x03 \x01(\x0e\x32\x1e.holdfast.registry.v1.EdgeKind\"\x13\n\x11RecordUseResponse\"Z\n\x16ListVersionRunsRequest\x12\x12\n\nversion_id\x18\x01 \x01(\t\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.holdfast.registry.v1.EdgeKind\"B\n\x17ListVersionRunsResponse\x12\'\n\x04runs\x18\x01 \x03(\x0b\x32\x19.holdfast.registry.v1.Run\"w\n\x16ListRunVersionsRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12,\n\x04kind\x18\x04 \x01(\x0e\x32\x1e.holdfast.registry.v1.EdgeKind\".\n\x17ListRunVersionsResponse\x12\x13\n\x0bversion_ids\x18\x01 \x03(\t\"I\n\x11RecordUsesRequest\x12\x34\n\x04uses\x18\x01 \x03(\x0b\x32&.holdfast.registry.v1.RecordUseRequest\"1\n\x12RecordUsesResponse\x12\x1b\n\x13unknown_version_ids\x18\x01 \x03(\t\"}\n\x0fListRunsRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x13\n\x0b\x66ilter_json\x18\x03 \x01(\t\x12\r\n\x05order\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\r\x12\x12\n\npage_token\x18\x06 \x01(\t\"i\n\x10ListRunsResponse\x12\'\n\x04runs\x18\x01 \x03(\x0b\x32\x19.holdfast.registry.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x04*O\n\x08\x45\x64geKind\x12\x19\n\x15\x45\x44GE_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45\x44GE_KIND_LOGGED\x10\x01\x12\x12\n\x0e\x45\x44GE_KIND_USED\x10\x02\x32\xb9\x05\n\nRunService\x12\\\n\tUpsertRun\x12&.holdfast.registry.v1.UpsertRunRequest\x1a\'.holdfast.registry.v1.UpsertRunResponse\x12S\n\x06GetRun\x12#.holdfast.registry.v1.GetRunRequest\x1a$.holdfast.registry.v1.GetRunResponse\x12\\\n\tRecordUse\x12&.holdfast.registry.v1.RecordUseRequest\x1a\'.holdfast.registry.v1.RecordUseResponse\x12n\n\x0fListVersionRuns\x12,.holdfast.registry.v1.ListVersionRunsRequest\x1a-.holdfast.registry.v1.ListVersionRunsResponse\x12_\n\nRecordUses\x12\'.holdfast.registry.v1.RecordUsesRequest\x1a(.holdfast.registry.v1.RecordUsesResponse\x12n\n\x0fListRunVersions\x12,.holdfast.registry.v1.ListRunVersionsRequest\x1a-.holdfast.registry.v1.ListRunVersionsResponse\x12Y\n\x08ListRuns\x12%.holdfast.registry.v1.ListRunsRequest\x1a&.holdfast.registry.v1.ListRunsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'holdfastpb.registry.v1.run_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EDGEKIND']._serialized_start=1330
-  _globals['_EDGEKIND']._serialized_end=1409
+  _globals['_EDGEKIND']._serialized_start=1393
+  _globals['_EDGEKIND']._serialized_end=1472
   _globals['_RUN']._serialized_start=59
   _globals['_RUN']._serialized_end=293
   _globals['_UPSERTRUNREQUEST']._serialized_start=295
-  _globals['_UPSERTRUNREQUEST']._serialized_end=353
-  _globals['_UPSERTRUNRESPONSE']._serialized_start=355
-  _globals['_UPSERTRUNRESPONSE']._serialized_end=414
-  _globals['_GETRUNREQUEST']._serialized_start=416
-  _globals['_GETRUNREQUEST']._serialized_end=480
-  _globals['_GETRUNRESPONSE']._serialized_start=482
-  _globals['_GETRUNRESPONSE']._serialized_end=538
-  _globals['_RECORDUSEREQUEST']._serialized_start=540
-  _globals['_RECORDUSEREQUEST']._serialized_end=618
-  _globals['_RECORDUSERESPONSE']._serialized_start=620
-  _globals['_RECORDUSERESPONSE']._serialized_end=639
-  _globals['_LISTVERSIONRUNSREQUEST']._serialized_start=641
-  _globals['_LISTVERSIONRUNSREQUEST']._serialized_end=731
-  _globals['_LISTVERSIONRUNSRESPONSE']._serialized_start=733
-  _globals['_LISTVERSIONRUNSRESPONSE']._serialized_end=799
-  _globals['_LISTRUNVERSIONSREQUEST']._serialized_start=801
-  _globals['_LISTRUNVERSIONSREQUEST']._serialized_end=920
-  _globals['_LISTRUNVERSIONSRESPONSE']._serialized_start=922
-  _globals['_LISTRUNVERSIONSRESPONSE']._serialized_end=968
-  _globals['_RECORDUSESREQUEST']._serialized_start=970
-  _globals['_RECORDUSESREQUEST']._serialized_end=1043
-  _globals['_RECORDUSESRESPONSE']._serialized_start=1045
-  _globals['_RECORDUSESRESPONSE']._serialized_end=1094
-  _globals['_LISTRUNSREQUEST']._serialized_start=1096
-  _globals['_LISTRUNSREQUEST']._serialized_end=1221
-  _globals['_LISTRUNSRESPONSE']._serialized_start=1223
-  _globals['_LISTRUNSRESPONSE']._serialized_end=1328
-  _globals['_RUNSERVICE']._serialized_start=1412
-  _globals['_RUNSERVICE']._serialized_end=2109
+  _globals['_UPSERTRUNREQUEST']._serialized_end=370
+  _globals['_UPSERTRUNRESPONSE']._serialized_start=372
+  _globals['_UPSERTRUNRESPONSE']._serialized_end=431
+  _globals['_GETRUNREQUEST']._serialized_start=433
+  _globals['_GETRUNREQUEST']._serialized_end=497
+  _globals['_GETRUNRESPONSE']._serialized_start=499
+  _globals['_GETRUNRESPONSE']._serialized_end=555
+  _globals['_RECORDUSEREQUEST']._serialized_start=557
+  _globals['_RECORDUSEREQUEST']._serialized_end=681
+  _globals['_RECORDUSERESPONSE']._serialized_start=683
+  _globals['_RECORDUSERESPONSE']._serialized_end=702
+  _globals['_LISTVERSIONRUNSREQUEST']._serialized_start=704
+  _globals['_LISTVERSIONRUNSREQUEST']._serialized_end=794
+  _globals['_LISTVERSIONRUNSRESPONSE']._serialized_start=796
+  _globals['_LISTVERSIONRUNSRESPONSE']._serialized_end=862
+  _globals['_LISTRUNVERSIONSREQUEST']._serialized_start=864
+  _globals['_LISTRUNVERSIONSREQUEST']._serialized_end=983
+  _globals['_LISTRUNVERSIONSRESPONSE']._serialized_start=985
+  _globals['_LISTRUNVERSIONSRESPONSE']._serialized_end=1031
+  _globals['_RECORDUSESREQUEST']._serialized_start=1033
+  _globals['_RECORDUSESREQUEST']._serialized_end=1106
+  _globals['_RECORDUSESRESPONSE']._serialized_start=1108
+  _globals['_RECORDUSESRESPONSE']._serialized_end=1157
+  _globals['_LISTRUNSREQUEST']._serialized_start=1159
+  _globals['_LISTRUNSREQUEST']._serialized_end=1284
+  _globals['_LISTRUNSRESPONSE']._serialized_start=1286
+  _globals['_LISTRUNSRESPONSE']._serialized_end=1391
+  _globals['_RUNSERVICE']._serialized_start=1475
+  _globals['_RUNSERVICE']._serialized_end=2172
 # @@protoc_insertion_point(module_scope)

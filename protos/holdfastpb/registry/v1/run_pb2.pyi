@@ -47,10 +47,12 @@ class Run(_message.Message):
     def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., run_id: _Optional[str] = ..., display_name: _Optional[str] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ..., config_json: _Optional[bytes] = ..., tags: _Optional[_Iterable[str]] = ..., notes: _Optional[str] = ..., state: _Optional[str] = ..., host: _Optional[str] = ..., created_at_ms: _Optional[int] = ..., updated_at_ms: _Optional[int] = ...) -> None: ...
 
 class UpsertRunRequest(_message.Message):
-    __slots__ = ("run",)
+    __slots__ = ("run", "cleared")
     RUN_FIELD_NUMBER: _ClassVar[int]
+    CLEARED_FIELD_NUMBER: _ClassVar[int]
     run: Run
-    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+    cleared: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ..., cleared: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class UpsertRunResponse(_message.Message):
     __slots__ = ("run",)
@@ -75,12 +77,14 @@ class GetRunResponse(_message.Message):
     def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
 
 class RecordUseRequest(_message.Message):
-    __slots__ = ("run", "version_id")
+    __slots__ = ("run", "version_id", "kind")
     RUN_FIELD_NUMBER: _ClassVar[int]
     VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     run: Run
     version_id: str
-    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ..., version_id: _Optional[str] = ...) -> None: ...
+    kind: EdgeKind
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ..., version_id: _Optional[str] = ..., kind: _Optional[_Union[EdgeKind, str]] = ...) -> None: ...
 
 class RecordUseResponse(_message.Message):
     __slots__ = ()

@@ -92,7 +92,7 @@ class RunServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RecordUse(self, request, context):
-        """Records that a run uses a version; the run is made when absent. Idempotent by nature. * NOT_FOUND
+        """Records that a run uses (or logged) a version; the run is made when absent. Idempotent by nature. * NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
