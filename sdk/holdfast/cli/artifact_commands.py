@@ -1,4 +1,4 @@
-"""`holdfast artifact …`: put, get, ls, info, verify and rm, with the options that Weights & Biases' command has."""
+"""`holdfast artifact …`: put, get, info and verify, with the options that Weights & Biases' command has."""
 
 import json
 from enum import StrEnum
@@ -9,17 +9,14 @@ import typer
 
 import holdfast
 from holdfast.cli import output
+from holdfast.cli.artifact_names import JsonOption, NameArgument, fetch_artifact, name_without_alias
 from holdfast.cli.exit_codes import CommandError, ExitCode
-from holdfast.errors import HasAliasesError
-from holdfast_contract.names import ArtifactName, parse_artifact_name
+from holdfast_contract.names import ArtifactName
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
 
-artifact_app = typer.Typer(help="Put, get, list, inspect, verify and remove versions.", no_args_is_help=True)
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="[[ENTITY/]PROJECT/]NAME[:ALIAS], default latest.")]
+artifact_app = typer.Typer(help="Put, get, list, compare, name, link, copy and remove versions.", no_args_is_help=True)
 
 
 class Policy(StrEnum):
@@ -74,11 +71,10 @@ def put(  # noqa: PLR0913 - one parameter an option, as typer wants it
 
 
 def _target_name(path: str, name: str | None) -> ArtifactName:
-    # Resolved, so that "." has a name, too.
-    target = parse_artifact_name(name or Path(path).absolute().resolve().name)
-    if target.alias is not None:
-        raise CommandError(f"--name {name} has an alias; give it as --alias {target.alias}", ExitCode.USAGE)
-    return target
+    if name is None:
+        # A path is resolved, so that "." has a name, too.
+        name = path.rstrip("/").rpartition("/")[2] if "://" in path else Path(path).absolute().resolve().name
+    return name_without_alias(name, "--name")
 
 
 def _add(artifact: "Artifact", path: str, *, skip_cache: bool, policy: Policy) -> None:
@@ -106,7 +102,7 @@ def get(
 
     Files that are there and right are left alone; files that do not belong to the version stay.
     """
-    artifact = _fetch(name, type_)
+    artifact = fetch_artifact(name, type_)
     output.say(f"Downloading {artifact.type} artifact {artifact.qualified_name} ({output.human_size(artifact.size)})")
     folder = artifact.download(root=None if root is None else str(root))
     if as_json:
@@ -125,7 +121,7 @@ def info(
 
     Its digest, size, aliases and metadata, who logged it and who used it; with --files its entries, too.
     """
-    artifact = _fetch(name)
+    artifact = fetch_artifact(name)
     logged_by = artifact.logged_by()
     used_by = [run.id for run in artifact.used_by()]
     found = {**version_as_json(artifact), "logged_by": logged_by.id if logged_by else None, "used_by": used_by}
@@ -152,7 +148,7 @@ def verify(
 
     Every file's digest, and files that do not belong to it; exits 4 on a difference.
     """
-    artifact = _fetch(name)
+    artifact = fetch_artifact(name)
     if root is not None and not root.is_dir():
         raise CommandError(f"{root} is not a folder; nothing to verify", ExitCode.NOT_FOUND)
     try:
@@ -160,35 +156,6 @@ def verify(
     except (ValueError, FileNotFoundError) as difference:
         raise CommandError(str(difference), ExitCode.DAMAGED) from difference
     output.say(f"{artifact.qualified_name}: all {artifact.file_count:,} files are as they were logged")
-
-
-@artifact_app.command("rm")
-def remove(
-    name: Annotated[str, typer.Argument(metavar="NAME:VERSION", help="[[ENTITY/]PROJECT/]NAME:vN or an alias.")],
-    delete_aliases: Annotated[
-        bool, typer.Option("--delete-aliases", help="Also when the version carries aliases, `latest` included.")
-    ] = False,
-) -> None:
-    """Deletes one version.
-
-    The others keep their numbers and their bytes.
-    """
-    if parse_artifact_name(name).alias is None:
-        raise CommandError(
-            f"{name} names no version; write {name}:vN, so that nothing goes by accident", ExitCode.USAGE
-        )
-    artifact = _fetch(name)
-    try:
-        artifact.delete(delete_aliases=delete_aliases)
-    except HasAliasesError as error:
-        aliases = ", ".join(artifact.aliases)
-        raise CommandError(f"{artifact.qualified_name} carries aliases ({aliases}); add --delete-aliases") from error
-    output.say(f"deleted {artifact.qualified_name}")
-
-
-def _fetch(name: str, type_: str | None = None) -> "Artifact":
-    parse_artifact_name(name)
-    return holdfast.Api().artifact(name, type=type_)
 
 
 def version_as_json(artifact: "Artifact") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from holdfast._daemon_launcher import DaemonLauncher
 from holdfast._process import this_process
 from holdfast._settings import SdkSettings
 from holdfast.errors import UnavailableError
-from holdfast_contract.limits import PAGE_SIZE_MAX
+from holdfast_contract.limits import COMMIT_DEADLINE_S, PAGE_SIZE_MAX
 from holdfastpb.daemon.v1 import control_pb2
 from holdfastpb.registry.v1 import collection_pb2, version_pb2
 
@@ -128,6 +128,32 @@ class DaemonLink:
             if not page.next_page_token:
                 return found
             request.page_token = page.next_page_token
+
+    def search_versions(self, request: version_pb2.SearchVersionsRequest) -> list[version_pb2.Version]:
+        """All versions of a query; leaves the request as it was.
+
+        Raises:
+            InvalidInputError: the filter names what is not known.
+        """
+        page_request = version_pb2.SearchVersionsRequest()
+        page_request.CopyFrom(request)
+        found: list[version_pb2.Version] = []
+        while True:
+            page = self._call(f"{_VERSIONS}/SearchVersions", page_request, version_pb2.SearchVersionsResponse)
+            found += page.versions
+            if not page.next_page_token:
+                return found
+            page_request.page_token = page.next_page_token
+
+    def freed_bytes(self, request: version_pb2.SearchVersionsRequest) -> int:
+        """How many bytes the store would need less without the versions of a query."""
+        sizes = version_pb2.SearchVersionsRequest()
+        sizes.CopyFrom(request)
+        sizes.page_size = 0
+        answer = self._client.unary(
+            f"{_VERSIONS}/SearchVersions", sizes, version_pb2.SearchVersionsResponse, deadline_s=COMMIT_DEADLINE_S
+        )
+        return int(answer.freed_bytes)
 
     def _call(self, method: str, request: Message, response_type: type[R]) -> R:
         return self._client.unary(method, request, response_type)

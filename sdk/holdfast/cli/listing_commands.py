@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import output
-from holdfast.cli.artifact_commands import JsonOption, artifact_app
+from holdfast.cli.artifact_commands import artifact_app
+from holdfast.cli.artifact_names import JsonOption
 from holdfast.cli.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:

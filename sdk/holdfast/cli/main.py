@@ -7,17 +7,35 @@ import typer
 from typer.core import TyperGroup
 
 import holdfast
-from holdfast.cli import listing_commands, output
+from holdfast.cli import (
+    diff_command,
+    export_command,
+    lineage_command,
+    listing_commands,
+    naming_commands,
+    output,
+    remove_command,
+)
 from holdfast.cli.artifact_commands import artifact_app
 from holdfast.cli.cache_commands import cache_app
 from holdfast.cli.config_command import config
 from holdfast.cli.daemon_commands import daemon_app
 from holdfast.cli.demo.command import demo
 from holdfast.cli.exit_codes import CommandError, ExitCode, exit_code_of
+from holdfast.cli.import_commands import import_app
 from holdfast.cli.registry_commands import registry_app
 from holdfast.cli.status_command import status
 
-__all__ = ["app", "listing_commands", "main"]
+__all__ = [
+    "app",
+    "diff_command",
+    "export_command",
+    "lineage_command",
+    "listing_commands",
+    "main",
+    "naming_commands",
+    "remove_command",
+]
 
 
 class HoldfastGroup(TyperGroup):
@@ -56,6 +74,7 @@ app.add_typer(artifact_app, name="artifact")
 app.add_typer(daemon_app, name="daemon")
 app.add_typer(registry_app, name="registry")
 app.add_typer(cache_app, name="cache")
+app.add_typer(import_app, name="import")
 app.command("status")(status)
 app.command("config")(config)
 app.command("demo")(demo)
