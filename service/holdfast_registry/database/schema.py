@@ -172,7 +172,7 @@ distributed = Table(
     Column("id", _ROW_ID, primary_key=True),
     Column("collection_id", ForeignKey("collection.id"), nullable=False),
     Column("distributed_id", Text, nullable=False),
-    Column("version_id", ForeignKey("version.id")),
+    Column("version_id", ForeignKey("version.id"), index=True),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("finished_at_ms", BigInteger),
     UniqueConstraint("collection_id", "distributed_id"),
@@ -185,6 +185,8 @@ part = Table(
     Column("version_id", ForeignKey("version.id"), primary_key=True),
     Column("distributed", ForeignKey("distributed.id"), nullable=False, index=True),
     Column("writer", Text, nullable=False),
+    # The writer's job: when it begins again, because its lease had ended, it replaces what it had begun.
+    Column("origin_id", Text, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
 )
 

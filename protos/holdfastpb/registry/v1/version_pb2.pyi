@@ -127,7 +127,7 @@ class Lease(_message.Message):
     def __init__(self, lease_id: _Optional[str] = ..., ttl_s: _Optional[int] = ...) -> None: ...
 
 class BeginVersionRequest(_message.Message):
-    __slots__ = ("request_id", "entity", "project", "collection", "type", "distributed_id", "writer")
+    __slots__ = ("request_id", "entity", "project", "collection", "type", "distributed_id", "writer", "origin_id")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
@@ -135,6 +135,7 @@ class BeginVersionRequest(_message.Message):
     TYPE_FIELD_NUMBER: _ClassVar[int]
     DISTRIBUTED_ID_FIELD_NUMBER: _ClassVar[int]
     WRITER_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_ID_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     entity: str
     project: str
@@ -142,7 +143,8 @@ class BeginVersionRequest(_message.Message):
     type: str
     distributed_id: str
     writer: str
-    def __init__(self, request_id: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., distributed_id: _Optional[str] = ..., writer: _Optional[str] = ...) -> None: ...
+    origin_id: str
+    def __init__(self, request_id: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., distributed_id: _Optional[str] = ..., writer: _Optional[str] = ..., origin_id: _Optional[str] = ...) -> None: ...
 
 class BeginVersionResponse(_message.Message):
     __slots__ = ("version_id", "lease", "latest_digest", "latest_manifest_root", "latest_version_id")
@@ -299,10 +301,12 @@ class FinishDistributedResponse(_message.Message):
     def __init__(self, version: _Optional[_Union[Version, _Mapping]] = ..., created: bool = ..., waiting_for: _Optional[_Iterable[str]] = ..., parts: _Optional[int] = ...) -> None: ...
 
 class AbortVersionRequest(_message.Message):
-    __slots__ = ("version_id",)
+    __slots__ = ("version_id", "withdrawn")
     VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAWN_FIELD_NUMBER: _ClassVar[int]
     version_id: str
-    def __init__(self, version_id: _Optional[str] = ...) -> None: ...
+    withdrawn: bool
+    def __init__(self, version_id: _Optional[str] = ..., withdrawn: bool = ...) -> None: ...
 
 class AbortVersionResponse(_message.Message):
     __slots__ = ()

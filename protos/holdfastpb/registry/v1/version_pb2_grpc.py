@@ -138,7 +138,7 @@ class VersionServiceServicer(object):
         * INVALID_ARGUMENT/INVALID_NAME
         * FAILED_PRECONDITION/TYPE_MISMATCH: the collection holds another artifact type
         * FAILED_PRECONDITION/KIND_MISMATCH: the collection is a portfolio; versions are linked into it, not logged
-        * FAILED_PRECONDITION/DISTRIBUTED_FINISHED: with `distributed_id`: that version was finished already
+        With `distributed_id` also when that version is finished: only its content tells whether the part comes too late.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,7 +171,8 @@ class VersionServiceServicer(object):
     def AddPart(self, request, context):
         """Brings one writer's part of a distributed version: checks it as CommitVersion does and keeps it until the version is finished.
         Answers `missing_digests` as CommitVersion. A writer that brings another part under a new version adds to what it brought. Idempotent by request_id.
-        * the errors of CommitVersion  * FAILED_PRECONDITION/DISTRIBUTED_FINISHED
+        * the errors of CommitVersion
+        * FAILED_PRECONDITION/DISTRIBUTED_FINISHED: too late; not for a part whose every entry the finished version has with the same digest
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,7 +180,8 @@ class VersionServiceServicer(object):
 
     def FinishDistributed(self, request, context):
         """Merges all parts of a distributed version and commits it, in one transaction. While writers have begun and not yet brought their parts
-        nothing happens and `waiting_for` names them. Finishing again returns the version. Idempotent by request_id.
+        nothing happens and `waiting_for` names them. Finishing again returns the version, and gives it these aliases and tags, too.
+        A later part of one writer replaces its own earlier entries. Idempotent by request_id.
         * FAILED_PRECONDITION/PART_CONFLICT: two parts have one path with two digests; metadata "path", "writer", "other_writer"
         * FAILED_PRECONDITION/WRITER_LOST: a writer's lease ended before it brought its part; metadata "writers"
         * NOT_FOUND: nobody has begun this distributed version

@@ -91,6 +91,7 @@ def _create_distributed() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_distributed"),
         sa.UniqueConstraint("collection_id", "distributed_id", name="uq_distributed_collection_id_distributed_id"),
     )
+    op.create_index("ix_distributed_version_id", "distributed", ["version_id"])
 
 
 def _create_part() -> None:
@@ -99,6 +100,7 @@ def _create_part() -> None:
         sa.Column("version_id", _ID, nullable=False),
         sa.Column("distributed", _ROW_ID, nullable=False),
         sa.Column("writer", sa.Text(), nullable=False),
+        sa.Column("origin_id", sa.Text(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["distributed"], ["distributed.id"], name="fk_part_distributed_distributed"),
         sa.ForeignKeyConstraint(["version_id"], ["version.id"], name="fk_part_version_id_version"),
