@@ -17,6 +17,8 @@ _VERSION_ALIAS = re.compile(r"v[0-9]+")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _PROJECT_FORBIDDEN = "/\\#?%:"
 _NAME_PARTS_MAX = 3
+REGISTRY_PREFIX = "wandb-registry-"
+"""A project whose name begins so is a registry: it holds portfolios, and neither runs nor versions of its own."""
 
 
 def _check_text(kind: str, value: str) -> None:
@@ -78,13 +80,14 @@ def check_type_name(type_name: str, artifact_name: str | None = None, internal: 
     _check_text("Artifact type", type_name)
     if "/" in type_name or ":" in type_name:
         raise InvalidNameError(f"Artifact type must not contain '/' or ':'. Invalid type: {type_name!r}")
-    if not internal and _is_reserved_type(type_name, artifact_name or ""):
+    if not internal and is_reserved_type(type_name, artifact_name or ""):
         raise InvalidNameError(
             f"Artifact type {type_name!r} is reserved for internal use. Please use a different type."
         )
 
 
-def _is_reserved_type(type_name: str, artifact_name: str) -> bool:
+def is_reserved_type(type_name: str, artifact_name: str) -> bool:
+    """Tells whether a type is kept for internal use; `run_table` and `code` are under some artifact names only."""
     return (
         type_name == "job"
         or type_name.startswith("wandb-")
@@ -191,6 +194,11 @@ def check_project(project: str) -> None:
         )
     if project in (".", ".."):
         raise InvalidNameError(f"Invalid project name {project!r}: it means a folder, choose another one.")
+
+
+def is_registry_project(project: str) -> bool:
+    """Tells whether a project's name makes it a registry."""
+    return project.startswith(REGISTRY_PREFIX)
 
 
 def check_run_id(run_id: str) -> None:

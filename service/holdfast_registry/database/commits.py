@@ -26,6 +26,7 @@ from holdfast_registry.database.statements import (
     ensure_project,
     find_collection,
     find_response,
+    insert_collection,
     load_version,
     remember_response,
     touch,
@@ -44,6 +45,7 @@ from holdfast_registry.domain.records import (
     VersionRecord,
     VersionState,
 )
+from holdfast_registry.domain.registries import check_loggable, check_working_project
 from holdfast_registry.domain.ttl import Ttl
 from holdfast_registry.domain.versions import CommitDecision, LatestVersion, check_pending, check_type, decide_commit
 from holdfast_registry.errors import not_found
@@ -182,7 +184,6 @@ _DROP_ALIASES = alias.delete().where(
     alias.c.collection_id == bindparam("of_collection"), alias.c.name.in_(bindparam("names", expanding=True))
 )
 _ADD_TAG = text("INSERT INTO version_tag (version_id, tag) VALUES (:version_id, :tag) ON CONFLICT DO NOTHING")
-_INSERT_COLLECTION = insert(collection).returning(collection.c.id)
 _INSERT_VERSION = insert(version)
 _INSERT_LEASE = insert(lease)
 
@@ -197,6 +198,12 @@ def load_latest(connection: Connection, version_id: str | None, now_ms: int) -> 
     if row is None or (row.expires_at_ms is not None and row.expires_at_ms <= now_ms):
         return None
     return LatestVersion(row.id, row.version_index, bytes(row.digest), bytes(row.manifest_root))
+
+
+def take_number(connection: Connection, collection_id: int, version_id: str, now_ms: int) -> int:
+    """Returns the next number of a collection, and makes its bearer the latest version there."""
+    number = {"row_id": collection_id, "version": version_id, "now_ms": now_ms}
+    return int(connection.execute(_TAKE_NUMBER, number).scalar_one()) - 1
 
 
 def end_lease(connection: Connection, lease_id: str, state: LeaseState, now_ms: int) -> None:
@@ -246,7 +253,7 @@ class CommitRepository:
         """Opens a PENDING version and its lease; makes project and collection when absent.
 
         Raises:
-            RegistryError: TYPE_MISMATCH, REQUEST_ID_REUSED.
+            RegistryError: TYPE_MISMATCH, KIND_MISMATCH, REQUEST_ID_REUSED.
         """
         response = await self._database.write(partial(self._begin, name=name, type_name=type_name, once=once))
         failpoint("begin.after_commit")
@@ -261,6 +268,7 @@ class CommitRepository:
             entity_id, collection_id = self._make_collection(connection, name, type_name, now_ms)
             latest = None
         else:
+            check_loggable(name.name, CollectionKind(found.kind))
             check_type(name.name, found.type, type_name)
             entity_id, collection_id = found.entity_id, found.id
             latest = load_latest(connection, found.latest_version_id, now_ms)
@@ -275,19 +283,12 @@ class CommitRepository:
     def _make_collection(
         self, connection: Connection, name: CollectionName, type_name: str, now_ms: int
     ) -> tuple[int, int]:
+        check_working_project(name.project)
         entity_id, project_id = ensure_project(connection, name.entity, name.project, now_ms)
-        values = {
-            "public_id": self._ids.new_id(),
-            "project_id": project_id,
-            "name": name.name,
-            "kind": CollectionKind.SEQUENCE.value,
-            "type": type_name,
-            "description": "",
-            "next_version_index": 0,
-            "created_at_ms": now_ms,
-            "updated_at_ms": now_ms,
-        }
-        return entity_id, int(connection.execute(_INSERT_COLLECTION, values).scalar_one())
+        made = insert_collection(
+            connection, self._ids.new_id(), project_id, name.name, CollectionKind.SEQUENCE, type_name, now_ms
+        )
+        return entity_id, made
 
     def _insert_pending(self, connection: Connection, version_id: str, collection_id: int, now_ms: int) -> None:
         values = {
@@ -390,11 +391,10 @@ class CommitRepository:
     ) -> None:
         if manifest.condemned:
             sqlite_chunks.revive(connection, pending.entity_id, manifest.condemned)
-        number = {"row_id": pending.collection_id, "version": wish.version_id, "now_ms": now_ms}
-        next_index = connection.execute(_TAKE_NUMBER, number).scalar_one()
+        index = take_number(connection, pending.collection_id, wish.version_id, now_ms)
         values = {
             "state": VersionState.COMMITTED.value,
-            "version_index": next_index - 1,
+            "version_index": index,
             "digest": manifest.summary.artifact_digest,
             "manifest_root": manifest.root_digest,
             "size_bytes": manifest.summary.size_bytes,

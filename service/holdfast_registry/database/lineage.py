@@ -13,6 +13,7 @@ from holdfast_registry.database.schema import edge, entity, project, run, versio
 from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import AnyRow, ensure_project, find_project, load_version
 from holdfast_registry.domain.records import EdgeKind, RunRecord, VersionState
+from holdfast_registry.domain.registries import check_working_project
 from holdfast_registry.errors import invalid, not_found
 
 _FIND_RUN = select(run).where(run.c.project_id == bindparam("project_id"), run.c.run_id == bindparam("run_id"))
@@ -53,6 +54,7 @@ _CLEARABLE = {
 
 def upsert_run(connection: Connection, wanted: RunRecord, now_ms: int, cleared: Sequence[str] = ()) -> int:
     """Makes a run or updates it; returns its row.  Fields that are empty leave what is stored, unless they are `cleared`."""
+    check_working_project(wanted.project)
     _, project_id = ensure_project(connection, wanted.entity, wanted.project, now_ms)
     given = {
         "display_name": wanted.display_name,

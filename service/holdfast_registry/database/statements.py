@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
+from holdfast_contract.names import is_registry_project
 from holdfast_contract.reasons import Reason
 from holdfast_registry.database.expiry import EXPIRES_AT_MS
 from holdfast_registry.database.schema import (
@@ -21,7 +22,8 @@ from holdfast_registry.database.schema import (
     version,
     version_tag,
 )
-from holdfast_registry.domain.records import CollectionName, VersionRecord, VersionState
+from holdfast_registry.domain.records import CollectionKind, CollectionName, VersionRecord, VersionState
+from holdfast_registry.domain.registries import VISIBILITIES
 from holdfast_registry.domain.ttl import Ttl, TtlKind
 from holdfast_registry.errors import RegistryError
 
@@ -63,8 +65,10 @@ _FIND_COLLECTION = (
         entity.c.name == bindparam("entity"),
         project.c.name == bindparam("project"),
         collection.c.name == bindparam("name"),
+        collection.c.kind != CollectionKind.DELETED.value,
     )
 )
+_INSERT_COLLECTION = insert(collection).returning(collection.c.id)
 _FIND_ENTITY = select(entity.c.id).where(entity.c.name == bindparam("name"))
 _FIND_PROJECT = select(project.c.id).where(
     project.c.entity_id == bindparam("entity_id"), project.c.name == bindparam("name")
@@ -168,9 +172,41 @@ def ensure_project(connection: Connection, entity_name: str, project_name: str, 
         entity_id = connection.execute(insert(entity).returning(entity.c.id), values).scalar_one()
     project_id = connection.execute(_FIND_PROJECT, {"entity_id": entity_id, "name": project_name}).scalar()
     if project_id is None:
-        values = {"entity_id": entity_id, "name": project_name, "created_at_ms": now_ms}
+        values = {
+            "entity_id": entity_id,
+            "name": project_name,
+            "created_at_ms": now_ms,
+            "updated_at_ms": now_ms,
+            "is_registry": is_registry_project(project_name),
+            "visibility": VISIBILITIES[0] if is_registry_project(project_name) else "",
+        }
         project_id = connection.execute(insert(project).returning(project.c.id), values).scalar_one()
     return entity_id, project_id
+
+
+def insert_collection(
+    connection: Connection,
+    public_id: str,
+    project_id: int,
+    name: str,
+    kind: CollectionKind,
+    type_name: str,
+    now_ms: int,
+    description: str = "",
+) -> int:
+    """Makes an empty collection; returns its row."""
+    values = {
+        "public_id": public_id,
+        "project_id": project_id,
+        "name": name,
+        "kind": kind.value,
+        "type": type_name,
+        "description": description,
+        "next_version_index": 0,
+        "created_at_ms": now_ms,
+        "updated_at_ms": now_ms,
+    }
+    return int(connection.execute(_INSERT_COLLECTION, values).scalar_one())
 
 
 def load_version(connection: Connection, version_id: str | None) -> VersionRecord | None:

@@ -45,6 +45,8 @@ class CollectionKind(IntEnum):
 
     SEQUENCE = 1
     PORTFOLIO = 2
+    DELETED = 3
+    """A sequence that is gone: its versions' rows stay, its name is free.  Never on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
