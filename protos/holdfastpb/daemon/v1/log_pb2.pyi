@@ -40,20 +40,22 @@ class LogArtifactRequest(_message.Message):
     def __init__(self, open: _Optional[_Union[Open, _Mapping]] = ..., batch: _Optional[_Union[RecordBatch, _Mapping]] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ...) -> None: ...
 
 class Open(_message.Message):
-    __slots__ = ("session_id", "client_id", "artifact_name", "artifact_type", "entity", "project")
+    __slots__ = ("session_id", "client_id", "artifact_name", "artifact_type", "entity", "project", "hold")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_NAME_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_TYPE_FIELD_NUMBER: _ClassVar[int]
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
+    HOLD_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     client_id: str
     artifact_name: str
     artifact_type: str
     entity: str
     project: str
-    def __init__(self, session_id: _Optional[str] = ..., client_id: _Optional[str] = ..., artifact_name: _Optional[str] = ..., artifact_type: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ...) -> None: ...
+    hold: bool
+    def __init__(self, session_id: _Optional[str] = ..., client_id: _Optional[str] = ..., artifact_name: _Optional[str] = ..., artifact_type: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., hold: bool = ...) -> None: ...
 
 class RecordBatch(_message.Message):
     __slots__ = ("first_seq", "records")
