@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         UnavailableError,
         WaitTimeoutError,
     )
-    from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
+    from holdfast.manifest import ArtifactEntry, ArtifactManifest, ArtifactManifestEntry, ArtifactManifestV1
     from holdfast.progress import Progress
     from holdfast.runs import Run, init
 
@@ -45,10 +45,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Api",
     "Artifact",
+    "ArtifactEntry",
     "ArtifactError",
     "ArtifactFinalizedError",
     "ArtifactManifest",
     "ArtifactManifestEntry",
+    "ArtifactManifestV1",
     "ArtifactNotLoggedError",
     "ArtifactStatusError",
     "CommError",
@@ -74,6 +76,8 @@ _HOME_OF = {
     "ArtifactFinalizedError": "errors",
     "ArtifactManifest": "manifest",
     "ArtifactManifestEntry": "manifest",
+    "ArtifactManifestV1": "manifest",
+    "ArtifactEntry": "manifest",
     "ArtifactNotLoggedError": "errors",
     "ArtifactStatusError": "errors",
     "CommError": "errors",

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import bisect
 import json
-import os
 from collections import OrderedDict
-from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
-from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
+from typing import TYPE_CHECKING, Any, Self
 
+from holdfast._manifest_entry import ArtifactManifestEntry
 from holdfast_contract.digest import ArtifactDigest
 from holdfast_contract.limits import DIGEST_BYTES
 from holdfastpb.common.v1.manifest_pb2 import ManifestSegment, Reference
@@ -20,149 +19,14 @@ from holdfastpb.common.v1.manifest_pb2 import ManifestSegment, Reference
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
 
+__all__ = ["ArtifactEntry", "ArtifactManifest", "ArtifactManifestEntry", "ArtifactManifestV1"]
+
+STORAGE_POLICY = "holdfast-storage-policy-v1"
+STORAGE_POLICIES_READ = (STORAGE_POLICY, "wandb-storage-policy-v1")
+"""Names in a manifest's JSON that are understood: ours, and that of manifests that W&B has written."""
+
 DECODED_SEGMENTS_MAX = 8
 """Kept for look-ups that come close together; a decoded segment is about 300 KB."""
-
-
-class ArtifactManifestEntry:
-    """One file or reference of an artifact."""
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        digest: str | None,
-        skip_cache: bool | None = False,
-        ref: str | None = None,
-        birth_artifact_id: str | None = None,
-        size: int | None = None,
-        extra: dict[str, Any] | None = None,
-        local_path: str | os.PathLike[str] | None = None,
-    ) -> None:
-        """Makes an entry; those of an artifact are made by the artifact.
-
-        Args:
-            path: inside the artifact.
-            digest: BLAKE3 of the file in hex, or what identifies the referenced object.
-            skip_cache: accepted for compatibility.
-            ref: URI of a reference.
-            birth_artifact_id: accepted for compatibility.
-            size: in bytes; default: that of `local_path`, if given.
-            extra: what is kept with the entry.
-            local_path: the file it was made from.
-        """
-        self.path = os.fspath(path)
-        self.skip_cache = bool(skip_cache)
-        self.ref = ref
-        self.birth_artifact_id = birth_artifact_id
-        self.extra = extra or {}
-        self.local_path = None if local_path is None else os.fspath(local_path)
-        self._digest = digest
-        self._size = os.path.getsize(self.local_path) if size is None and self.local_path else size
-        self._parent: Artifact | None = None
-        self._resolve: Callable[[str], ArtifactManifestEntry] | None = None
-
-    def belong_to(self, parent: Artifact | None, resolve: Callable[[str], ArtifactManifestEntry] | None = None) -> None:
-        """Ties the entry to its artifact.
-
-        Args:
-            parent: the artifact.
-            resolve: finds digest and size, when the daemon has yet to find them out; may wait.
-        """
-        self._parent = parent
-        self._resolve = resolve
-
-    @property
-    def name(self) -> str:
-        """The entry's path; older name for `path`."""
-        return self.path
-
-    @property
-    def digest(self) -> str:
-        """BLAKE3 of the file in hex, or what identifies the referenced object; on a draft waits until the file was read."""
-        if self._digest is None:
-            self._adopt()
-        return self._digest or ""
-
-    @property
-    def size(self) -> int | None:
-        """Size in bytes; 0 for a reference of unknown size."""
-        if self._size is None:
-            self._adopt()
-        return self._size
-
-    def _adopt(self) -> None:
-        """Takes over what the daemon has found out."""
-        if self._resolve is not None:
-            found = self._resolve(self.path)
-            self._digest, self._size = found.digest, found.size
-
-    def parent_artifact(self) -> Artifact:
-        """Returns the artifact that the entry belongs to.
-
-        Raises:
-            NotImplementedError: it was made by hand and belongs to none.
-        """
-        if self._parent is None:
-            raise NotImplementedError(f"The entry {self.path!r} belongs to no artifact.")
-        return self._parent
-
-    def download(
-        self, root: str | None = None, skip_cache: bool | None = None, executor: Executor | None = None
-    ) -> str:
-        """Puts this entry's file below a folder, checked against its digest, and returns the file's path.
-
-        Args:
-            root: folder; default: that of `Artifact.download`.
-            skip_cache: read past the daemon's cache.
-            executor: accepted for compatibility; the daemon works in parallel by itself.
-
-        Raises:
-            ArtifactNotLoggedError: the artifact is a draft.
-            DamagedError: the stored bytes are not the promised ones.
-        """
-        return self.parent_artifact().download_entry(self, root, skip_cache=bool(skip_cache))
-
-    def ref_target(self) -> str:
-        """Returns the URI of the referenced object.
-
-        Raises:
-            ValueError: the entry is a file.
-        """
-        if self.ref is None:
-            raise ValueError("Only reference entries support ref_target().")
-        return self.ref
-
-    def ref_url(self) -> str:
-        """Returns a URI of this entry, by which another artifact can refer to it."""
-        return self.parent_artifact().entry_url(self.path)
-
-    def __repr__(self) -> str:
-        shown = {
-            "path": self.path,
-            "digest": self._digest,
-            "ref": self.ref,
-            "birth_artifact_id": self.birth_artifact_id,
-            "size": self._size,
-            "extra": self.extra or None,
-            "local_path": self.local_path,
-            "skip_cache": self.skip_cache,
-        }
-        fields = ", ".join(f"{name}={value!r}" for name, value in shown.items() if value is not None)
-        return f"{type(self).__name__}({fields})"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ArtifactManifestEntry):
-            return NotImplemented
-        return (self.path, self.digest, self.ref, self.size, self.extra) == (
-            other.path,
-            other.digest,
-            other.ref,
-            other.size,
-            other.extra,
-        )
-
-    def __hash__(self) -> int:
-        return hash(self.path)
 
 
 class _SegmentView:
@@ -175,17 +39,16 @@ class _SegmentView:
         self._sizes = message.sizes
         self._references: dict[int, Reference] = {one.entry_index: one for one in message.references}
         self._extras: dict[int, bytes] = {one.entry_index: one.json for one in message.extras}
+        self._origins: dict[int, str] = {one.entry_index: one.uri for one in message.origins}
 
     def entry(self, index: int, parent: Artifact | None) -> ArtifactManifestEntry:
-        reference = self._references.get(index)
-        extra = self._extras.get(index)
-        entry = ArtifactManifestEntry(
-            self.paths[index],
-            self.digest_text(index),
-            ref=None if reference is None else reference.uri,
-            size=self._sizes[index],
-            extra=json.loads(extra) if extra else None,
-        )
+        path, digest, size = self.paths[index], self.digest_text(index), self._sizes[index]
+        reference, encoded = self._references.get(index), self._extras.get(index)
+        extra = json.loads(encoded) if encoded else None
+        if reference is not None:
+            entry = ArtifactManifestEntry(path, digest, ref=reference.uri, size=size, extra=extra)
+        else:
+            entry = ArtifactManifestEntry.of_file(path, digest, size, origin=self._origins.get(index), extra=extra)
         entry.belong_to(parent)
         return entry
 
@@ -196,52 +59,35 @@ class _SegmentView:
         return self._digests[DIGEST_BYTES * index : DIGEST_BYTES * (index + 1)].hex()
 
 
-class ArtifactManifest:
-    """The entries of one artifact, in the order of their paths.  A snapshot: later additions to a draft do not show."""
+class _EncodedEntries:
+    """The entries of a logged version, or of a draft as the daemon lists it: segments, decoded when they are looked at."""
 
-    def __init__(self, segments: Iterable[bytes], *, parent: Artifact | None = None) -> None:
-        """Makes a manifest of encoded segments, which are in order."""
+    def __init__(self, segments: Iterable[bytes], parent: Artifact | None) -> None:
         self._parent = parent
-        self._segments = []
-        self._first_paths = []
-        self._counts = []
-        self._size_bytes = 0
+        self._segments: list[bytes] = []
+        self._first_paths: list[str] = []
+        self._count = 0
+        self.size_bytes = 0
         self._decoded: OrderedDict[int, _SegmentView] = OrderedDict()
         for encoded in segments:
             message = ManifestSegment.FromString(encoded)
             if message.paths:
                 self._segments.append(encoded)
                 self._first_paths.append(message.paths[0])
-                self._counts.append(len(message.paths))
-                self._size_bytes += sum(message.sizes)
-
-    @classmethod
-    def version(cls) -> int:
-        """Returns the version of the format."""
-        return 1
+                self._count += len(message.paths)
+                self.size_bytes += sum(message.sizes)
 
     def __len__(self) -> int:
-        return sum(self._counts)
-
-    @property
-    def entries(self) -> Mapping[str, ArtifactManifestEntry]:
-        """The entries by path; behaves as a dict that cannot be changed."""
-        return _Entries(self)
+        return self._count
 
     def digest(self) -> str:
-        """Returns the artifact's digest: BLAKE3 over all paths and digests, in hex."""
         digest = ArtifactDigest()
-        for number in range(len(self._segments)):
-            view = _SegmentView(self._segments[number])
+        for encoded in self._segments:
+            view = _SegmentView(encoded)
             digest.update(view.paths, [view.digest_text(index) for index in range(len(view.paths))])
         return digest.hexdigest()
 
-    def size(self) -> int:
-        """Returns the sum of all sizes in bytes, references included."""
-        return self._size_bytes
-
-    def get_entry_by_path(self, path: str) -> ArtifactManifestEntry | None:
-        """Returns the entry of exactly this path, or None."""
+    def find(self, path: str) -> ArtifactManifestEntry | None:
         number = bisect.bisect_right(self._first_paths, path) - 1
         if number < 0:
             return None
@@ -251,13 +97,7 @@ class ArtifactManifest:
             return None
         return view.entry(index, self._parent)
 
-    def get_entries_in_directory(self, directory: str) -> list[ArtifactManifestEntry]:
-        """Returns all entries below a folder; an empty name means all of them."""
-        prefix = f"{directory.rstrip('/')}/" if directory else ""
-        return [entry for path, entry in self.items_from(prefix) if path.startswith(prefix)]
-
     def items_from(self, prefix: str) -> Iterator[tuple[str, ArtifactManifestEntry]]:
-        """Yields the entries whose path begins with `prefix`."""
         start = max(bisect.bisect_right(self._first_paths, prefix) - 1, 0)
         for number in range(start, len(self._segments)):
             if self._first_paths[number] > prefix and not self._first_paths[number].startswith(prefix):
@@ -269,14 +109,12 @@ class ArtifactManifest:
                 yield view.paths[index], view.entry(index, self._parent)
 
     def items_after(self, path: str) -> Iterator[tuple[str, ArtifactManifestEntry]]:
-        """Yields the entries whose path comes after `path`."""
         for number in range(max(bisect.bisect_right(self._first_paths, path) - 1, 0), len(self._segments)):
             view = _SegmentView(self._segments[number])
             for index in range(bisect.bisect_right(view.paths, path), len(view.paths)):
                 yield view.paths[index], view.entry(index, self._parent)
 
     def paths(self) -> Iterator[str]:
-        """Yields all paths, in order, without making entries."""
         for encoded in self._segments:
             yield from ManifestSegment.FromString(encoded).paths
 
@@ -286,6 +124,195 @@ class ArtifactManifest:
         while len(self._decoded) > DECODED_SEGMENTS_MAX:
             self._decoded.popitem(last=False)
         return view
+
+
+class _EntryObjects:
+    """Entries that somebody has put together or changed: one object each."""
+
+    def __init__(self, entries: Iterable[ArtifactManifestEntry]) -> None:
+        self.by_path = {entry.path: entry for entry in entries}
+        self._sorted: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.by_path)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(entry.size or 0 for entry in self.by_path.values())
+
+    def put(self, entry: ArtifactManifestEntry) -> None:
+        self.by_path[entry.path] = entry
+        self._sorted = None
+
+    def drop(self, path: str) -> None:
+        del self.by_path[path]
+        self._sorted = None
+
+    def digest(self) -> str:
+        digest = ArtifactDigest()
+        paths = self._in_order()
+        digest.update(paths, [self.by_path[path].digest for path in paths])
+        return digest.hexdigest()
+
+    def find(self, path: str) -> ArtifactManifestEntry | None:
+        return self.by_path.get(path)
+
+    def items_from(self, prefix: str) -> Iterator[tuple[str, ArtifactManifestEntry]]:
+        paths = self._in_order()
+        for path in paths[bisect.bisect_left(paths, prefix) :]:
+            if not path.startswith(prefix):
+                return
+            yield path, self.by_path[path]
+
+    def items_after(self, path: str) -> Iterator[tuple[str, ArtifactManifestEntry]]:
+        paths = self._in_order()
+        return ((path, self.by_path[path]) for path in paths[bisect.bisect_right(paths, path) :])
+
+    def paths(self) -> Iterator[str]:
+        return iter(self._in_order())
+
+    def _in_order(self) -> list[str]:
+        if self._sorted is None:
+            self._sorted = sorted(self.by_path)
+        return self._sorted
+
+
+class ArtifactManifest:
+    """The entries of one artifact, in the order of their paths.
+
+    A snapshot: later additions to a draft do not show, and changing the manifest changes neither draft nor version.
+    """
+
+    def __init__(
+        self,
+        segments: Iterable[bytes] = (),
+        *,
+        parent: Artifact | None = None,
+        entries: Mapping[str, ArtifactManifestEntry] | None = None,
+    ) -> None:
+        """Makes a manifest.
+
+        Args:
+            segments: encoded segments, in order.
+            parent: the artifact that the entries belong to.
+            entries: instead of segments, entries made by hand, by path.
+        """
+        self._source: _EncodedEntries | _EntryObjects = (
+            _EncodedEntries(segments, parent) if entries is None else _EntryObjects(entries.values())
+        )
+
+    @classmethod
+    def version(cls) -> int:
+        """Returns the version of the format."""
+        return 1
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    @property
+    def entries(self) -> Mapping[str, ArtifactManifestEntry]:
+        """The entries by path; behaves as a dict that cannot be changed (`add_entry` and `remove_entry` change it)."""
+        return _Entries(self)
+
+    def digest(self) -> str:
+        """Returns the artifact's digest: BLAKE3 over all paths and digests, in hex."""
+        return self._source.digest()
+
+    def size(self) -> int:
+        """Returns the sum of all sizes in bytes, references included."""
+        return self._source.size_bytes
+
+    def add_entry(self, entry: ArtifactManifestEntry, overwrite: bool = False) -> None:
+        """Puts an entry into this manifest.
+
+        Args:
+            entry: made by hand, or of another manifest.
+            overwrite: replace an entry of the same path that has another digest.
+
+        Raises:
+            ValueError: without `overwrite`, there is such an entry.
+        """
+        present = None if overwrite else self.get_entry_by_path(entry.path)
+        if present is not None and present.digest != entry.digest:
+            raise ValueError(f"Cannot add the same path twice: {entry.path!r}")
+        self._changeable().put(entry)
+
+    def remove_entry(self, entry: ArtifactManifestEntry) -> None:
+        """Takes the entry of the same path out of this manifest.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        if self.get_entry_by_path(entry.path) is None:
+            raise FileNotFoundError(f"Cannot remove missing entry: {entry.path!r}")
+        self._changeable().drop(entry.path)
+
+    def _changeable(self) -> _EntryObjects:
+        if isinstance(self._source, _EncodedEntries):
+            self._source = _EntryObjects(entry for _, entry in self._source.items_from(""))
+        return self._source
+
+    def to_manifest_json(self, include_local: bool = False) -> dict[str, Any]:
+        """Returns the manifest as W&B's clients write it to `wandb_manifest.json`, with our digests and our storage policy.
+
+        Args:
+            include_local: with "local_path" of entries that were made from a file.
+        """
+        contents = {}
+        for path, entry in self.items_from(""):
+            contents[path] = entry.to_json()
+            if include_local and entry.local_path is not None:
+                contents[path]["local_path"] = entry.local_path
+        return {
+            "version": self.version(),
+            "storagePolicy": STORAGE_POLICY,
+            "storagePolicyConfig": {},
+            "contents": contents,
+        }
+
+    @classmethod
+    def from_manifest_json(cls, manifest_json: Mapping[str, Any]) -> Self:
+        """Returns the manifest of what `to_manifest_json`, ours or W&B's, gave.  Keys that are not known are ignored.
+
+        Raises:
+            ValueError: no version, another version, an unknown storage policy, or an entry without a digest.
+        """
+        if "version" not in manifest_json:
+            raise ValueError("Invalid manifest format. Must contain version field.")
+        if manifest_json["version"] != cls.version():
+            raise ValueError("Invalid manifest version.")
+        policy = manifest_json.get("storagePolicy")
+        if policy not in STORAGE_POLICIES_READ:
+            raise ValueError(f"Failed to find storage policy {policy!r}")
+        contents = manifest_json.get("contents") or {}
+        return cls(entries={path: ArtifactManifestEntry.from_json(path, one) for path, one in contents.items()})
+
+    def get_entry_by_path(self, path: str) -> ArtifactManifestEntry | None:
+        """Returns the entry of exactly this path, or None."""
+        return self._source.find(path)
+
+    def get_entries_in_directory(self, directory: str) -> list[ArtifactManifestEntry]:
+        """Returns all entries below a folder; an empty name means all of them."""
+        prefix = f"{directory.rstrip('/')}/" if directory else ""
+        return [entry for _, entry in self.items_from(prefix)]
+
+    def items_from(self, prefix: str) -> Iterator[tuple[str, ArtifactManifestEntry]]:
+        """Yields the entries whose path begins with `prefix`."""
+        return self._source.items_from(prefix)
+
+    def items_after(self, path: str) -> Iterator[tuple[str, ArtifactManifestEntry]]:
+        """Yields the entries whose path comes after `path`."""
+        return self._source.items_after(path)
+
+    def paths(self) -> Iterator[str]:
+        """Yields all paths, in order, without making entries."""
+        return self._source.paths()
+
+
+ArtifactManifestV1 = ArtifactManifest
+"""The one version of the format that there is."""
+ArtifactEntry = ArtifactManifestEntry
+"""Older name."""
 
 
 class _Entries(Mapping[str, ArtifactManifestEntry]):

@@ -1,9 +1,13 @@
 """Manifests from encoded segments: look-ups, order, entries made on demand."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import holdfast
 from holdfast.manifest import DECODED_SEGMENTS_MAX, ArtifactManifest, ArtifactManifestEntry
 from holdfast_contract.digest import file_digest
 from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
@@ -75,7 +79,7 @@ def test_decoded_segments_are_not_kept_without_bound() -> None:
     manifest = ArtifactManifest(encode_segments(entries))
     for path in entries:
         assert manifest.get_entry_by_path(path) is not None
-    assert len(manifest._decoded) == DECODED_SEGMENTS_MAX
+    assert len(manifest._source._decoded) == DECODED_SEGMENTS_MAX  # type: ignore[union-attr]
 
 
 def test_entry_made_by_hand() -> None:
@@ -108,3 +112,104 @@ def test_look_ups_agree_with_a_dict(names: set[str], other: str) -> None:
     assert (other in manifest.entries) == (other in names)
     assert [path for path, _ in manifest.items_from(other)] == sorted(n for n in names if n.startswith(other))
     assert [path for path, _ in manifest.items_after(other)] == sorted(n for n in names if n > other)
+
+
+def test_documented_names_are_the_same_classes() -> None:
+    assert holdfast.ArtifactManifestV1 is ArtifactManifest
+    assert holdfast.ArtifactEntry is ArtifactManifestEntry
+    assert holdfast.ArtifactManifestV1.version() == 1
+
+
+def test_an_entry_taken_over_from_another_artifact_is_a_file_that_says_from_where() -> None:
+    segment = ManifestSegment(paths=["mine", "theirs"], digests=bytes(32) + b"\1" * 32, sizes=[1, 2])
+    segment.origins.add(entry_index=1, uri="holdfast-artifact://0123/deep/theirs")
+    entries = ArtifactManifest([segment.SerializeToString()]).entries
+    assert (entries["mine"].ref, entries["mine"].is_reference) == (None, False)
+    assert entries["theirs"].ref == entries["theirs"].ref_target() == "holdfast-artifact://0123/deep/theirs"
+    assert not entries["theirs"].is_reference
+    assert entries["theirs"].digest == (b"\1" * 32).hex()
+
+
+def test_changing_a_logged_manifest_changes_a_copy(manifest: ArtifactManifest) -> None:
+    other = ArtifactManifest(encode_segments(ENTRIES))
+    manifest.add_entry(ArtifactManifestEntry("aa", "11" * 32, size=7))
+    manifest.remove_entry(manifest.entries["b/x"])
+    assert sorted({*ENTRIES, "aa"} - {"b/x"}) == list(manifest.entries) == list(manifest.paths())
+    assert manifest.size() == other.size() + 7 - len("b/x")
+    assert [entry.path for entry in manifest.get_entries_in_directory("a")] == ["a/b", "a/c/d"]
+    assert [path for path, _ in manifest.items_after("c")] == ["z", "z/y", "é"]
+    assert manifest.digest() != other.digest()
+    manifest.add_entry(other.entries["b/x"])
+    manifest.remove_entry(manifest.entries["aa"])
+    assert manifest.digest() == other.digest() == artifact_digest(ENTRIES)
+
+
+def test_a_path_is_not_added_twice_with_two_contents(manifest: ArtifactManifest) -> None:
+    same, different = manifest.entries["a"], ArtifactManifestEntry("a", "00" * 32, size=1)
+    manifest.add_entry(same)
+    with pytest.raises(ValueError, match="same path twice: 'a'"):
+        manifest.add_entry(different)
+    assert manifest.entries["a"] == same
+    manifest.add_entry(different, overwrite=True)
+    assert manifest.entries["a"] == different
+
+
+def test_what_is_not_there_cannot_be_removed(manifest: ArtifactManifest) -> None:
+    with pytest.raises(FileNotFoundError, match="absent"):
+        manifest.remove_entry(ArtifactManifestEntry("absent", "00" * 32))
+
+
+def test_json_has_w_and_b_s_keys_and_comes_back(tmp_path: Path) -> None:
+    local = tmp_path / "local"
+    local.write_bytes(b"12345")
+    made = holdfast.ArtifactManifestV1(entries={})
+    made.add_entry(ArtifactManifestEntry("f", "d", birth_artifact_id="b", local_path=local))
+    made.add_entry(ArtifactManifestEntry("r", "etag", ref="s3://b/k", size=3, extra={"etag": '"e"'}))
+    shown = made.to_manifest_json()
+    assert set(shown) == {"version", "storagePolicy", "storagePolicyConfig", "contents"}
+    assert shown["version"] == 1
+    assert shown["contents"] == {
+        "f": {"digest": "d", "birthArtifactID": "b", "size": 5},
+        "r": {"digest": "etag", "ref": "s3://b/k", "size": 3, "extra": {"etag": '"e"'}},
+    }
+    assert made.to_manifest_json(include_local=True)["contents"]["f"]["local_path"] == str(local)
+    back = ArtifactManifest.from_manifest_json(json.loads(json.dumps(shown)))
+    assert dict(back.entries) == dict(made.entries)
+    assert (back.digest(), back.size(), len(back)) == (made.digest(), 8, 2)
+
+
+def test_a_manifest_that_w_and_b_wrote_is_read() -> None:
+    theirs = {
+        "version": 1,
+        "storagePolicy": "wandb-storage-policy-v1",
+        "storagePolicyConfig": {"storageLayout": "V2"},
+        "contents": {"x": {"digest": "XUFAKrxLKna5cZ2REBfFkg==", "size": 5, "skip_cache": False, "local_path": "/s/x"}},
+        "later": "addition",
+    }
+    entry = ArtifactManifest.from_manifest_json(theirs).entries["x"]
+    assert (entry.digest, entry.size, entry.local_path, entry.is_reference) == (
+        "XUFAKrxLKna5cZ2REBfFkg==",
+        5,
+        None,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({"storagePolicy": "holdfast-storage-policy-v1"}, "Must contain version field"),
+        ({"version": 2, "storagePolicy": "holdfast-storage-policy-v1"}, "Invalid manifest version"),
+        ({"version": 1, "storagePolicy": "other"}, "Failed to find storage policy 'other'"),
+        ({"version": 1}, "Failed to find storage policy"),
+        ({"version": 1, "storagePolicy": "wandb-storage-policy-v1", "contents": {"x": {"size": 1}}}, "'x'.*no digest"),
+    ],
+)
+def test_json_that_is_no_manifest_is_refused(broken: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ArtifactManifest.from_manifest_json(broken)
+
+
+def test_empty_fields_of_an_entry_are_left_out_of_its_json() -> None:
+    assert ArtifactManifestEntry("p", "d", size=0).to_json() == {"digest": "d", "size": 0}
+    assert ArtifactManifestEntry("p", "d").to_json() == {"digest": "d"}
