@@ -156,6 +156,21 @@ class Journal:
 
         await self._db.write(write)
 
+    async def retract(self, job_id: str, target: int, seq: int) -> None:
+        """Empties a failed record and drops what it left; the record that asks for it is done in the same transaction.
+
+        A crash before the COMMIT leaves both as they were, one after it finds nothing left to do.  The number stays, since
+        numbers have no gaps.
+        """
+
+        def write(c: sqlite3.Connection) -> None:
+            c.execute("DELETE FROM entry_run WHERE job_id = ? AND seq = ?", (job_id, target))
+            empty = "UPDATE record SET payload = x'', ingested = 1, error = NULL WHERE job_id = ? AND seq = ?"
+            c.execute(empty, (job_id, target))
+            c.execute("UPDATE record SET ingested = 1 WHERE job_id = ? AND seq = ?", (job_id, seq))
+
+        await self._db.write(write)
+
     async def finalize_job(self, job_id: str, finalize: bytes, begin_id: str, commit_id: str, now_ms: int) -> int:
         """Makes a draft a job; returns its place in the order of all Finalizes.  Repeating changes nothing."""
 

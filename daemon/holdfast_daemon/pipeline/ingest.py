@@ -87,8 +87,10 @@ class Ingest:
             await ingest_reference(self, job, seq, record.add_reference, steps)
         elif kind == "add_base":
             await self._ingest_base(job, seq, record.add_base.version_id)
-        elif kind not in ("remove", "add_bytes"):
-            # Those two have nothing to read: assemble applies a removal; inline bytes came with the record.
+        elif kind == "retract":
+            await self._retract(job, seq, record.retract.seq)
+        elif kind not in ("remove", "add_bytes") and record.ByteSize():
+            # Those two have nothing to read: assemble applies a removal; inline bytes came with the record. Empty: taken back.
             raise HoldfastError(
                 Reason.INVALID_ARGUMENT, "a record of a kind that this daemon does not know; upgrade it"
             )
@@ -137,6 +139,22 @@ class Ingest:
             token = page.next_page_token
             if not token:
                 return
+
+    async def _retract(self, job: Job, seq: int, target: int) -> None:
+        """Takes back a record that has failed; its entries, if it left any, go with it."""
+        if not 0 < target < seq:
+            raise HoldfastError(
+                Reason.INVALID_ARGUMENT, f"record {seq} takes back record {target}, which is not before it"
+            )
+        while not job.is_settled(target):
+            await job.wait_changed()
+        if target not in job.failed_records:
+            text = (
+                f"record {target} has not failed (or was taken back before); use Remove for entries that are not wanted"
+            )
+            raise HoldfastError(Reason.INVALID_ARGUMENT, text)
+        await self.journal.retract(job.job_id, target, seq)
+        job.failed_records.pop(target, None)
 
     async def store(self, job: Job, seq: int, brought: IngestYield, done: list[int] | None = None) -> None:
         """Makes durable what a step has brought, takes over its frames and counts it."""

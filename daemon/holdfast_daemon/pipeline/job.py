@@ -113,6 +113,10 @@ class Job:
             self._ingested.discard(self.ingested_seq)
         self.changed()
 
+    def is_settled(self, seq: int) -> bool:
+        """Whether one record is read or has failed."""
+        return seq <= self.ingested_seq or seq in self._ingested
+
     def restart_ingest(self) -> None:
         """Everything is to be read again."""
         self.ingested_seq = 0

@@ -110,27 +110,35 @@ class Jobs:
 
     async def resume(self, lost: set[tuple[str, int]]) -> None:
         """Takes up the jobs of the journal after a start; `lost` are records whose spooled bytes did not survive."""
-        for row in await self._journal.load_active_jobs():
-            job = job_from_row(row)
-            pending = []
-            unread = await self._find_unread(job, {seq for job_id, seq in lost if job_id == job.job_id})
-            for record in await self._journal.load_records(job.job_id):
-                job.must_flush |= is_volatile(Record.FromString(record.payload))
-                if record.error is not None:
-                    job.failed_records[record.seq] = HoldfastError.from_detail(ErrorDetail.FromString(record.error))
-                if record.ingested and record.seq not in unread:
-                    job.mark_ingested(record.seq)
-                    continue
-                await self._journal.reset_record(job.job_id, record.seq)
-                if Record.FromString(record.payload).WhichOneof("what") == "add_bytes":
-                    job.failed_records[record.seq] = _bytes_lost(record.payload)
-                    job.mark_ingested(record.seq)
-                    continue
-                pending.append(PendingRecord(record.seq, record.payload))
+        jobs = [job_from_row(row) for row in await self._journal.load_active_jobs()]
+        # All are known before one is read: records may speak of other drafts.
+        self.by_id.update((job.job_id, job) for job in jobs)
+        for job in jobs:
+            pending = await self._load_unread(job, {seq for job_id, seq in lost if job_id == job.job_id})
             if job.finalize is not None:
                 self.turns.join(job)
             self.start(job)
             self.read(job, pending)
+
+    async def _load_unread(self, job: Job, lost: set[int]) -> list[PendingRecord]:
+        """Takes stock of a job's records; returns those that are to be read (again)."""
+        pending = []
+        unread = await self._find_unread(job, lost)
+        for record in await self._journal.load_records(job.job_id):
+            parsed = Record.FromString(record.payload)
+            job.must_flush |= is_volatile(parsed)
+            if record.ingested and record.seq not in unread:
+                if record.error is not None:
+                    job.failed_records[record.seq] = HoldfastError.from_detail(ErrorDetail.FromString(record.error))
+                job.mark_ingested(record.seq)
+                continue
+            await self._journal.reset_record(job.job_id, record.seq)
+            if parsed.WhichOneof("what") == "add_bytes":
+                job.failed_records[record.seq] = _bytes_lost(record.payload)
+                job.mark_ingested(record.seq)
+                continue
+            pending.append(PendingRecord(record.seq, record.payload))
+        return pending
 
     async def _find_unread(self, job: Job, lost: set[int]) -> set[int]:
         """Records to be read again when the frames of some are lost: files that were read in one step share a run of entries."""
