@@ -30,6 +30,7 @@ from holdfast_registry.clock import Clock, IdSource, RandomIds, SystemClock
 from holdfast_registry.database.catalogue import CatalogueRepository
 from holdfast_registry.database.commits import CommitRepository
 from holdfast_registry.database.lineage import LineageRepository
+from holdfast_registry.database.links import LinkRepository
 from holdfast_registry.database.maintenance import MaintenanceRepository
 from holdfast_registry.database.packs import PackRepository
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
@@ -197,7 +198,8 @@ async def _compose(
     committer = VersionCommitter(commits, manifests, threads)
     registry_pb2_grpc.add_RegistryServiceServicer_to_server(RegistryServicer(ids.new_id()), server)
     version_pb2_grpc.add_VersionServiceServicer_to_server(
-        VersionServicer(commits, committer, versions, packs, manifests, threads), server
+        VersionServicer(commits, committer, versions, LinkRepository(database, clock, ids), packs, manifests, threads),
+        server,
     )
     pack_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(intake, reader, store, same_machine=on_socket), server)
     collection_pb2_grpc.add_CollectionServiceServicer_to_server(

@@ -31,6 +31,15 @@ from holdfastpb.registry.v1.version_pb2 import (
     BeginVersionResponse,
     CommitVersionRequest,
     CommitVersionResponse,
+    DeleteVersionRequest,
+    GetVersionRequest,
+    LinkVersionRequest,
+    ListLinksRequest,
+    ListVersionsRequest,
+    ListVersionsResponse,
+    ResolveVersionRequest,
+    UnlinkVersionRequest,
+    UpdateVersionRequest,
     Version,
 )
 
@@ -198,6 +207,55 @@ class Client:
             **fields,
         )
         return self.call(self.versions.CommitVersion, request)
+
+    def resolve(self, collection: str, alias: str = "", *, project: str = "vision", entity: str = "team") -> Version:
+        request = ResolveVersionRequest(entity=entity, project=project, collection=collection, alias=alias)
+        return self.call(self.versions.ResolveVersion, request).version
+
+    def list_versions(
+        self, collection: str, *, project: str = "vision", entity: str = "team", **fields: Any
+    ) -> ListVersionsResponse:
+        request = ListVersionsRequest(entity=entity, project=project, collection=collection, **fields)
+        return self.call(self.versions.ListVersions, request)
+
+    def get(self, version_id: str) -> Version:
+        return self.call(self.versions.GetVersion, GetVersionRequest(version_id=version_id)).version
+
+    def update(self, version_id: str, *, id: str = "", **fields: Any) -> Version:
+        request = UpdateVersionRequest(request_id=id or new_request_id(), version_id=version_id, **fields)
+        return self.call(self.versions.UpdateVersion, request).version
+
+    def delete(self, version_id: str, *, delete_aliases: bool = False) -> Version:
+        request = DeleteVersionRequest(
+            request_id=new_request_id(), version_id=version_id, delete_aliases=delete_aliases
+        )
+        return self.call(self.versions.DeleteVersion, request).version
+
+    def link(
+        self,
+        version_id: str,
+        portfolio: str,
+        *,
+        project: str = "vision",
+        entity: str = "team",
+        aliases: Sequence[str] = (),
+        id: str = "",
+    ) -> Version:
+        request = LinkVersionRequest(
+            request_id=id or new_request_id(),
+            version_id=version_id,
+            entity=entity,
+            project=project,
+            collection=portfolio,
+            aliases=aliases,
+        )
+        return self.call(self.versions.LinkVersion, request).version
+
+    def unlink(self, link_id: str) -> None:
+        self.call(self.versions.UnlinkVersion, UnlinkVersionRequest(request_id=new_request_id(), link_id=link_id))
+
+    def links_of(self, version_id: str) -> list[Version]:
+        return list(self.call(self.versions.ListLinks, ListLinksRequest(version_id=version_id)).versions)
 
     def log(
         self, collection: str, content: Content, *, project: str = "vision", **fields: Any

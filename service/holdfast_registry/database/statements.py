@@ -25,7 +25,7 @@ from holdfast_registry.database.schema import (
 from holdfast_registry.domain.records import CollectionKind, CollectionName, VersionRecord, VersionState
 from holdfast_registry.domain.registries import VISIBILITIES
 from holdfast_registry.domain.ttl import Ttl, TtlKind
-from holdfast_registry.errors import RegistryError
+from holdfast_registry.errors import RegistryError, not_found
 
 R = TypeVar("R")
 
@@ -226,6 +226,18 @@ def load_versions(connection: Connection, version_ids: Sequence[str]) -> list[Ve
     return _records(connection, [rows[version_id] for version_id in version_ids if version_id in rows])
 
 
+def load_committed(connection: Connection, version_id: str) -> VersionRecord:
+    """Returns one version that is committed.
+
+    Raises:
+        RegistryError: NOT_FOUND, also of one that is pending or deleted.
+    """
+    record = load_version(connection, version_id)
+    if record is None or record.state is not VersionState.COMMITTED:
+        raise not_found(f"Version {version_id[:64]!r}")
+    return record
+
+
 def touch(connection: Connection, version_ids: Iterable[str], etag: Callable[[], str], now_ms: int) -> None:
     """Gives versions a new etag, because something that a reader sees of them has changed."""
     rows = [{"touched_id": version_id, "new_etag": etag(), "now_ms": now_ms} for version_id in sorted(version_ids)]
@@ -274,3 +286,8 @@ def _record(row: AnyRow, aliases: Sequence[str], tags: Sequence[str]) -> Version
 def ttl_of_row(row: AnyRow) -> Ttl:
     """Returns what a version, collection or project says of its time to live."""
     return Ttl(TtlKind(row.ttl_kind), row.ttl_s or 0)
+
+
+def ttl_columns(ttl: Ttl) -> dict[str, object]:
+    """Returns the columns that keep a time to live."""
+    return {"ttl_kind": ttl.kind.value, "ttl_s": ttl.seconds or None}

@@ -2,67 +2,46 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, select, update
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import MIB
-from holdfast_contract.names import is_version_alias
 from holdfast_contract.reasons import Reason
 from holdfast_registry.clock import Clock, IdSource
 from holdfast_registry.database.commits import add_tags, change_aliases
-from holdfast_registry.database.schema import alias, collection, version, version_tag
+from holdfast_registry.database.deletion import collection_of, delete_version
+from holdfast_registry.database.links import change_link_aliases, find_link, load_linked, load_linked_of
+from holdfast_registry.database.name_lookup import resolve
+from holdfast_registry.database.schema import version, version_tag
 from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import (
     AnyRow,
     Once,
     find_collection,
     find_response,
+    load_committed,
     load_version,
     load_versions,
     remember_response,
     touch,
+    ttl_columns,
 )
 from holdfast_registry.domain.aliases import LATEST
 from holdfast_registry.domain.records import CollectionName, VersionRecord, VersionState
-from holdfast_registry.domain.versions import check_deletable, new_latest
+from holdfast_registry.domain.ttl import Ttl
+from holdfast_registry.domain.versions import check_deletable
 from holdfast_registry.errors import RegistryError, not_found
 
 PAGE_BYTES_MAX = 3 * MIB
 """Metadata of the versions of one page: the page must fit a message of 4 MiB."""
 ROW_BYTES = 2048
 """Bytes of a version beside its metadata and description, generously."""
-INDEX_DIGITS_MAX = 18
-"""Numbers above what the database can hold name nothing."""
-
-_HEX_DIGEST = re.compile("[0-9a-f]{64}")
 
 _COMMITTED = version.c.state == VersionState.COMMITTED.value
-_ID_BY_ALIAS = select(alias.c.version_id).where(
-    alias.c.collection_id == bindparam("collection_id"), alias.c.name == bindparam("name")
-)
-_ID_BY_INDEX = select(version.c.id).where(
-    version.c.collection_id == bindparam("collection_id"), version.c.version_index == bindparam("index"), _COMMITTED
-)
-_ID_BY_DIGEST = (
-    select(version.c.id)
-    .where(version.c.collection_id == bindparam("collection_id"), version.c.digest == bindparam("digest"), _COMMITTED)
-    .order_by(version.c.version_index.desc())
-    .limit(1)
-)
-_COLLECTION_OF = select(version.c.collection_id, collection.c.latest_version_id).join(
-    collection, collection.c.id == version.c.collection_id
-)
-_NEXT_LOWER = (
-    select(version.c.version_index, version.c.id)
-    .where(version.c.collection_id == bindparam("collection_id"), _COMMITTED)
-    .order_by(version.c.version_index.desc())
-    .limit(1)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +80,9 @@ class VersionChange:
     aliases_to_remove: tuple[str, ...]
     tags_to_add: tuple[str, ...]
     tags_to_remove: tuple[str, ...]
+    ttl: Ttl | None
+    link_id: str
+    """Not empty: the version as it is seen through this link, whose aliases are meant."""
 
 
 class VersionRepository:
@@ -117,7 +99,7 @@ class VersionRepository:
         Raises:
             RegistryError: NOT_FOUND, also of one that is pending or deleted.
         """
-        return await self._database.read(partial(_committed, version_id=version_id))
+        return await self._database.read(partial(load_committed, version_id=version_id))
 
     async def resolve(self, name: CollectionName, alias_text: str) -> VersionRecord:
         """Returns the version that an alias, `vN` or a digest names; of versions with one digest the newest.
@@ -125,7 +107,7 @@ class VersionRepository:
         Raises:
             RegistryError: NOT_FOUND.
         """
-        return await self._database.read(partial(_resolve, name=name, alias_text=alias_text or LATEST))
+        return await self._database.read(partial(resolve, name=name, alias_text=alias_text or LATEST))
 
     async def list(self, wish: PageWish) -> VersionPage:
         """Returns one page of a collection's versions.
@@ -148,18 +130,10 @@ class VersionRepository:
     def _update(self, connection: Connection, change: VersionChange, once: Once[VersionRecord]) -> bytes:
         if (answered := find_response(connection, once)) is not None:
             return answered
-        stored = _committed(connection, change.version_id)
+        stored = _as_seen(connection, change)
         _check_etag(stored, change.expected_etag)
         now_ms = self._clock.now_ms()
-        collection_id, latest_id = _collection_of(connection, stored.version_id)
-        touched = change_aliases(
-            connection,
-            collection_id,
-            stored.version_id,
-            add=change.aliases_to_add,
-            remove=change.aliases_to_remove,
-            is_latest=latest_id == stored.version_id,
-        )
+        touched = self._change_aliases(connection, change, now_ms)
         if change.tags_to_remove:
             removed = version_tag.c.tag.in_(change.tags_to_remove) & (version_tag.c.version_id == stored.version_id)
             connection.execute(version_tag.delete().where(removed))
@@ -167,13 +141,26 @@ class VersionRepository:
         values = _changed_columns(change)
         if values:
             connection.execute(update(version).where(version.c.id == stored.version_id).values(values))
-        touch(connection, touched | {stored.version_id}, self._ids.new_id, now_ms)
-        response = remember_response(connection, once, _committed(connection, stored.version_id), now_ms)
+        if not change.link_id or values or change.tags_to_add or change.tags_to_remove:
+            touched |= {stored.version_id}
+        touch(connection, touched, self._ids.new_id, now_ms)
+        response = remember_response(connection, once, _as_seen(connection, change), now_ms)
         failpoint("update.before_commit")
         return response
 
+    def _change_aliases(self, connection: Connection, change: VersionChange, now_ms: int) -> frozenset[str]:
+        """Returns the versions whose own aliases have changed; a portfolio's aliases are its links'."""
+        add, remove = change.aliases_to_add, change.aliases_to_remove
+        if change.link_id:
+            if add or remove:
+                change_link_aliases(connection, change.link_id, add=add, remove=remove, now_ms=now_ms)
+            return frozenset()
+        collection_id, latest_id = collection_of(connection, change.version_id)
+        is_latest = latest_id == change.version_id
+        return change_aliases(connection, collection_id, change.version_id, add=add, remove=remove, is_latest=is_latest)
+
     async def delete(self, version_id: str, once: Once[VersionRecord], *, delete_aliases: bool) -> bytes:
-        """Marks a version DELETED; `latest` goes to the next lower one.
+        """Marks a version DELETED, with its links and all its aliases; `latest` goes to the next lower one.
 
         Raises:
             RegistryError: NOT_FOUND, HAS_ALIASES, REQUEST_ID_REUSED.
@@ -187,58 +174,14 @@ class VersionRepository:
     ) -> bytes:
         if (answered := find_response(connection, once)) is not None:
             return answered
-        stored = _committed(connection, version_id)
-        check_deletable(str(stored), stored.aliases, delete_aliases=delete_aliases)
+        stored = load_committed(connection, version_id)
+        links = [str(linked.link) for linked in load_linked_of(connection, version_id)]
+        check_deletable(str(stored), stored.aliases, links, delete_aliases=delete_aliases)
         now_ms = self._clock.now_ms()
-        collection_id, latest_id = _collection_of(connection, version_id)
-        connection.execute(alias.delete().where(alias.c.version_id == version_id))
-        deleted = {"state": VersionState.DELETED.value}
-        connection.execute(update(version).where(version.c.id == version_id).values(deleted))
-        touched = {version_id}
-        if latest_id == version_id:
-            touched |= self._move_latest(connection, collection_id, now_ms)
-        touch(connection, touched, self._ids.new_id, now_ms)
+        delete_version(connection, version_id, self._ids, now_ms)
         record = load_version(connection, version_id)
         assert record is not None, "the version was there a moment ago"
         return remember_response(connection, once, record, now_ms)
-
-    def _move_latest(self, connection: Connection, collection_id: int, now_ms: int) -> frozenset[str]:
-        highest = connection.execute(_NEXT_LOWER, {"collection_id": collection_id}).all()
-        latest_id = new_latest((row.version_index, row.id) for row in highest)
-        moved = {"latest_version_id": latest_id, "updated_at_ms": now_ms}
-        connection.execute(update(collection).where(collection.c.id == collection_id).values(moved))
-        if latest_id is None:
-            return frozenset()
-        return change_aliases(connection, collection_id, latest_id, add=(), is_latest=True)
-
-
-def _committed(connection: Connection, version_id: str) -> VersionRecord:
-    record = load_version(connection, version_id)
-    if record is None or record.state is not VersionState.COMMITTED:
-        raise not_found(f"Version {version_id[:64]!r}")
-    return record
-
-
-def _resolve(connection: Connection, name: CollectionName, alias_text: str) -> VersionRecord:
-    found = find_collection(connection, name)
-    if found is None:
-        raise not_found(f"Artifact {name}")
-    version_id = _id_by_name(connection, found.id, alias_text)
-    if version_id is None:
-        raise not_found(f"Artifact version {name}:{alias_text[:200]}")
-    return _committed(connection, version_id)
-
-
-def _id_by_name(connection: Connection, collection_id: int, text: str) -> str | None:
-    in_collection: dict[str, object] = {"collection_id": collection_id}
-    if is_version_alias(text):
-        if len(text) - 1 > INDEX_DIGITS_MAX:
-            return None
-        return connection.execute(_ID_BY_INDEX, in_collection | {"index": int(text[1:])}).scalar()
-    by_alias = connection.execute(_ID_BY_ALIAS, in_collection | {"name": text}).scalar()
-    if by_alias is None and _HEX_DIGEST.fullmatch(text):
-        return connection.execute(_ID_BY_DIGEST, in_collection | {"digest": bytes.fromhex(text)}).scalar()
-    return by_alias
 
 
 def _list(connection: Connection, wish: PageWish) -> VersionPage:
@@ -295,9 +238,14 @@ def _check_etag(stored: VersionRecord, expected: str) -> None:
         )
 
 
-def _collection_of(connection: Connection, version_id: str) -> tuple[int, str | None]:
-    row = connection.execute(_COLLECTION_OF.where(version.c.id == version_id)).one()
-    return row.collection_id, row.latest_version_id
+def _as_seen(connection: Connection, change: VersionChange) -> VersionRecord:
+    """Returns the version, through the link if one is named."""
+    if not change.link_id:
+        return load_committed(connection, change.version_id)
+    seen = load_linked(connection, [find_link(connection, change.link_id).id])[0]
+    if seen.version_id != change.version_id:
+        raise not_found(f"A link {change.link_id[:64]!r} of version {change.version_id[:64]!r}")
+    return seen
 
 
 def _changed_columns(change: VersionChange) -> dict[str, object]:
@@ -306,4 +254,6 @@ def _changed_columns(change: VersionChange) -> dict[str, object]:
         values["description"] = change.description
     if change.metadata_json is not None:
         values["metadata_json"] = change.metadata_json
+    if change.ttl is not None:
+        values |= ttl_columns(change.ttl)
     return values

@@ -84,16 +84,20 @@ def check_type(collection: str, held_type: str, wanted_type: str) -> None:
         )
 
 
-def check_deletable(version: str, aliases: Iterable[str], *, delete_aliases: bool) -> None:
-    """Refuses to delete a version that is still named.
+def check_deletable(version: str, aliases: Iterable[str], links: Iterable[str], *, delete_aliases: bool) -> None:
+    """Refuses to delete a version that is still named, or linked.
 
     Raises:
         RegistryError: HAS_ALIASES.
     """
-    held = sorted(aliases)
-    if held and not delete_aliases:
+    if delete_aliases:
+        return
+    named = ", ".join(sorted(aliases))
+    linked = ", ".join(sorted(links))
+    if named or linked:
+        held = f"has aliases: {named[:300]}" if named else f"is linked into: {linked[:300]}"
         raise RegistryError(
             Reason.HAS_ALIASES,
-            f"{version} still has aliases: {', '.join(held)[:300]}; remove them first, or delete with delete_aliases=True.",
+            f"{version} still {held}; remove them first, or delete with delete_aliases=True, which removes aliases and links.",
             {"artifact": version},
         )

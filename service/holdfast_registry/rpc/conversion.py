@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
@@ -29,6 +29,20 @@ from holdfastpb.registry.v1 import collection_pb2, run_pb2, version_pb2
 
 R = TypeVar("R")
 
+
+class RequestWithId(Protocol):
+    """A message with a `request_id`: every mutation that is done once."""
+
+    request_id: str
+
+    @property
+    def DESCRIPTOR(self) -> Any:
+        """Tells the message's name."""
+
+    def SerializeToString(self, *, deterministic: bool = ...) -> bytes:
+        """Encodes it."""
+
+
 REQUEST_ID_CHARS_MAX = 64
 """A UUID has 36."""
 NOTES_CHARS_MAX = 64 * 1024
@@ -36,10 +50,7 @@ NOTES_CHARS_MAX = 64 * 1024
 
 
 def once_of(
-    request: version_pb2.BeginVersionRequest
-    | version_pb2.CommitVersionRequest
-    | version_pb2.UpdateVersionRequest
-    | version_pb2.DeleteVersionRequest,
+    request: RequestWithId,
     encode: Callable[[R], Message],
 ) -> Once[R]:
     """Returns what makes a mutation happen once.

@@ -6,6 +6,7 @@ from holdfast_contract.digest import from_hex
 from holdfast_contract.limits import DIGEST_BYTES
 from holdfast_contract.names import (
     check_artifact_name,
+    check_collection_name,
     check_entity,
     check_project,
     check_tags,
@@ -13,6 +14,7 @@ from holdfast_contract.names import (
     check_user_aliases,
 )
 from holdfast_registry.database.commits import Begun, CommitRepository, Committed, CommitWish
+from holdfast_registry.database.links import LinkRepository, LinkWish
 from holdfast_registry.database.packs import PackRepository
 from holdfast_registry.database.versions import PageWish, VersionChange, VersionRepository
 from holdfast_registry.domain.records import CollectionName, VersionRecord
@@ -43,6 +45,7 @@ class VersionServicer(version_pb2_grpc.VersionServiceServicer):
         commits: CommitRepository,
         committer: VersionCommitter,
         versions: VersionRepository,
+        links: LinkRepository,
         packs: PackRepository,
         manifests: ManifestChecker,
         threads: FileThreads,
@@ -50,6 +53,7 @@ class VersionServicer(version_pb2_grpc.VersionServiceServicer):
         self._commits = commits
         self._committer = committer
         self._versions = versions
+        self._links = links
         self._packs = packs
         self._manifests = manifests
         self._threads = threads
@@ -164,6 +168,8 @@ class VersionServicer(version_pb2_grpc.VersionServiceServicer):
             aliases_to_remove=tuple(request.aliases_to_remove),
             tags_to_add=tuple(request.tags_to_add),
             tags_to_remove=tuple(request.tags_to_remove),
+            ttl=ttl_of(request.ttl) if request.set_ttl else None,
+            link_id=request.link_id,
         )
         response = await self._versions.update(change, once_of(request, _updated_message))
         return version_pb2.UpdateVersionResponse.FromString(response)
@@ -176,6 +182,31 @@ class VersionServicer(version_pb2_grpc.VersionServiceServicer):
             request.version_id, once_of(request, _deleted_message), delete_aliases=request.delete_aliases
         )
         return version_pb2.DeleteVersionResponse.FromString(response)
+
+    async def LinkVersion(
+        self, request: version_pb2.LinkVersionRequest, context: Context
+    ) -> version_pb2.LinkVersionResponse:
+        """Links a version."""
+        check_entity(request.entity)
+        check_project(request.project)
+        check_collection_name(request.collection)
+        check_user_aliases(request.aliases)
+        target = CollectionName(request.entity, request.project, request.collection)
+        wish = LinkWish(request.version_id, target, tuple(request.aliases))
+        response = await self._links.link(wish, once_of(request, _linked_message))
+        return version_pb2.LinkVersionResponse.FromString(response)
+
+    async def UnlinkVersion(
+        self, request: version_pb2.UnlinkVersionRequest, context: Context
+    ) -> version_pb2.UnlinkVersionResponse:
+        """Removes a link."""
+        response = await self._links.unlink(request.link_id, once_of(request, _unlinked_message))
+        return version_pb2.UnlinkVersionResponse.FromString(response)
+
+    async def ListLinks(self, request: version_pb2.ListLinksRequest, context: Context) -> version_pb2.ListLinksResponse:
+        """Lists the links of a version."""
+        records = await self._links.links_of(request.version_id)
+        return version_pb2.ListLinksResponse(versions=map(version_message, records))
 
 
 def _begun_message(begun: Begun) -> version_pb2.BeginVersionResponse:
@@ -215,3 +246,11 @@ def _updated_message(record: VersionRecord) -> version_pb2.UpdateVersionResponse
 
 def _deleted_message(record: VersionRecord) -> version_pb2.DeleteVersionResponse:
     return version_pb2.DeleteVersionResponse(version=version_message(record))
+
+
+def _linked_message(record: VersionRecord) -> version_pb2.LinkVersionResponse:
+    return version_pb2.LinkVersionResponse(version=version_message(record))
+
+
+def _unlinked_message(_: None) -> version_pb2.UnlinkVersionResponse:
+    return version_pb2.UnlinkVersionResponse()

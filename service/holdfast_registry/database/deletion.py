@@ -1,0 +1,58 @@
+"""What goes with a version: its aliases, its links and theirs, and being the latest; for all that delete."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from holdfast_registry.clock import IdSource
+from holdfast_registry.database.commits import change_aliases
+from holdfast_registry.database.links import drop_links, links_of_version
+from holdfast_registry.database.schema import alias, collection, version
+from holdfast_registry.database.statements import touch
+from holdfast_registry.domain.records import VersionState
+from holdfast_registry.domain.versions import new_latest
+
+_COLLECTION_OF = (
+    select(version.c.collection_id, collection.c.latest_version_id)
+    .join(collection, collection.c.id == version.c.collection_id)
+    .where(version.c.id == bindparam("version_id"))
+)
+_HIGHEST = (
+    select(version.c.version_index, version.c.id)
+    .where(version.c.collection_id == bindparam("collection_id"), version.c.state == VersionState.COMMITTED.value)
+    .order_by(version.c.version_index.desc())
+    .limit(1)
+)
+_MARK_DELETED = update(version).where(version.c.id == bindparam("row_id")).values(state=VersionState.DELETED.value)
+_SET_LATEST = (
+    update(collection)
+    .where(collection.c.id == bindparam("row_id"))
+    .values(latest_version_id=bindparam("latest"), updated_at_ms=bindparam("now_ms"))
+)
+
+
+def collection_of(connection: Connection, version_id: str) -> tuple[int, str | None]:
+    """Returns the row of a version's collection, and the id of the latest version there."""
+    row = connection.execute(_COLLECTION_OF, {"version_id": version_id}).one()
+    return row.collection_id, row.latest_version_id
+
+
+def delete_version(connection: Connection, version_id: str, ids: IdSource, now_ms: int) -> None:
+    """Marks a committed version DELETED and removes every name it has; `latest` falls to the next lower one everywhere."""
+    collection_id, latest_id = collection_of(connection, version_id)
+    drop_links(connection, links_of_version(connection, version_id), now_ms)
+    connection.execute(alias.delete().where(alias.c.version_id == version_id))
+    connection.execute(_MARK_DELETED, {"row_id": version_id})
+    touched = {version_id}
+    if latest_id == version_id:
+        touched |= _move_latest(connection, collection_id, now_ms)
+    touch(connection, touched, ids.new_id, now_ms)
+
+
+def _move_latest(connection: Connection, collection_id: int, now_ms: int) -> frozenset[str]:
+    highest = connection.execute(_HIGHEST, {"collection_id": collection_id}).all()
+    latest_id = new_latest((row.version_index, row.id) for row in highest)
+    connection.execute(_SET_LATEST, {"row_id": collection_id, "latest": latest_id, "now_ms": now_ms})
+    if latest_id is None:
+        return frozenset()
+    return change_aliases(connection, collection_id, latest_id, add=(), is_latest=True)
