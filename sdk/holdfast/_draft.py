@@ -83,16 +83,21 @@ class Draft:
             return self._entry(path, local_path=file.path)
         return self._entry(path, digest=digest or None, size=file.size_bytes, local_path=file.path)
 
-    def add_tree(self, local_path: str, prefix: str, *, mutable: bool, overwrite: bool) -> None:
-        """Adds all files below a folder; the daemon walks.  With `mutable` returns after they were read."""
+    def add_tree(self, tree: log_pb2.AddTree) -> None:
+        """Adds files below a folder; the daemon walks.  With `mutable` returns after they were read."""
         session = self.session()
-        encoded = os.fsencode(local_path)
-        tree = log_pb2.AddTree(local_path=encoded, prefix=prefix, overwrite=overwrite, mutable=mutable)
+        local_path = os.fsdecode(tree.local_path)
+        size_bytes = len(tree.local_path) + len(tree.prefix) + sum(map(len, [*tree.include, *tree.exclude]))
         with self._lock:
-            seq = self._append(log_pb2.Record(add_tree=tree), len(encoded) + len(prefix))
-            self._trees.append((local_path, prefix))
-        if mutable:
-            session.wait_ingested(seq)
+            seq = self._append(log_pb2.Record(add_tree=tree), size_bytes)
+            self._trees.append((local_path, tree.prefix))
+        if tree.mutable:
+            try:
+                session.wait_ingested(seq)
+            except ArtifactError:
+                with self._lock:
+                    self._trees.remove((local_path, tree.prefix))
+                raise
 
     def add_references(self, found: Sequence[AddedReference]) -> Sequence[ArtifactManifestEntry]:
         """Adds what a handler found; waits for what the daemon has to read.
@@ -178,6 +183,12 @@ class Draft:
         if digest != (known or (existing and existing.digest)):
             raise ValueError(f"Cannot add the same path twice: {path!r}; pass overwrite=True to replace it.")
         return existing or self._entry(path)
+
+    def entry_at(self, path: str) -> ArtifactManifestEntry | None:
+        """Returns the entry of a path; asks the daemon only if the path may be taken."""
+        if self.is_empty or not self._may_exist(path):
+            return None
+        return self.listing().manifest.get_entry_by_path(path)
 
     @property
     def is_empty(self) -> bool:
@@ -273,6 +284,11 @@ class Draft:
                 " make a new Artifact in the forked child."
             )
         return session
+
+    @property
+    def session_if_begun(self) -> LogSession | None:
+        """The stream to the daemon; None as long as nothing was added or logged."""
+        return self._session
 
     def _begin(self) -> LogSession:
         owner = self._owner()

@@ -39,6 +39,9 @@ class Fetcher:
         exact: bool = False,
         allow_missing_references: bool = False,
         skip_cache: bool = False,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        overwrite: fetch_pb2.OverwritePolicy = fetch_pb2.OVERWRITE_POLICY_REPLACE,
     ) -> list[str]:
         """Puts files in place; see `FetchService.Download`.
 
@@ -56,6 +59,9 @@ class Fetcher:
             exact=exact,
             allow_missing_references=allow_missing_references,
             skip_cache=skip_cache,
+            include=include,
+            exclude=exclude,
+            overwrite=overwrite,
         )
         last = self._last(lambda: self._stream("Download", request, fetch_pb2.DownloadResponse))
         for warning in last.warnings:

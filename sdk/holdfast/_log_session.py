@@ -44,6 +44,9 @@ CANCEL_ARTIFACT = "/holdfast.daemon.v1.LogService/CancelArtifact"
 ATTEMPTS_WITHOUT_PROGRESS_MAX = 8
 """Of the stream: with waits of at most 0.1 … 12.8 s that is about 13 s on average, longer than any restart of a daemon."""
 
+RETRACT_BYTES = 16
+"""About the size of the record that takes another one back."""
+
 
 class SessionTransport(Protocol):
     """What a session needs of the daemon's client."""
@@ -103,6 +106,8 @@ class LogSession:
         # Copies are raised: a raised one would keep its traceback, and that the artifact, as long as this thread runs.
         self._failures: dict[int, Error] = {}
         self._reported: set[int] = set()
+        # Told to their callers and taken back; a new stream may name them once more.
+        self._retracted: set[int] = set()
         self._broken: Error | OSError | None = None
         self._finalize: log_pb2.Finalize | None = None
         self._finalize_sent = False
@@ -128,19 +133,13 @@ class LogSession:
             self._raise_trouble()
             self._start_thread()
             self._wait_until(lambda: not self._kept_bytes or self._kept_bytes + size_bytes <= UNACKED_BYTES_MAX)
-            self._last_seq += 1
-            if not self._unsent:
-                self._unsent_since = self._monotonic()
-            self._unsent.append(_Numbered(self._last_seq, record, size_bytes))
-            self._unsent_bytes += size_bytes
-            self._kept_bytes += size_bytes
-            # The sender waits for the first one without a limit, later for the batch to fill or its time to run out.
-            if len(self._unsent) == 1 or self._batch_is_full():
-                self._changed.notify_all()
+            self._keep(record, size_bytes)
             return self._last_seq
 
     def wait_ingested(self, seq: int | None = None) -> None:
         """Returns when record `seq` (default: the last one) and all before it have been read.
+
+        A record `seq` that has failed is taken back before its error is raised: whoever catches that may go on with the draft.
 
         Raises:
             Error: as `append`; the record's own error when it failed.
@@ -150,9 +149,28 @@ class LogSession:
             self._start_thread()
             self._wait_until(lambda: self._ingested_seq >= upto or upto in self._failures)
             if seq is not None and seq in self._failures:
-                self._reported.add(seq)
-                raise copy.copy(self._failures[seq])
+                error = self._failures[seq]
+                self._retract(seq)
+                raise copy.copy(error)
             self._raise_trouble()
+
+    def _retract(self, seq: int) -> None:
+        """Takes a failed record back; with the lock held."""
+        del self._failures[seq]
+        self._retracted.add(seq)
+        self._keep(log_pb2.Record(retract=log_pb2.Retract(seq=seq)), RETRACT_BYTES)
+
+    def _keep(self, record: log_pb2.Record, size_bytes: int) -> None:
+        """Numbers a record and keeps it until it is acknowledged; with the lock held."""
+        self._last_seq += 1
+        if not self._unsent:
+            self._unsent_since = self._monotonic()
+        self._unsent.append(_Numbered(self._last_seq, record, size_bytes))
+        self._unsent_bytes += size_bytes
+        self._kept_bytes += size_bytes
+        # The sender waits for the first one without a limit, later for the batch to fill or its time to run out.
+        if len(self._unsent) == 1 or self._batch_is_full():
+            self._changed.notify_all()
 
     def finalize(self, request: log_pb2.Finalize) -> str:
         """Hands the artifact over; on return the daemon will commit it, whatever dies.  May be repeated after an error.
@@ -311,7 +329,8 @@ class LogSession:
                 self._ingested_seq = max(self._ingested_seq, response.ingested_seq)
             elif what == "record_failed":
                 failed = response.record_failed
-                self._failures.setdefault(failed.seq, error_from_detail(failed.error))
+                if failed.seq not in self._retracted:
+                    self._failures.setdefault(failed.seq, error_from_detail(failed.error))
             elif what == "finalized":
                 self._acknowledge(self._last_seq)
                 self._finalized = True

@@ -25,6 +25,8 @@ class SdkSettings:
     """Project of artifacts and runs that name none."""
     artifact_dir: str = "./artifacts"
     """Folder below which downloads go when no root is given."""
+    app_url: str = ""
+    """Address of the web pages that show versions and runs, for `Artifact.url` and `Run.url`; empty: they are holdfast://…."""
     start_timeout_s: float = 30.0
     """Seconds that a daemon may take to start, or to end when it is being replaced."""
     progress: bool = True

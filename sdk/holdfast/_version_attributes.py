@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import warnings
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
+from holdfast._process import this_process
 from holdfast._registry_calls import new_request_id
-from holdfast._status_checks import ensure_logged
+from holdfast._status_checks import ensure_logged, not_logged
+from holdfast._ttl import ArtifactTTL, TimeToLive, ttl_message, ttl_of
 from holdfast_contract.metadata import decode_metadata, encode_metadata, to_plain_metadata
 from holdfast_contract.names import check_alias, check_tags, is_version_alias
 from holdfastpb.registry.v1 import version_pb2
+
+HISTORY_TYPE = "wandb-history"
+"""Of versions that W&B keeps for itself; they have no time to live."""
 
 _STATES = {
     version_pb2.VERSION_STATE_PENDING: "PENDING",
@@ -31,6 +38,11 @@ class VersionAttributes:
         self._metadata = metadata
         self._aliases: list[str] = []
         self._tags: list[str] = []
+        self._ttl: TimeToLive = ArtifactTTL.INHERIT
+        self._incremental = False
+        self._use_as: str | None = None
+        self._storage_region: str | None = None
+        self._distributed_id: str | None = None
         self._version: version_pb2.Version | None = None
         self._finalized = False
 
@@ -41,8 +53,10 @@ class VersionAttributes:
         self._type = version.type
         self._description = version.description if version.has_description else None
         self._metadata = decode_metadata(version.metadata_json)
-        self._aliases = list(version.aliases)
+        self._aliases = list(_aliases_of(version))
         self._tags = list(version.tags)
+        self._ttl = ttl_of(version.ttl)
+        self._distributed_id = version.distributed_id or self._distributed_id
 
     @property
     def _logged(self) -> version_pb2.Version:
@@ -67,21 +81,36 @@ class VersionAttributes:
         return self._version.version_id if self._version is not None else None
 
     @property
+    def _link(self) -> version_pb2.Link | None:
+        """The link by which this object was reached; None when it was reached where it was logged."""
+        return self._version.link if self._version is not None and self._version.HasField("link") else None
+
+    @property
+    def _place(self) -> version_pb2.Version | version_pb2.Link:
+        """What says where this object was found: the link, or the version itself."""
+        return self._link or self._logged
+
+    @property
     @ensure_logged
     def entity(self) -> str:
-        """The entity (tenant) that the artifact belongs to."""
-        return str(self._logged.entity)
+        """The entity (tenant) of the collection that the artifact was reached in."""
+        return str(self._place.entity)
 
     @property
     @ensure_logged
     def project(self) -> str:
-        """The project that the artifact belongs to."""
-        return str(self._logged.project)
+        """The project of the collection that the artifact was reached in."""
+        return str(self._place.project)
 
     @property
     def name(self) -> str:
-        """`name:vN`; before it is logged the bare name, since the version is not known yet."""
-        return f"{self._name}:v{self._version.version_index}" if self._version is not None else self._name
+        """`name:vN`; before it is logged the bare name, since the version is not known yet.
+
+        Of a link: name and version of the collection that it was linked into.
+        """
+        if self._version is None:
+            return self._name
+        return f"{self._place.collection}:v{self._place.version_index}"
 
     @property
     def qualified_name(self) -> str:
@@ -91,41 +120,41 @@ class VersionAttributes:
     @property
     @ensure_logged
     def version(self) -> str:
-        """`vN`; counted from v0 in each collection, without gaps."""
-        return f"v{self._logged.version_index}"
+        """`vN`; counted from v0 in each collection, without gaps.  A link is counted by the collection it was linked into."""
+        return f"v{self._place.version_index}"
 
     @property
     @ensure_logged
     def source_entity(self) -> str:
         """The entity of the collection that the version was logged into."""
-        return self.entity
+        return str(self._logged.entity)
 
     @property
     @ensure_logged
     def source_project(self) -> str:
         """The project of the collection that the version was logged into."""
-        return self.project
+        return str(self._logged.project)
 
     @property
     def source_name(self) -> str:
         """As `name`, in the collection that the version was logged into."""
-        return self.name
+        return f"{self._name}:v{self._version.version_index}" if self._version is not None else self._name
 
     @property
     def source_qualified_name(self) -> str:
         """As `qualified_name`, in the collection that the version was logged into."""
-        return self.qualified_name
+        return f"{self.source_entity}/{self.source_project}/{self.source_name}"
 
     @property
     @ensure_logged
     def source_version(self) -> str:
         """As `version`, in the collection that the version was logged into."""
-        return self.version
+        return f"v{self._logged.version_index}"
 
     @property
     def is_link(self) -> bool:
         """Whether this object was reached through a link; then it has a name and a version of the link's collection."""
-        return False
+        return self._link is not None
 
     @property
     def type(self) -> str:
@@ -135,8 +164,13 @@ class VersionAttributes:
     @property
     @ensure_logged
     def url(self) -> str:
-        """A URL that names the version."""
-        return f"holdfast://{self.qualified_name}"
+        """A URL that names the version: below the setting `app_url` when there is one, else `holdfast://entity/project/name:vN`."""
+        app_url = this_process().settings.app_url.rstrip("/")
+        if not app_url:
+            return f"holdfast://{self.qualified_name}"
+        place = self._place
+        path = (place.entity, place.project, "artifacts", self._type, place.collection, self.version)
+        return f"{app_url}/{'/'.join(quote(part, safe='') for part in path)}"
 
     # --- what the user may change -------------------------------------------------------------------------------------
 
@@ -183,6 +217,56 @@ class VersionAttributes:
         check_tags(tags)
         self._tags = list(dict.fromkeys(tags))
 
+    @property
+    def ttl(self) -> datetime.timedelta | None:
+        """How long the version is kept, counted from its creation; None: for ever.
+
+        May be set to a positive time, to None, or to `ArtifactTTL.INHERIT` (the default of its collection, else of its project);
+        `save()` keeps a change of a logged version.  What is inherited is known once it is logged and saved: before that, reading it
+        raises `ArtifactNotLoggedError`.
+        """
+        if not isinstance(self._ttl, ArtifactTTL):
+            return self._ttl
+        if self._version is None or not isinstance(ttl_of(self._version.ttl), ArtifactTTL):
+            raise not_logged(self, "ttl")
+        if not self._version.expires_at_ms:
+            return None
+        return datetime.timedelta(milliseconds=self._version.expires_at_ms - self._version.created_at_ms)
+
+    @ttl.setter
+    def ttl(self, ttl: TimeToLive) -> None:
+        if self._type == HISTORY_TYPE:
+            raise ValueError(f"Cannot set artifact TTL for type {HISTORY_TYPE}")
+        if self.is_link:
+            raise ValueError(
+                f"Cannot set TTL for link artifact {self.name}. Set it on its source_artifact, or unlink it first."
+            )
+        self._ttl = ttl_of(ttl_message(ttl))
+
+    @property
+    def distributed_id(self) -> str | None:
+        """What names the version that several writers make together; see `Run.upsert_artifact`."""
+        return self._distributed_id
+
+    @distributed_id.setter
+    def distributed_id(self, distributed_id: str | None) -> None:
+        self._distributed_id = distributed_id
+
+    @property
+    def incremental(self) -> bool:
+        """Whether the entries come on top of those of the collection's latest version."""
+        return self._incremental
+
+    @property
+    def use_as(self) -> str | None:
+        """What was given when the draft was made; without effect."""
+        return self._use_as
+
+    @property
+    def storage_region(self) -> str | None:
+        """What was given when the draft was made; the registry decides where bytes are."""
+        return self._storage_region
+
     # --- what the registry knows --------------------------------------------------------------------------------------
 
     @property
@@ -227,9 +311,9 @@ class VersionAttributes:
             "_type": "artifactVersion",
             "_version": "v0",
             "id": self.id,
-            "version": self.version,
+            "version": self.source_version,
             "sequenceName": self._name,
-            "usedAs": None,
+            "usedAs": self._use_as,
         }
 
     def _update_request(self) -> version_pb2.UpdateVersionRequest | None:
@@ -238,29 +322,42 @@ class VersionAttributes:
         Raises:
             ValueError: an alias, tag or the metadata breaks its rules.
         """
-        saved = self._logged
-        check_tags(self._tags)
+        saved, request = self._logged, version_pb2.UpdateVersionRequest()
+        self._say_names_to_change(request)
+        metadata_json = encode_metadata(to_plain_metadata(self._metadata))
+        if decode_metadata(metadata_json) != decode_metadata(saved.metadata_json):
+            request.set_metadata, request.metadata_json = True, metadata_json
+        if self._description != (saved.description if saved.has_description else None):
+            request.set_description = True
+            request.description = self._description or ""
+            request.description_is_null = self._description is None
+        if self._ttl != ttl_of(saved.ttl):
+            request.set_ttl = True
+            request.ttl.CopyFrom(ttl_message(self._ttl))
+        if not request.ListFields():
+            return None
+        request.version_id = saved.version_id
+        request.request_id = new_request_id()
+        if self._link is not None:
+            request.link_id = self._link.link_id
+        return request
+
+    def _say_names_to_change(self, request: version_pb2.UpdateVersionRequest) -> None:
+        saved_aliases, saved_tags = _aliases_of(self._logged), self._logged.tags
         for alias in self._aliases:
             check_alias(alias)
-        metadata_json = encode_metadata(to_plain_metadata(self._metadata))
-        description = saved.description if saved.has_description else None
-        request = version_pb2.UpdateVersionRequest(
-            version_id=saved.version_id,
-            set_description=self._description != description,
-            description=self._description or "",
-            description_is_null=self._description is None,
-            set_metadata=decode_metadata(metadata_json) != decode_metadata(saved.metadata_json),
-            metadata_json=metadata_json,
-            aliases_to_add=_difference(self._aliases, saved.aliases),
-            aliases_to_remove=_difference(saved.aliases, self._aliases),
-            tags_to_add=_difference(self._tags, saved.tags),
-            tags_to_remove=_difference(saved.tags, self._tags),
-        )
-        changes = (request.aliases_to_add, request.aliases_to_remove, request.tags_to_add, request.tags_to_remove)
-        if not (request.set_description or request.set_metadata or any(changes)):
-            return None
-        request.request_id = new_request_id()
-        return request
+        check_tags(self._tags)
+        request.aliases_to_add.extend(_difference(self._aliases, saved_aliases))
+        request.aliases_to_remove.extend(_difference(saved_aliases, self._aliases))
+        request.tags_to_add.extend(_difference(self._tags, saved_tags))
+        request.tags_to_remove.extend(_difference(saved_tags, self._tags))
+        if self.is_link and (request.tags_to_add or request.tags_to_remove):
+            warnings.warn(f"Editing the tags of the link {self.name} edits those of its source.", stacklevel=4)
+
+
+def _aliases_of(version: version_pb2.Version) -> Iterable[str]:
+    """The aliases in the collection that a version was reached in."""
+    return version.link.aliases if version.HasField("link") else version.aliases
 
 
 def _difference(names: Iterable[str], others: Iterable[str]) -> list[str]:

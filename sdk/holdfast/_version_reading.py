@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal, cast
 
+from holdfast._artifact_objects import StoredObject, object_types, read_object
 from holdfast._fetch import Fetcher
 from holdfast._process import this_process
 from holdfast._registry_calls import RegistryCalls
 from holdfast._status_checks import ensure_logged
 from holdfast._version_attributes import VersionAttributes
+from holdfast.errors import ArtifactError, DamagedError, FileMissingError
 from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
 from holdfast.references import default_handler
 from holdfast_contract.errors import ManifestPathError
 from holdfast_contract.paths import logical_path
+from holdfast_contract.reasons import Reason
+from holdfastpb.daemon.v1 import fetch_pb2
 from holdfastpb.registry.v1 import run_pb2
 
 if TYPE_CHECKING:
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
     from holdfast.artifact import Artifact
 
 StrPath = str | os.PathLike[str]
+Overwrite = bool | Literal["keep", "fail"]
+
+ENTRY_SCHEME = "holdfast-artifact://"
+"""Of the URI of an entry of a logged version: its id, then the path."""
 
 
 class VersionReading(VersionAttributes):
@@ -44,7 +52,7 @@ class VersionReading(VersionAttributes):
 
     @ensure_logged
     def get_entry(self, name: StrPath) -> ArtifactManifestEntry:
-        """Returns the entry of a path.
+        """Returns the entry of a path, else that of the object which was added under this name.
 
         Raises:
             ArtifactNotLoggedError: the artifact is a draft.
@@ -54,7 +62,7 @@ class VersionReading(VersionAttributes):
             path = logical_path(name)
         except ManifestPathError as error:
             raise KeyError(f"Path not contained in artifact: {name}") from error
-        entry = self._find(path)
+        entry = self._find(path) or self._find_object(path)[0]
         if entry is None:
             raise KeyError(f"Path not contained in artifact: {path}")
         return entry
@@ -69,6 +77,44 @@ class VersionReading(VersionAttributes):
         # One segment instead of all: an entry of a large artifact costs no more than one of a small one.
         segments = _calls().manifest_segments(self._logged.version_id, path_prefix=path)
         return ArtifactManifest(segments, parent=cast("Artifact", self)).get_entry_by_path(path)
+
+    def _find_object(self, path: str) -> tuple[ArtifactManifestEntry | None, type[StoredObject] | None]:
+        """Returns the file of the object of this name, and the object's type."""
+        for kind in object_types():
+            entry = self._find(kind.file_name(path))
+            if entry is not None:
+                return entry, kind
+        return None, None
+
+    @ensure_logged
+    def get(self, name: str) -> StoredObject | None:
+        """Returns the object that was added under a name, read anew each time; None when there is none.
+
+        Args:
+            name: as given to `add`, or the path of the object's file.
+
+        Raises:
+            ArtifactNotLoggedError: the artifact is a draft.
+            ArtifactError, CommError: its file cannot be had.
+        """
+        try:
+            entry, kind = self._find_object(logical_path(name))
+        except ManifestPathError:
+            return None
+        if entry is None or kind is None:
+            return None
+        source = _version_and_path(entry.ref)
+        if source is not None and source[0] != self.id:
+            # What lies beside the object lies in the artifact that it came from.
+            return self._other_version(source[0]).get(source[1])
+        return read_object(kind, entry.download(), cast("Artifact", self), entry.path)
+
+    def _other_version(self, version_id: str) -> VersionReading:
+        artifact: Artifact = cast("Artifact", self)
+        return artifact._of_version(_calls().get_version(version_id))
+
+    def __getitem__(self, name: str) -> StoredObject | None:
+        return self.get(name)
 
     @ensure_logged
     def files(self, names: list[str] | None = None, per_page: int = 50, start: str | None = None) -> ArtifactFiles:
@@ -85,12 +131,12 @@ class VersionReading(VersionAttributes):
 
     def entry_url(self, path: str) -> str:
         """Returns a URI by which another artifact can refer to an entry."""
-        return f"holdfast-artifact://{self._logged.version_id}/{path}"
+        return f"{ENTRY_SCHEME}{self._logged.version_id}/{path}"
 
     # --- files --------------------------------------------------------------------------------------------------------
 
     @ensure_logged
-    def download(
+    def download(  # noqa: PLR0913 - W&B's signature, and what users have asked for
         self,
         root: StrPath | None = None,
         allow_missing_references: bool = False,
@@ -98,6 +144,10 @@ class VersionReading(VersionAttributes):
         path_prefix: StrPath | None = None,
         multipart: bool | None = None,
         recursive: bool = False,
+        *,
+        include: str | Iterable[str] | None = None,
+        exclude: str | Iterable[str] | None = None,
+        overwrite: Overwrite = True,
     ) -> str:
         """Puts the version's files below a folder and returns the folder.
 
@@ -111,9 +161,14 @@ class VersionReading(VersionAttributes):
             path_prefix: only paths that begin with this text.
             multipart: accepted for compatibility; large files are always fetched in parallel.
             recursive: accepted for compatibility; references are always resolved.
+            include: only paths that match one of these patterns, written as in .gitignore.
+            exclude: not the paths that match one of these.
+            overwrite: of a file that is there with other content: True replaces it, "keep" leaves it, False or "fail" refuses before
+                anything is written.
 
         Raises:
             ArtifactNotLoggedError: the artifact is a draft.
+            PathConflictError: (a ValueError) with `overwrite=False` a file is in the way.
             DamagedError: stored bytes are not the promised ones; the message names the file.
             ReferenceMissingError, ReferenceChangedError: a referenced object is gone or another one.
             ValueError: a reference of a scheme that nothing here can fetch.
@@ -125,6 +180,9 @@ class VersionReading(VersionAttributes):
             path_prefix="" if path_prefix is None else os.fspath(path_prefix),
             allow_missing_references=allow_missing_references,
             skip_cache=bool(skip_cache),
+            include=patterns(include),
+            exclude=patterns(exclude),
+            overwrite=_overwrite_policy(overwrite),
         )
         self._load_references(unresolved, allow_missing=allow_missing_references)
         return folder
@@ -160,24 +218,25 @@ class VersionReading(VersionAttributes):
         """Compares a folder with the version: every file's digest, and files that do not belong.  References are skipped.
 
         Args:
-            root: the folder; default: where `download` puts it.
+            root: the folder; default: where `download` puts it, and it is downloaded when that folder is not there.
 
         Returns:
             True.
 
         Raises:
             ArtifactNotLoggedError: the artifact is a draft.
-            ValueError: a file differs or does not belong.
-            FileNotFoundError: a file is absent.
+            ValueError: a file differs, does not belong, or is absent (`FileMissingError`).
         """
         folder = self._default_root() if root is None else os.fspath(root)
+        if root is None and not os.path.isdir(folder):
+            self.download()
         found = _fetcher().verify(self._logged.version_id, os.path.abspath(folder))
         if found.extra_paths:
-            raise ValueError(f"Found file {found.extra_paths[0]} which is not a member of artifact {self.name}")
+            raise ArtifactError(f"Found file {found.extra_paths[0]} which is not a member of artifact {self.name}")
         if found.damaged_paths:
-            raise ValueError(f"Digest mismatch for file: {found.damaged_paths[0]}")
+            raise DamagedError(f"Digest mismatch for file: {found.damaged_paths[0]}", reason=Reason.DIGEST_MISMATCH)
         if found.missing_paths:
-            raise FileNotFoundError(f"{os.path.join(folder, found.missing_paths[0])} of {self.name} is not there")
+            raise FileMissingError(f"{os.path.join(folder, found.missing_paths[0])} of {self.name} is not there")
         if found.references_skipped:
             warnings.warn(f"{found.references_skipped} references of {self.name} were not verified.", stacklevel=3)
         return True
@@ -235,6 +294,37 @@ class VersionReading(VersionAttributes):
 
         run_id = self._logged.logged_by_run_id
         return Run(_calls().get_run(self.entity, self.project, run_id)) if run_id else None
+
+
+def _version_and_path(uri: str | None) -> tuple[str, str] | None:
+    """The version id and path in the URI of another artifact's entry; None for any other URI."""
+    if uri is None or not uri.startswith(ENTRY_SCHEME):
+        return None
+    version_id, _, path = uri.removeprefix(ENTRY_SCHEME).partition("/")
+    return version_id, path
+
+
+def patterns(given: str | Iterable[str] | None) -> list[str]:
+    """Returns patterns that may be given as one text.
+
+    Raises:
+        TypeError: one of them is no text.
+    """
+    found = [given] if isinstance(given, str) else list(given or ())
+    for pattern in found:
+        if not isinstance(pattern, str):
+            raise TypeError(f"A pattern is text as in .gitignore, not {pattern!r:.200}")
+    return found
+
+
+def _overwrite_policy(overwrite: Overwrite) -> fetch_pb2.OverwritePolicy:
+    if overwrite is True:
+        return fetch_pb2.OVERWRITE_POLICY_REPLACE
+    if overwrite is False or overwrite == "fail":
+        return fetch_pb2.OVERWRITE_POLICY_FAIL
+    if overwrite == "keep":
+        return fetch_pb2.OVERWRITE_POLICY_KEEP
+    raise ValueError(f"overwrite must be True, False, 'fail' or 'keep', not {overwrite!r:.200}")
 
 
 def _calls() -> RegistryCalls:

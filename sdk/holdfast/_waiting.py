@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from holdfast._daemon_client import DaemonClient, backoff_s
 from holdfast._rpc_errors import error_from_detail
-from holdfast.errors import DaemonStartError, UnavailableError, WaitTimeoutError
+from holdfast.errors import ArtifactNotLoggedError, DaemonStartError, UnavailableError, WaitTimeoutError
 from holdfast.progress import Progress, ProgressCallback
-from holdfast_contract.limits import STREAM_IDLE_S
+from holdfast_contract.limits import STREAM_IDLE_S, UNARY_DEADLINE_S
 from holdfast_contract.reasons import Reason
 from holdfastpb.daemon.v1 import log_pb2
 from holdfastpb.registry.v1.version_pb2 import Version
@@ -51,6 +51,7 @@ class JobWaiter:
 
         Raises:
             WaitTimeoutError: it is not yet.
+            ArtifactNotLoggedError: it waits for somebody to send it.
             Error: it has failed, or the daemon cannot be reached.
         """
         deadline = None if timeout_s is None else self._monotonic() + timeout_s
@@ -62,6 +63,23 @@ class JobWaiter:
             committed = self._watch_once(remaining_s, show)
             if committed is not None:
                 return committed
+
+    def look(self) -> Progress:
+        """Returns how far the job, or the draft, is at the moment.
+
+        Raises:
+            NotFoundError: the daemon does not know it (any more).
+            UnavailableError: the daemon cannot be asked.
+        """
+        request = log_pb2.WaitArtifactRequest(job_id=self._job_id)
+        # The daemon begins with what it knows.
+        stream = self._daemon.server_stream(
+            WAIT_ARTIFACT, request, log_pb2.WaitArtifactResponse, deadline_s=UNARY_DEADLINE_S
+        )
+        first = next(iter(stream), None)
+        if first is None:
+            raise UnavailableError(f"The daemon has said nothing of job {self._job_id}.")
+        return progress_of(first.progress)
 
     def _watch_once(self, remaining_s: float | None, show: ProgressCallback) -> Committed | None:
         """Follows one stream; returns None when another is needed."""
@@ -79,6 +97,8 @@ class JobWaiter:
                 self._silent = self._lost = 0
                 if response.HasField("error"):
                     raise error_from_detail(response.error)
+                if response.held:
+                    raise _held(response.progress.artifact_name)
                 show(progress_of(response.progress))
                 self._waiting_for = response.progress.waiting_for
                 if response.HasField("version"):
@@ -105,6 +125,13 @@ class JobWaiter:
         if self._lost >= LOST_STREAMS_MAX:
             raise error
         self._daemon.pause(backoff_s(self._lost))
+
+
+def _held(artifact_name: str) -> ArtifactNotLoggedError:
+    return ArtifactNotLoggedError(
+        f"Artifact {artifact_name!r} was logged by an offline run and waits for `holdfast sync`; until then it has no version.",
+        "wait",
+    )
 
 
 def _warn_of_names(response: log_pb2.WaitArtifactResponse) -> None:

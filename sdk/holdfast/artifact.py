@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
+import re
 import threading
 import warnings
-from collections.abc import Generator, Sequence
-from typing import IO, TYPE_CHECKING, Any, Literal, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
 
 from holdfast._active_run import active_run
+from holdfast._artifact_filling import ArtifactFilling
 from holdfast._draft import Draft
-from holdfast._local_file import digest_of_file, find_file
+from holdfast._log_session import CANCEL_ARTIFACT
 from holdfast._process import ProcessContext, this_process
 from holdfast._registry_calls import RegistryCalls
-from holdfast._status_checks import ensure_logged, ensure_not_finalized, not_logged
-from holdfast._version_attributes import VersionAttributes, encode_for_log
-from holdfast._version_reading import VersionReading
-from holdfast._waiting import JobWaiter
-from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
-from holdfast.progress import ProgressCallback, progress_view
-from holdfast.references import AddedReference, default_handler
+from holdfast._status_checks import ensure_logged, not_logged
+from holdfast._ttl import ArtifactTTL, ttl_message
+from holdfast._version_attributes import encode_for_log
+from holdfast._waiting import JobWaiter, progress_of
+from holdfast.errors import CancelledError
+from holdfast.manifest import ArtifactManifest
+from holdfast.progress import Progress, ProgressCallback, progress_view
 from holdfast_contract.digest import ArtifactDigest
+from holdfast_contract.limits import NAME_CHARS_MAX
 from holdfast_contract.metadata import to_plain_metadata
 from holdfast_contract.names import check_artifact_name, check_type_name
-from holdfast_contract.paths import logical_path
 from holdfastpb.daemon.v1 import log_pb2
 from holdfastpb.registry.v1 import version_pb2
 
 if TYPE_CHECKING:
     from holdfast._draft import DraftListing
 
-Policy = Literal["mutable", "immutable"]
 StrPath = str | os.PathLike[str]
 
-_ROOT_NAMES = ("", ".", "./", "/")
-"""What people write for "the root of the artifact"."""
+_logger = logging.getLogger("holdfast")
 
 
-class Artifact(VersionReading):
+class Artifact(ArtifactFilling):
     """A versioned set of files: fill it with the `add` methods, then pass it to `log_artifact`.
 
     May be filled from several threads.  In a forked child make a new one: the parent alone can go on with what it began.
@@ -82,42 +82,55 @@ class Artifact(VersionReading):
             warnings.warn("Using experimental arg `incremental`", stacklevel=2)
         if use_as is not None:
             warnings.warn("`use_as` is deprecated and has no effect", DeprecationWarning, stacklevel=2)
-        super().__init__(name, type, description, to_plain_metadata(metadata))
+        self._begin(name, type, description, to_plain_metadata(metadata))
         self._incremental = incremental
         self._use_as = use_as
+        self._storage_region = storage_region
+        self._draft = Draft(self)
+
+    def _begin(self, name: str, type: str, description: str | None, metadata: dict[str, Any]) -> None:
+        """What every artifact begins with, draft or version."""
+        super().__init__(name, type, description, metadata)
         self._lock = threading.RLock()
-        self._draft: Draft | None = Draft(self)
+        self._draft = None
         self._job_id: str | None = None
+        self._is_cancelled = False
+        self._is_of_disabled_run = False
         self._is_new_version: bool | None = None
         self._manifest: ArtifactManifest | None = None
+        # By the identity of the object, which is kept here: an id may be given again once its object is gone.
+        self._added_objects = {}
 
     @classmethod
     def _of_version(cls, version: version_pb2.Version) -> Self:
         """Returns the artifact of a logged version."""
         artifact = cls.__new__(cls)
-        VersionAttributes.__init__(artifact, version.collection, version.type, None, {})
-        artifact._incremental = False
-        artifact._use_as = None
-        artifact._lock = threading.RLock()
-        artifact._draft = None
+        artifact._begin(version.collection, version.type, None, {})
         artifact._finalized = True
-        artifact._job_id = None
-        artifact._is_new_version = None
-        artifact._manifest = None
         artifact._take_version(version)
         return artifact
 
+    @classmethod
+    def _internal(cls, name: str, type: str) -> Self:
+        """Returns a draft of a type that is kept for Holdfast itself; what a name cannot hold is replaced in it."""
+        artifact = cls.__new__(cls)
+        artifact._begin(safe_artifact_name(name), type, None, {})
+        artifact._draft = Draft(artifact)
+        return artifact
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Artifact], tuple[bytes]]:
+        """A logged version travels to other processes as it was read; changes that were not saved stay behind.
+
+        Raises:
+            TypeError: a draft, whose files only this process can go on adding.
+        """
+        if self._version is None:
+            raise TypeError(
+                f"Artifact {self._name!r} is a draft and cannot be pickled or copied; log it and call wait() first."
+            )
+        return _unpickled, (self._version.SerializeToString(),)
+
     # --- state --------------------------------------------------------------------------------------------------------
-
-    @property
-    def incremental(self) -> bool:
-        """What was given when the draft was made."""
-        return self._incremental
-
-    @property
-    def use_as(self) -> str | None:
-        """What was given when the draft was made; without effect."""
-        return self._use_as
 
     @property
     def is_new_version(self) -> bool | None:
@@ -166,162 +179,6 @@ class Artifact(VersionReading):
             return super().entry_url(path)
         return f"holdfast-client-artifact://{self._contents.session().session_id}/{path}"
 
-    # --- filling ------------------------------------------------------------------------------------------------------
-
-    @ensure_not_finalized
-    @contextlib.contextmanager
-    def new_file(
-        self, name: str, mode: str = "x", encoding: str | None = None, policy: Policy = "mutable"
-    ) -> Generator[IO[Any], None, None]:
-        """Opens a temporary file that is added when it is closed without an exception.
-
-        Args:
-            name: path in the artifact.
-            mode: as of `open`; "x" refuses a name that was added before, "w" replaces it.
-            encoding: as of `open`.
-            policy: accepted for compatibility; the file is read before this returns.
-
-        Raises:
-            ArtifactFinalizedError: after `log_artifact`.
-            ValueError: the name is not allowed or, with "x", taken.
-        """
-        path = logical_path(name)
-        overwrite = "x" not in mode
-        if not overwrite and self._contents.has_path(path):
-            raise ValueError(f"File with name {name!r} already exists at {path!r}")
-        import tempfile  # 4 ms that most programs need not spend
-
-        with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
-            temporary = os.path.join(folder, os.path.basename(path))
-            with open(temporary, mode, encoding=encoding) as file:
-                try:
-                    yield file
-                except UnicodeEncodeError as error:
-                    error.add_note(f"Hint: new_file({name!r}, encoding='utf-8') can hold any text.")
-                    raise
-            self.add_file(temporary, name=path, overwrite=overwrite)
-
-    @ensure_not_finalized
-    def add_file(
-        self,
-        local_path: str,
-        name: str | None = None,
-        is_tmp: bool | None = False,
-        skip_cache: bool | None = False,
-        policy: Policy | None = "mutable",
-        overwrite: bool = False,
-    ) -> ArtifactManifestEntry:
-        """Adds one file.
-
-        Args:
-            local_path: a regular file, or a link to one.
-            name: path in the artifact, relative, with "/"; default: the file's own name.
-            is_tmp: give it a name made of its digest, so that two do not collide.
-            skip_cache: accepted for compatibility; nothing is staged.
-            policy: "mutable": when this returns the file has been read and may be changed.  "immutable": returns at once,
-                the file is left alone until `wait()`.
-            overwrite: replace an entry of the same path.
-
-        Returns:
-            The entry; its digest is asked for when somebody looks.
-
-        Raises:
-            ArtifactFinalizedError: after `log_artifact`.
-            ValueError: no file, a bad path, or a path that has another content already.
-            FileUnreadableError, FileChangedError: the file cannot be read, or is being written to.
-        """
-        file = find_file(local_path)
-        path = logical_path(os.path.basename(file.path) if name is None else name)
-        if is_tmp:
-            folder, _, own_name = path.rpartition("/")
-            own_name = ".".join([digest_of_file(file)[:20], *own_name.split(".")[1:]])
-            path = f"{folder}/{own_name}" if folder else own_name
-        return self._contents.add_file(file, path, mutable=_is_mutable(policy), overwrite=overwrite)
-
-    @ensure_not_finalized
-    def add_dir(
-        self,
-        local_path: str,
-        name: str | None = None,
-        skip_cache: bool | None = False,
-        policy: Policy | None = "mutable",
-        merge: bool = False,
-    ) -> None:
-        """Adds all regular files below a folder; the daemon walks it, links are followed.
-
-        Args:
-            local_path: an existing folder; at most 5,000,000 files.
-            name: folder in the artifact; default: its root.
-            skip_cache: accepted for compatibility; nothing is staged.
-            policy: as of `add_file`; with "immutable" this takes milliseconds, whatever the folder holds.
-            merge: replace entries of the same path.
-
-        Raises:
-            ArtifactFinalizedError: after `log_artifact`.
-            ValueError: no folder, a bad path, or a path that has another content already.
-            ArtifactError: a file cannot be read ("immutable": raised by a later call, or by `wait()`).
-        """
-        folder = os.path.abspath(os.fspath(local_path))
-        if not os.path.isdir(folder):
-            raise ValueError(f"Path is not a directory: {os.fspath(local_path)!r}")
-        prefix = "" if name is None or name in _ROOT_NAMES else logical_path(name)
-        self._contents.add_tree(folder, prefix, mutable=_is_mutable(policy), overwrite=merge)
-
-    @ensure_not_finalized
-    def add_reference(
-        self,
-        uri: ArtifactManifestEntry | str,
-        name: StrPath | None = None,
-        checksum: bool = True,
-        max_objects: int | None = None,
-    ) -> Sequence[ArtifactManifestEntry]:
-        """Adds entries whose bytes stay where they are.
-
-        Args:
-            uri: `file://` of a file or folder; of any other scheme the URI alone is recorded.
-            name: path in the artifact; default: the file's name, and the artifact's root for a folder.
-            checksum: False takes the URI for the digest and reads nothing.
-            max_objects: a folder with more files is refused; default 10,000,000.
-
-        Returns:
-            The entries.
-
-        Raises:
-            ArtifactFinalizedError: after `log_artifact`.
-            ValueError: no URI, nothing there, or a name is needed.
-        """
-        path = None if name is None else logical_path(name)
-        if isinstance(uri, ArtifactManifestEntry):
-            record = log_pb2.AddReference(
-                path=path or os.path.basename(uri.path), uri=uri.ref_url(), digest=uri.digest, size=uri.size or 0
-            )
-            found: Sequence[AddedReference] = [AddedReference(record, is_folder=False, must_be_read=False)]
-        elif "://" in uri:
-            found = default_handler().store_path(uri, name=path, checksum=checksum, max_objects=max_objects)
-        else:
-            raise ValueError("References must be URIs. To reference a local file, use file://")
-        return self._contents.add_references(found)
-
-    @ensure_not_finalized
-    def remove(self, item: StrPath | ArtifactManifestEntry) -> None:
-        """Removes an entry, or everything below a folder.
-
-        Raises:
-            ArtifactFinalizedError: after `log_artifact`.
-            FileNotFoundError: there is no such entry or folder.
-        """
-        path = item.path if isinstance(item, ArtifactManifestEntry) else logical_path(item)
-        self._contents.remove(path)
-
-    def get_added_local_path_name(self, local_path: str) -> str | None:
-        """Returns the path in the artifact of a local file that was added to this object, or None."""
-        return self._draft.local_name(local_path) if self._draft is not None else None
-
-    @property
-    def _contents(self) -> Draft:
-        assert self._draft is not None, "only called where ensure_not_finalized has passed"
-        return self._draft
-
     def _opening(self) -> tuple[ProcessContext, log_pb2.Open]:
         """Returns what a new session of this artifact begins with."""
         process, run = this_process(), active_run()
@@ -346,6 +203,8 @@ class Artifact(VersionReading):
         with self._lock:
             if self._job_id is not None or self._version is not None:
                 return
+            if self._is_cancelled:
+                raise CancelledError(f"Artifact {self._name} was cancelled; make a new one.")
             metadata_json = encode_for_log(self._metadata)
             self._finalized = True
             request.collection = self._name
@@ -353,6 +212,9 @@ class Artifact(VersionReading):
             request.description = self._description or ""
             request.has_description = self._description is not None
             request.metadata_json = metadata_json
+            request.incremental = self._incremental
+            if not isinstance(self._ttl, ArtifactTTL):
+                request.ttl.CopyFrom(ttl_message(self._ttl))
             self._job_id = self._contents.session().finalize(request)
 
     def save(self, project: str | None = None, settings: Any = None) -> None:
@@ -360,7 +222,7 @@ class Artifact(VersionReading):
 
         Args:
             project: of the run that is made when none is active.
-            settings: accepted for compatibility.
+            settings: of that run; see `init`.
         """
         from holdfast.runs import init
 
@@ -373,7 +235,7 @@ class Artifact(VersionReading):
         if run is not None:
             run.log_artifact(self)
             return
-        with init(project=project, job_type="auto") as auto_run:
+        with init(project=project, job_type="auto", settings=settings) as auto_run:
             auto_run.log_artifact(self)
 
     def wait(self, timeout: float | None = None, *, progress: ProgressCallback | None = None) -> Self:
@@ -387,11 +249,11 @@ class Artifact(VersionReading):
             This artifact, whose version is known now.
 
         Raises:
-            ArtifactNotLoggedError: it was never logged.
+            ArtifactNotLoggedError: it was never logged, or by an offline run and not sent yet.
             WaitTimeoutError: not yet committed; the job goes on.
             ArtifactError, CommError: the job has failed; the message says which file and why.
         """
-        if self.is_logged:
+        if self.is_logged or self._is_of_disabled_run:
             return self
         if self._job_id is None:
             raise not_logged(self, "wait")
@@ -401,26 +263,86 @@ class Artifact(VersionReading):
         with self._lock:
             self._take_version(committed.version)
             self._is_new_version = committed.is_new
+        if not committed.is_new:
+            _logger.warning(
+                "Artifact %s already exists with the same content. No new version will be created.", self.name
+            )
         return self
 
+    def cancel(self) -> bool:
+        """Gives the draft up, or stops its job if that is not committed yet; what it has stored is freed.
+
+        Returns:
+            Whether it will not be committed; False when the commit came first.
+
+        Raises:
+            UnavailableError: the daemon cannot be asked.
+        """
+        with self._lock:
+            if self._version is not None:
+                return False
+            self._finalized = True
+            session = self._draft.session_if_begun if self._draft is not None else None
+            if session is not None:
+                request = log_pb2.CancelArtifactRequest(job_id=session.session_id)
+                session.abandon()
+                response = this_process().daemon.unary(CANCEL_ARTIFACT, request, log_pb2.CancelArtifactResponse)
+                self._is_cancelled = response.cancelled
+            else:
+                self._is_cancelled = True
+            return self._is_cancelled
+
+    def progress(self) -> Progress:
+        """Returns how far the artifact is, without waiting.
+
+        Raises:
+            UnavailableError: the daemon cannot be asked.
+        """
+        version = self._version
+        if version is not None:
+            count, size_bytes = version.entry_count, version.size_bytes
+            return progress_of(
+                log_pb2.JobProgress(
+                    artifact_name=self._name,
+                    state=log_pb2.JOB_STATE_COMMITTED,
+                    entries_read=count,
+                    entries_total=count,
+                    bytes_total=size_bytes,
+                    bytes_read=size_bytes,
+                    bytes_deduplicated=size_bytes,
+                )
+            )
+        session = self._draft.session_if_begun if self._draft is not None else None
+        if session is None:
+            return progress_of(log_pb2.JobProgress(artifact_name=self._name, state=log_pb2.JOB_STATE_DRAFT))
+        return JobWaiter(this_process().daemon, session.session_id).look()
+
     @ensure_logged
-    def new_draft(self) -> Artifact:
-        """Returns a draft with this version's entries, description and metadata, to be changed and logged again."""
-        draft = Artifact(self._name, self._type, self._description, self._metadata)
+    def new_draft(self, *, name: str | None = None) -> Artifact:
+        """Returns a draft with this version's entries, description and metadata, to be changed and logged again.
+
+        Args:
+            name: of the draft; default: this artifact's.
+        """
+        draft = Artifact(name or self._name, self._type, self._description, self._metadata)
         draft._draft = Draft(draft, base_version_id=self._logged.version_id)
         return draft
 
     @ensure_logged
     def delete(self, delete_aliases: bool = False) -> None:
-        """Deletes this version; its number is not given again.
+        """Deletes this version; its number is not given again.  A link is only unlinked.
 
         Args:
-            delete_aliases: also when it has aliases, "latest" included.
+            delete_aliases: also when it has aliases, "latest" included, or links; those go, too.
 
         Raises:
             ArtifactNotLoggedError: it was never logged.
-            HasAliasesError: (a CommError) it has aliases.
+            HasAliasesError: (a CommError) it has aliases or is linked.
         """
+        if self.is_link:
+            warnings.warn(f"Deleting the link {self.name} only unlinks it; its source stays.", stacklevel=3)
+            self.unlink()
+            return
         calls = RegistryCalls(this_process().daemon)
         self._version = calls.delete_version(self._logged.version_id, delete_aliases=delete_aliases)
 
@@ -428,7 +350,14 @@ class Artifact(VersionReading):
         return f"<Artifact {self.qualified_name if self.is_logged else self.name}>"
 
 
-def _is_mutable(policy: str | None) -> bool:
-    if policy not in (None, "mutable", "immutable"):
-        raise ValueError(f"Invalid policy `{policy}` specified. Policy may only be `mutable` or `immutable`.")
-    return policy != "immutable"
+def safe_artifact_name(text: str) -> str:
+    """Returns a text as the name of an artifact: other characters become "_", and the middle of a long one is left out."""
+    name = re.sub(r"[^a-zA-Z0-9_\-.]", "_", text)
+    if len(name) <= NAME_CHARS_MAX:
+        return name
+    half = (NAME_CHARS_MAX - 2) // 2
+    return f"{name[:half]}..{name[-half:]}"
+
+
+def _unpickled(version: bytes) -> Artifact:
+    return Artifact._of_version(version_pb2.Version.FromString(version))

@@ -144,6 +144,26 @@ def test_failed_record_does_not_hold_up_the_others(daemon: FakeDaemon) -> None:
     with pytest.raises(Error, match="f1 failed"):
         session.wait_ingested(seqs[1])
     session.wait_ingested(seqs[2])
+
+
+def test_failed_record_whose_caller_was_told_is_taken_back(daemon: FakeDaemon) -> None:
+    daemon.state.fail_paths["f1"] = Reason.FILE_CHANGED
+    session = new_session()
+    seqs = [session.append(bytes_record(number), 20) for number in range(3)]
+    with pytest.raises(Error, match="f1 failed"):
+        session.wait_ingested(seqs[1])
+    daemon.restart()
+    finalize(session)
+    assert list(daemon.state.sessions[session.session_id].entries) == ["f0", "f2"]
+
+
+def test_failed_record_that_nobody_asked_for_fails_the_whole(daemon: FakeDaemon) -> None:
+    daemon.state.fail_paths["f1"] = Reason.FILE_CHANGED
+    session = new_session()
+    for number in range(3):
+        session.append(bytes_record(number), 20)
+    with pytest.raises(Error, match="f1 failed"):
+        session.wait_ingested()
     with pytest.raises(Error, match="f1 failed"):
         finalize(session)
 

@@ -133,6 +133,8 @@ class FakeState:
             }
         elif what == "add_base":
             session.entries.update(self.manifests[record.add_base.version_id])
+        elif what == "retract":
+            session.failures.pop(record.retract.seq, None)
 
     def _put(self, session: FakeSession, path: str, entry: FakeEntry, *, overwrite: bool) -> None:
         if path in self.fail_paths:
