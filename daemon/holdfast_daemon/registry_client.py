@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import grpc
@@ -56,6 +56,11 @@ def retry_delay_s(attempt: int, max_s: float) -> float:
     return random.uniform(0.5, 1.0) * min(max_s, RETRY_BASE_S * 2.0 ** min(attempt, 16))
 
 
+def next_try(error: HoldfastError, delay_s: float) -> str:
+    """What a job waits for after a call that is repeated."""
+    return f"{error.message}; next try in {max(1, round(delay_s))} s"
+
+
 def to_error(error: grpc.aio.AioRpcError, address: str) -> HoldfastError:
     """The error that a failed call stands for."""
     trailer: Any = error.trailing_metadata() or ()
@@ -63,7 +68,8 @@ def to_error(error: grpc.aio.AioRpcError, address: str) -> HoldfastError:
         if key == ERROR_KEY and isinstance(value, bytes):
             return HoldfastError.from_detail(ErrorDetail.FromString(value))
     reason = _REASON_OF_STATUS.get(error.code(), Reason.INTERNAL)
-    return HoldfastError(reason, f"the registry at {address}: {error.details() or error.code().name}")
+    silent = " does not answer" if reason in (Reason.UNAVAILABLE, Reason.DEADLINE) else ""
+    return HoldfastError(reason, f"the registry at {address}{silent}: {error.details() or error.code().name}")
 
 
 class RegistryClient:
@@ -89,9 +95,14 @@ class RegistryClient:
         self.runs: Any = RunServiceStub(cast(grpc.Channel, self.channel))
         self.collections: Any = CollectionServiceStub(cast(grpc.Channel, self.channel))
         self._registry: Any = RegistryServiceStub(cast(grpc.Channel, self.channel))
+        self.fetched_bytes = 0
+        """Bytes of manifests, of the places of chunks and of packs that reading took; those who read add to it."""
+        self.on_answer: Callable[[Any], None] | None = None
+        """Is told of the answers to unary calls."""
         self._refusal: HoldfastError | None = None
         self._started = asyncio.Event()
         self._started.set()
+        self._hurried = asyncio.Event()
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -129,7 +140,10 @@ class RegistryClient:
             HoldfastError: the reason is the registry's, or UNAVAILABLE / DEADLINE when it does not answer.
         """
         await self.until_started(deadline_s)
-        return await self._call(method, request, deadline_s)
+        answer = await self._call(method, request, deadline_s)
+        if self.on_answer is not None:
+            self.on_answer(answer)
+        return answer
 
     async def _call(self, method: Any, request: Any, deadline_s: float, wait_for_ready: bool = False) -> Any:
         try:
@@ -152,6 +166,16 @@ class RegistryClient:
         """Shakes hands, also while other calls are held; `wait_for_ready` tries until the deadline.  Raises as `call`."""
         request = HelloRequest(protocol_min=PROTOCOL_MIN, protocol_max=PROTOCOL_MAX, software_version=__version__)
         return cast(HelloResponse, await self._call(self._registry.Hello, request, deadline_s, wait_for_ready))
+
+    async def pause(self, delay_s: float) -> None:
+        """Waits between two tries of a call, unless somebody hurries."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._hurried.wait(), delay_s)
+
+    def hurry(self) -> None:
+        """Ends all pauses: whoever waits tries at once."""
+        hurried, self._hurried = self._hurried, asyncio.Event()
+        hurried.set()
 
     async def close(self) -> None:
         """Ends the channel."""

@@ -14,6 +14,7 @@ import grpc
 
 from holdfast_contract.places import Places
 from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
+from holdfastpb.daemon.v1.control_pb2 import SyncRequest
 from holdfastpb.daemon.v1.control_pb2_grpc import ControlServiceStub
 from holdfastpb.daemon.v1.fetch_pb2_grpc import FetchServiceStub
 from holdfastpb.daemon.v1.log_pb2 import (
@@ -93,6 +94,14 @@ class LogClient:
         """A job's progress as it comes."""
         yield from self.call(self.log.WaitArtifact, WaitArtifactRequest(job_id=job_id))
 
+    def sync(self, *job_ids: str) -> list[str]:
+        """Lets held jobs go; returns those that are on their way."""
+        return list(self.call(self.control.Sync, SyncRequest(job_ids=job_ids)).job_ids)
+
+    def until_resting(self, job_id: str) -> WaitArtifactResponse:
+        """Returns what a held job says of itself when nothing happens any more before a Sync."""
+        return next(r for r in self.progress(job_id) if r.progress.waiting_for.startswith("offline"))
+
     def list_versions(self, collection: str) -> list[Version]:
         """All committed versions of a collection, oldest first."""
         found: list[Version] = []
@@ -126,7 +135,8 @@ class LogClient:
 class LogSession:
     """One artifact on its way.  It outlives daemons: `attach` it to the client of the next one."""
 
-    def __init__(self, collection: str, *, client_id: str = "test") -> None:
+    def __init__(self, collection: str, *, client_id: str = "test", hold: bool = False) -> None:
+        self.hold = hold
         self.session_id = uuid.uuid4().hex
         self.collection = collection
         self.client_id = client_id
@@ -151,6 +161,7 @@ class LogSession:
             artifact_type=TYPE,
             entity=ENTITY,
             project=PROJECT,
+            hold=self.hold,
         )
         self._requests.put(LogArtifactRequest(open=opened))
         answer = next(self._responses).opened
@@ -182,7 +193,7 @@ class LogSession:
         while self.ingested_seq < len(self.records):
             self._take(next(self._responses))
 
-    def finalize(self, *aliases: str, entity: str = ENTITY) -> None:
+    def finalize(self, *aliases: str, entity: str = ENTITY, hold: bool | None = None) -> None:
         """Ends the session; returns when the daemon owns the job.
 
         Raises:
@@ -195,6 +206,7 @@ class LogSession:
             type=TYPE,
             aliases=aliases,
             last_seq=len(self.records),
+            hold=self.hold if hold is None else hold,
         )
         self._requests.put(LogArtifactRequest(finalize=finalize))
         while not self.finalized:

@@ -11,14 +11,22 @@ Order in which things become durable, and what a crash leaves:
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import DIGEST_BYTES
 from holdfast_contract.pack import PACK_ID_BYTES, PackIndex
 from holdfast_daemon.journal.database import Database, open_connection
-from holdfast_daemon.journal.rows import ACTIVE_STATES, ENDED_STATES, IngestYield, JobRow, PackRow, RecordRow
+from holdfast_daemon.journal.rows import (
+    ACTIVE_STATES,
+    ENDED_STATES,
+    EntrySourceRow,
+    IngestYield,
+    JobRow,
+    PackRow,
+    RecordRow,
+)
 from holdfastpb.daemon.v1.log_pb2 import JOB_STATE_INGEST
 
 KNOWN_CHUNKS_MAX = 2_000_000
@@ -165,6 +173,7 @@ class Journal:
 
         def write(c: sqlite3.Connection) -> None:
             c.execute("DELETE FROM entry_run WHERE job_id = ? AND seq = ?", (job_id, target))
+            c.execute("DELETE FROM entry_source WHERE job_id = ? AND seq = ?", (job_id, target))
             empty = "UPDATE record SET payload = x'', ingested = 1, error = NULL WHERE job_id = ? AND seq = ?"
             c.execute(empty, (job_id, target))
             c.execute("UPDATE record SET ingested = 1 WHERE job_id = ? AND seq = ?", (job_id, seq))
@@ -191,6 +200,13 @@ class Journal:
         failpoint("finalize.after_store")
         return order
 
+    async def release_jobs(self, finalizes: Sequence[tuple[str, bytes]]) -> None:
+        """Lets held jobs go: (job, its Finalize without the hold).  A crash before the COMMIT leaves all of them held."""
+        failpoint("sync.before_release")
+        rows = [(finalize, job_id) for job_id, finalize in finalizes]
+        await self._db.executemany("UPDATE job SET finalize = ? WHERE job_id = ?", rows)
+        failpoint("sync.after_release")
+
     async def set_request_ids(self, job_id: str, begin_id: str, commit_id: str) -> None:
         """New ids for a job whose lease ended: it begins again."""
         await self._db.execute(
@@ -198,8 +214,53 @@ class Journal:
             (begin_id, commit_id, job_id),
         )
 
-    async def end_job(self, job_id: str, state: int, result: bytes, now_ms: int, known: Sequence[bytes] = ()) -> None:
-        """Records how a job ended, drops what it needed only before, and keeps the hints about its chunks."""
+    async def add_entry_sources(self, job_id: str, sources: Sequence[EntrySourceRow]) -> None:
+        """Notes what records take entries over from, before they do."""
+        sql = (
+            "INSERT OR REPLACE INTO entry_source (job_id, seq, source_id, is_draft, entity, version_id, problem) "
+            "SELECT ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM job WHERE job_id = ?)"
+        )
+        rows = [(job_id, s.seq, s.source_id, s.is_draft, s.entity, s.version_id, s.problem, job_id) for s in sources]
+        failpoint("take.before_sources")
+        await self._db.executemany(sql, rows)
+        failpoint("take.after_sources")
+
+    async def load_entry_sources(self, job_id: str) -> list[EntrySourceRow]:
+        """What the records of a job take entries over from."""
+        sql = "SELECT seq, source_id, is_draft, entity, version_id, problem FROM entry_source WHERE job_id = ?"
+        rows = await self._db.read(lambda c: c.execute(sql, (job_id,)).fetchall())
+        return [EntrySourceRow(seq, source, bool(d), entity, version, p) for seq, source, d, entity, version, p in rows]
+
+    async def store_taken(self, job_id: str, runs: Sequence[tuple[int, bytes]]) -> None:
+        """Keeps the entry that each of some records has taken over; those records are done with it."""
+
+        def write(c: sqlite3.Connection) -> None:
+            if not c.execute("SELECT 1 FROM job WHERE job_id = ?", (job_id,)).fetchone():
+                return  # dropped meanwhile
+            c.executemany(
+                "INSERT INTO entry_run (job_id, seq, segment) VALUES (?, ?, ?)",
+                [(job_id, seq, run) for seq, run in runs],
+            )
+            done = "UPDATE record SET ingested = 1 WHERE job_id = ? AND seq = ?"
+            c.executemany(done, [(job_id, seq) for seq, _ in runs])
+
+        failpoint("take.before_store")
+        await self._db.write(write)
+
+    async def end_job(
+        self,
+        job_id: str,
+        state: int,
+        result: bytes,
+        now_ms: int,
+        known: Sequence[bytes] = (),
+        as_source: EntrySourceRow | None = None,
+    ) -> None:
+        """Records how a job ended, drops what it needed only before, and keeps the hints about its chunks.
+
+        In the same transaction all drafts that take entries over from it are told by `as_source`, so that none waits for one
+        that nobody remembers.
+        """
 
         def write(c: sqlite3.Connection) -> None:
             c.execute(
@@ -208,6 +269,12 @@ class Journal:
             )
             c.execute("DELETE FROM record WHERE job_id = ?", (job_id,))
             c.execute("DELETE FROM entry_run WHERE job_id = ?", (job_id,))
+            c.execute("DELETE FROM entry_source WHERE job_id = ?", (job_id,))
+            if as_source is not None:
+                c.execute(
+                    "UPDATE entry_source SET entity = ?, version_id = ?, problem = ? WHERE source_id = ? AND is_draft",
+                    (as_source.entity, as_source.version_id, as_source.problem, job_id),
+                )
             c.executemany("INSERT OR IGNORE INTO known_chunk VALUES (?)", [(d,) for d in known])
 
         failpoint("commit.before_result")
@@ -266,6 +333,41 @@ class Journal:
             c.execute("DELETE FROM pack WHERE pack_id = ?", (old_id,))
 
         await self._db.write(write)
+
+    async def split_pack(
+        self,
+        old_id: bytes,
+        old_owner: str,
+        new_id: bytes,
+        entity: str,
+        fragment: bytes,
+        size_bytes: int,
+        job_ids: Collection[str],
+    ) -> None:
+        """Gives some jobs of a pack a sealed pack of their own; the frames of the old one stay as they are, as `old_owner`'s."""
+
+        def write(c: sqlite3.Connection) -> None:
+            sql = f"SELECT DISTINCT job_id, seq FROM pack_fragment WHERE pack_id = ? AND job_id IN ({_placeholders(moved)})"
+            owners = c.execute(sql, (old_id, *moved)).fetchall()
+            c.execute("INSERT INTO pack VALUES (?, ?, 1, ?)", (new_id, entity, size_bytes))
+            nothing = PackIndex(new_id).encode_fragment()
+            c.executemany(
+                "INSERT INTO pack_fragment (pack_id, job_id, seq, fragment) VALUES (?, ?, ?, ?)",
+                [(new_id, job_id, seq, nothing if i else fragment) for i, (job_id, seq) in enumerate(owners)],
+            )
+            c.execute(
+                f"UPDATE pack_fragment SET job_id = ?, seq = 0 WHERE pack_id = ? AND job_id IN ({_placeholders(moved)})",
+                (old_owner, old_id, *moved),
+            )
+
+        moved = sorted(job_ids)
+        await self._db.write(write)
+
+    async def load_pack_owners(self, pack_id: bytes) -> list[tuple[str, int]]:
+        """Whose the frames of a pack are: (job, number of frames), in their order; 0 frames: it shares some of the others'."""
+        sql = "SELECT job_id, fragment FROM pack_fragment WHERE pack_id = ? ORDER BY fragment_id"
+        rows = await self._db.read(lambda c: c.execute(sql, (pack_id,)).fetchall())
+        return [(job_id, len(PackIndex.decode_fragment(fragment))) for job_id, fragment in rows]
 
     async def drop_pack(self, pack_id: bytes) -> None:
         """Forgets a pack whose chunks are stored (or needed by nobody)."""

@@ -4,7 +4,6 @@ The answer is one of four: a version; "bring the manifest" (we expected a no-op 
 garbage collection, a restored backup, a hint of ours that was wrong), after which the files that hold them are read again; or an error.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
@@ -16,11 +15,12 @@ from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import IngestYield
 from holdfast_daemon.pipeline.assemble import Assembled, AssembleOutcome, AssembleTask, assemble
+from holdfast_daemon.pipeline.entry_sources import draft_versions
 from holdfast_daemon.pipeline.ingest import Ingest
 from holdfast_daemon.pipeline.job import Job
 from holdfast_daemon.pipeline.leases import Leases
 from holdfast_daemon.pipeline.turns import Turns
-from holdfast_daemon.registry_client import RegistryClient, retry_delay_s
+from holdfast_daemon.registry_client import RegistryClient, next_try, retry_delay_s
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import Workers
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
@@ -105,14 +105,14 @@ class Committer:
 
     async def list_draft(self, job: Job) -> Assembled:
         """Entries of a draft, as they would be committed now."""
-        task = AssembleTask(self._journal.path, job.job_id, "", None)
+        task = AssembleTask(self._journal.path, job.job_id, "", {}, None)
         return _unwrap(await self._workers.in_process(assemble, task))
 
     async def _assemble(self, job: Job) -> Assembled:
         async def step() -> Assembled:
-            async with self._spool.borrow(job.entity) as pack:
+            async with self._spool.borrow(job.entity, held=job.is_held) as pack:
                 target = self._spool.target(pack)
-                task = AssembleTask(self._journal.path, job.job_id, job.latest_digest, target)
+                task = AssembleTask(self._journal.path, job.job_id, job.latest_digest, draft_versions(job), target)
                 assembled = _unwrap(await self._workers.in_process(assemble, task))
                 await self._ingest.store(job, 0, IngestYield(fragments=assembled.fragments))
                 return assembled
@@ -168,9 +168,10 @@ class Committer:
             except HoldfastError as error:
                 if not error.may_pass:
                     raise
-                job.wait_for_outside(f"{error.message}; tried again soon")
                 attempt += 1
-                await asyncio.sleep(retry_delay_s(attempt, self._retry_delay_max_s))
+                delay_s = retry_delay_s(attempt, self._retry_delay_max_s)
+                job.wait_for_outside(next_try(error, delay_s))
+                await self._registry.pause(delay_s)
             else:
                 job.wait_for_outside("")
                 return result

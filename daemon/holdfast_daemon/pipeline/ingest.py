@@ -8,6 +8,7 @@ what it brought (entries, pack index, file states: one transaction) → take ove
 import asyncio
 import errno
 from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import groupby
 from typing import TypeVar
 
@@ -16,6 +17,8 @@ from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import IngestYield
+from holdfast_daemon.pipeline.entry_sources import EntrySources
+from holdfast_daemon.pipeline.ingest_entries import IngestEntries
 from holdfast_daemon.pipeline.ingest_files import FileItem, FileResult, FileTask, ingest_files, single_file_key
 from holdfast_daemon.pipeline.ingest_tree import ingest_reference, ingest_tree
 from holdfast_daemon.pipeline.job import Job, PendingRecord
@@ -26,7 +29,7 @@ from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import WorkerDiedError, Workers
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
-from holdfastpb.daemon.v1.log_pb2 import AddFile, Record
+from holdfastpb.daemon.v1.log_pb2 import AddEntry, AddFile, Record
 from holdfastpb.registry.v1.version_pb2 import ListManifestSegmentsRequest
 
 FILES_PER_STEP = 512
@@ -48,8 +51,13 @@ class Ingest:
         self.spool = spool
         self.workers = workers
         self.large = LargeFiles(self)
+        self.entries: IngestEntries
         self.bytes_read = 0
         """Bytes read since the start, for rates."""
+
+    def connect(self, entries: IngestEntries) -> None:
+        """Completes the wiring: taking entries over from drafts needs the jobs, which need this."""
+        self.entries = entries
 
     async def ingest_records(self, job: Job, records: list[PendingRecord]) -> None:
         """Reads the given records; returns when each is done or has failed."""
@@ -58,8 +66,10 @@ class Ingest:
         async with asyncio.TaskGroup() as group:
             for run in _runs_of_files(parsed):
                 group.create_task(self._ingest_files(job, run, steps))
+            for taken in _groups_of_entries(parsed):
+                group.create_task(self.entries.ingest(job, taken))
             for seq, record in parsed:
-                if record.WhichOneof("what") != "add_file":
+                if record.WhichOneof("what") not in ("add_file", "add_entry"):
                     group.create_task(self.settle(job, seq, self._ingest_other(job, seq, record, steps)))
 
     async def settle(self, job: Job, seq: int, work: Awaitable[None]) -> None:
@@ -71,6 +81,10 @@ class Ingest:
             error = problem
         except WorkerDiedError as problem:
             error = HoldfastError(Reason.INTERNAL, str(problem))
+        await self._mark(job, seq, error)
+
+    async def fail(self, job: Job, seq: int, error: HoldfastError) -> None:
+        """Notes that a record cannot be done."""
         await self._mark(job, seq, error)
 
     async def _mark(self, job: Job, seq: int, error: HoldfastError | None) -> None:
@@ -102,7 +116,7 @@ class Ingest:
         items = [FileItem(seq, f.local_path, f.path, states.get(k)) for (seq, f), k in zip(files, keys, strict=True)]
 
         async def step() -> FileResult:
-            async with steps, self.spool.borrow(job.entity) as pack:
+            async with steps, self.spool.borrow(job.entity, held=job.is_held) as pack:
                 task = FileTask(items, self.spool.target(pack), job.distrusted)
                 result = await self.workers.in_process(ingest_files, task)
                 await self.store(job, result.done[0] if result.done else 0, result.brought, result.done)
@@ -121,24 +135,33 @@ class Ingest:
 
     async def _ingest_base(self, job: Job, seq: int, version_id: str) -> None:
         """Takes over the entries of a committed version, not its bytes; waits while the registry is away."""
-        token, attempt = "", 0
+        token = ""
         while True:
             request = ListManifestSegmentsRequest(version_id=version_id, page_token=token)
+            page = await self.patiently(
+                job, partial(self.registry.call, self.registry.versions.ListManifestSegments, request)
+            )
+            entries = sum(len(ManifestSegment.FromString(s).sizes) for s in page.segments)
+            await self.store(job, seq, IngestYield(segments=list(page.segments), entries=entries))
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def patiently(self, job: Job, call: Callable[[], Awaitable[T]]) -> T:
+        """Repeats a call to the registry while that is away; the job says so."""
+        attempt = 0
+        while True:
             try:
-                page = await self.registry.call(self.registry.versions.ListManifestSegments, request)
+                result = await call()
             except HoldfastError as error:
                 if not error.may_pass:
                     raise
                 job.wait_for_outside(f"{error.message}; tried again soon")
                 attempt += 1
                 await asyncio.sleep(retry_delay_s(attempt, BASE_RETRY_DELAY_MAX_S))
-                continue
-            job.wait_for_outside("")
-            entries = sum(len(ManifestSegment.FromString(s).sizes) for s in page.segments)
-            await self.store(job, seq, IngestYield(segments=list(page.segments), entries=entries))
-            token = page.next_page_token
-            if not token:
-                return
+            else:
+                job.wait_for_outside("")
+                return result
 
     async def _retract(self, job: Job, seq: int, target: int) -> None:
         """Takes back a record that has failed; its entries, if it left any, go with it."""
@@ -155,6 +178,7 @@ class Ingest:
             raise HoldfastError(Reason.INVALID_ARGUMENT, text)
         await self.journal.retract(job.job_id, target, seq)
         job.failed_records.pop(target, None)
+        EntrySources.retract(job, target)
 
     async def store(self, job: Job, seq: int, brought: IngestYield, done: list[int] | None = None) -> None:
         """Makes durable what a step has brought, takes over its frames and counts it."""
@@ -187,6 +211,16 @@ class Ingest:
             else:
                 job.wait_for_outside("")
                 return result
+
+
+def _groups_of_entries(records: list[tuple[int, Record]]) -> list[list[tuple[int, AddEntry]]]:
+    """AddEntry records by what they take from."""
+    groups: dict[tuple[str, str], list[tuple[int, AddEntry]]] = {}
+    for seq, record in records:
+        if record.WhichOneof("what") == "add_entry":
+            taken = record.add_entry
+            groups.setdefault((taken.version_id, taken.session_id), []).append((seq, taken))
+    return list(groups.values())
 
 
 def _runs_of_files(records: list[tuple[int, Record]]) -> list[list[_File]]:

@@ -127,7 +127,7 @@ class Intake:
         row.finalize, row.finalize_order, row.finalized_at_ms = encoded, order, stamp
         row.begin_request_id, row.commit_request_id = begin_id, commit_id
         job.finalize = finalize
-        self._jobs.turns.join(job)
+        self._jobs.take_place(job)
         job.changed()
 
     def _new_records(self, job: Job, batch: RecordBatch) -> tuple[list[Record], int]:
@@ -154,7 +154,7 @@ class Intake:
             return {}, {}
 
         async def step() -> tuple[dict[int, IngestYield], dict[int, HoldfastError]]:
-            async with self._spool.borrow(job.entity) as pack:
+            async with self._spool.borrow(job.entity, held=job.is_held) as pack:
                 brought, errors = await self._workers.in_thread(_pack_inline, inline, self._spool.target(pack))
                 await self._journal.append_records(job.job_id, first_seq, stripped, brought, job.entity)
                 for one in brought.values():

@@ -22,6 +22,7 @@ from holdfastpb.daemon.v1.log_pb2 import (
 STEPS_PER_JOB = 4
 """Ingest steps of one job under way: two for each processor of a small machine keep the workers busy, and another job's step comes
 soon."""
+WAITS_FOR_SYNC = "offline: `holdfast sync` sends it"
 
 
 @dataclass(slots=True)
@@ -30,6 +31,23 @@ class PendingRecord:
 
     seq: int
     payload: bytes
+
+
+@dataclass(slots=True)
+class EntrySource:
+    """A version or draft that a job takes entries over from."""
+
+    source_id: str
+    """Of the version; of the session for a draft."""
+    is_draft: bool
+    entity: str = ""
+    """Whose chunks they are; of a draft once it is committed."""
+    version_id: str = ""
+    """Empty: the draft is not committed yet."""
+    problem: HoldfastError | None = None
+    """The draft has ended without a version."""
+    seqs: set[int] = field(default_factory=set)
+    """The records that take from it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +88,14 @@ class Job:
     reading: "set[asyncio.Task[None]]" = field(default_factory=set)
     """Ingest under way."""
     steps: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STEPS_PER_JOB))
+    is_resting: bool = False
+    """Held, read and flushed: nothing happens by itself."""
+    exports: int = 0
+    """Bundles that are being written of it; a held job does not go on meanwhile."""
+    sources: dict[str, EntrySource] = field(default_factory=dict)
+    """What entries are taken over from, by its id."""
+    takers: "set[Job]" = field(default_factory=set)
+    """Jobs that take entries over from this one."""
     listing: tuple[int, object] | None = None
     """(acked_seq, Assembled) of the last listing of a draft, for its pages."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,6 +119,11 @@ class Job:
     def has_ended(self) -> bool:
         """Committed, failed or cancelled."""
         return self.row.state in ENDED_STATES
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing of it may be sent before a Sync (of a draft: before its Finalize says otherwise)."""
+        return self.finalize.hold if self.finalize else self.opened.hold
 
     @property
     def is_ingested(self) -> bool:
@@ -161,7 +192,7 @@ class Job:
             bytes_read=self.bytes_read,
             bytes_deduplicated=self.bytes_deduplicated,
             bytes_sent=self.bytes_sent,
-            waiting_for=self.waiting_for,
+            waiting_for=self.waiting_for or (WAITS_FOR_SYNC if self.is_resting else ""),
             created_at_ms=self.row.created_at_ms,
             finalized_at_ms=self.row.finalized_at_ms or 0,
         )
@@ -170,7 +201,8 @@ class Job:
 def job_from_row(row: JobRow) -> Job:
     """A job as the journal knows it; records are loaded separately."""
     finalize = Finalize.FromString(row.finalize) if row.finalize is not None else None
-    job = Job(row, Open.FromString(row.opened), finalize, commit_sent=finalize is not None)
+    sent = finalize is not None and not finalize.hold
+    job = Job(row, Open.FromString(row.opened), finalize, commit_sent=sent)
     if row.result is not None:
         job.result = WaitArtifactResponse.FromString(row.result)
     return job

@@ -7,8 +7,9 @@ stops nobody else.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import COMMIT_ROUNDS_MAX, LEASE_RENEW_S
 from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.reasons import Reason
@@ -16,6 +17,7 @@ from holdfast_daemon.errors import HoldfastError, end_after_fsync_error, first_o
 from holdfast_daemon.journal.journal import Journal, read_runs_and_records
 from holdfast_daemon.journal.rows import JobRow
 from holdfast_daemon.pipeline.commit import Committer
+from holdfast_daemon.pipeline.entry_sources import EntrySources, as_source
 from holdfast_daemon.pipeline.ingest import Ingest
 from holdfast_daemon.pipeline.job import Job, PendingRecord, job_from_row
 from holdfast_daemon.pipeline.leases import Leases
@@ -27,6 +29,7 @@ from holdfastpb.daemon.v1.log_pb2 import (
     JOB_STATE_CANCELLED,
     JOB_STATE_COMMITTED,
     JOB_STATE_FAILED,
+    Finalize,
     Record,
     WaitArtifactResponse,
 )
@@ -63,9 +66,11 @@ class Jobs:
         self._draft_ttl_s = draft_ttl_s
         self._finished_ttl_s = finished_ttl_s
         self._clock_ms = clock_ms
-        self.turns = Turns()
+        self.sources = EntrySources(journal, self.by_id)
+        self.turns = Turns(self.sources.depends_on)
         self.committer: Committer
         self.leases: Leases
+        spool.only_held = self.only_held
 
     def connect(self, committer: Committer, leases: Leases) -> None:
         """Completes the wiring: committer and leases need the jobs, too."""
@@ -74,7 +79,10 @@ class Jobs:
     @property
     def is_busy(self) -> bool:
         """Whether the daemon must stay: a job is on its way, or somebody fills a draft (an abandoned one waits on the disk)."""
-        return any(job.finalize is not None or job.streams > 0 or not job.is_ingested for job in self.active)
+        return any(
+            (job.finalize is not None and not job.is_resting) or job.streams > 0 or not job.is_ingested
+            for job in self.active
+        )
 
     @property
     def active(self) -> list[Job]:
@@ -100,6 +108,40 @@ class Jobs:
         self.by_id[job.job_id] = job
         job.task = asyncio.create_task(self._drive(job), name=f"job-{job.job_id}")
 
+    def take_place(self, job: Job) -> None:
+        """Gives a finalized job its place in the order of commits; a held one takes it when it is let go, and holds up nobody."""
+        self._spool.note_held(job.job_id)
+        if not job.is_held:
+            self.turns.join(job)
+
+    async def release(self, job_ids: Sequence[str]) -> list[str]:
+        """Lets held jobs go (without ids: all), and those that wait for the registry try at once.
+
+        Returns:
+            Finalized jobs, of those asked for, that are on their way now.
+
+        Raises:
+            HoldfastError: NOT_FOUND: there is no such job.
+        """
+        asked = [await self.find(job_id) for job_id in job_ids] if job_ids else self.active
+        held = [job for job in asked if job.finalize is not None and job.is_held and not job.has_ended]
+        held.sort(key=lambda job: job.row.finalize_order or 0)
+        released = [(job, _without_hold(job)) for job in held]
+        await self._journal.release_jobs([(job.job_id, finalize.SerializeToString()) for job, finalize in released])
+        for job, finalize in released:
+            if not job.has_ended:  # cancelled meanwhile
+                job.finalize, job.row.finalize = finalize, finalize.SerializeToString()
+                self.take_place(job)
+        for job in held:  # when all have their places
+            job.changed()
+        self.leases.hurry()
+        return [job.job_id for job in asked if job.finalize is not None and not job.has_ended]
+
+    def only_held(self, job_ids: set[str]) -> bool:
+        """Whether those of the jobs that have not ended are all held, and there is one."""
+        active = [job for job in map(self.by_id.get, job_ids) if job is not None and not job.has_ended]
+        return bool(active) and all(job.is_held for job in active)
+
     def read(self, job: Job, records: list[PendingRecord]) -> None:
         """Starts reading records of a job."""
         if not records:
@@ -114,9 +156,12 @@ class Jobs:
         # All are known before one is read: records may speak of other drafts.
         self.by_id.update((job.job_id, job) for job in jobs)
         for job in jobs:
+            await self.sources.load(job)
+        self._spool.note_held()
+        for job in jobs:
             pending = await self._load_unread(job, {seq for job_id, seq in lost if job_id == job.job_id})
             if job.finalize is not None:
-                self.turns.join(job)
+                self.take_place(job)
             self.start(job)
             self.read(job, pending)
 
@@ -221,11 +266,15 @@ class Jobs:
     async def _carry_out(self, job: Job) -> tuple[WaitArtifactResponse, list[bytes]]:
         for _ in range(COMMIT_ROUNDS_MAX):
             await self._until_read(job)
+            if job.is_held:
+                await self._until_released(job)
+                await self._until_read(job)
+            await self.sources.until_committed(job)
             outcome = await self.committer.commit(job)
             if isinstance(outcome, tuple):
                 return outcome
             _log.warning("job %s: the registry misses %d chunks; their files are read again", job.job_id, len(outcome))
-            await self._read_again(job, outcome)
+            await self.read_again(job, outcome)
         raise HoldfastError(Reason.BLOBS_MISSING, "the registry keeps missing chunks that were sent; run its fsck")
 
     async def _until_read(self, job: Job) -> None:
@@ -243,7 +292,28 @@ class Jobs:
         if job.failed_records:
             raise job.failed_records[min(job.failed_records)]
 
-    async def _read_again(self, job: Job, missing: frozenset[bytes]) -> None:
+    async def _until_released(self, job: Job) -> None:
+        """Rests until a Sync; all bytes are on stable storage first, so that the files may go meanwhile."""
+
+        async def flush() -> None:
+            await self._spool.flush_job(job.job_id)
+            await self._spool.seal_full(job.job_id)
+
+        await self.ingest.with_space(job, flush)
+        failpoint("sync.resting")
+        job.is_resting = True
+        job.changed()
+        while job.is_held or job.exports:
+            await job.wait_changed()
+        job.is_resting = False
+        job.changed()
+
+    async def read_again(self, job: Job, missing: frozenset[bytes]) -> None:
+        """Reads the files of a job again for chunks that nobody has.
+
+        Raises:
+            HoldfastError: BLOBS_MISSING: it has none that can be read again.
+        """
         job.distrusted |= missing
         await self._journal.forget_known_chunks(list(missing))
         records = await self._journal.load_records(job.job_id)
@@ -280,14 +350,27 @@ class Jobs:
         row: JobRow = job.row
         result.progress.CopyFrom(job.progress())
         result.progress.state = state  # type: ignore[assignment]
-        await self._journal.end_job(job.job_id, state, result.SerializeToString(), self._clock_ms(), known or ())
+        source = as_source(job, result)
+        await self._journal.end_job(
+            job.job_id, state, result.SerializeToString(), self._clock_ms(), known or (), source
+        )
         row.ended_at_ms = self._clock_ms()
         job.result = result
         job.waiting_for = ""
+        self.sources.ended(job, result)
         self.turns.leave(job)
         job.set_state(state)
+        self._spool.note_held(job.job_id)
         for pack in self._spool.packs_of(job.job_id):
             self._spool.want(pack)  # sent if another job needs it, else removed
+
+
+def _without_hold(job: Job) -> Finalize:
+    released = Finalize()
+    assert job.finalize is not None, "only finalized jobs are held"
+    released.CopyFrom(job.finalize)
+    released.hold = False
+    return released
 
 
 def is_volatile(record: Record) -> bool:

@@ -156,7 +156,9 @@ class _Pass:
         return known - {d for d in digests & self._job.distrusted if d not in self._seen}
 
     async def _borrow_pack(self) -> None:
-        pack = await self._stack.enter_async_context(self._ingest.spool.borrow(self._job.entity))
+        pack = await self._stack.enter_async_context(
+            self._ingest.spool.borrow(self._job.entity, held=self._job.is_held)
+        )
         self._writer = PackWriter(self._ingest.spool.target(pack))
         self._stack.push(self._writer.__exit__)
 

@@ -20,7 +20,7 @@ from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.job import Job
 from holdfast_daemon.pipeline.leases import Leases
-from holdfast_daemon.registry_client import RegistryClient, retry_delay_s
+from holdfast_daemon.registry_client import RegistryClient, next_try, retry_delay_s
 from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter, pack_path, seal
 from holdfast_daemon.spool.spool import Spool, SpoolPack
 from holdfast_daemon.workers import Workers
@@ -82,6 +82,9 @@ class Uploader:
     async def _serve(self) -> None:
         while True:
             pack = await self._queue.get()
+            if pack.is_kept:
+                pack.wanted = False  # held since it was asked for
+                continue
             pack.closing = True
             if pack.lent or pack.pack_id not in self._spool.packs:
                 continue  # whoever holds it asks again when it is given back
@@ -90,6 +93,7 @@ class Uploader:
     async def _send(self, pack: SpoolPack) -> None:
         """Sends one pack, with all the patience that it takes."""
         for attempt in range(10**9):
+            delay_s = retry_delay_s(attempt, self._retry_delay_max_s)
             while pack.successor is not None:  # the last try has rewritten it
                 pack = pack.successor
             if pack.pack_id not in self._spool.packs or not pack.wanted:
@@ -98,10 +102,17 @@ class Uploader:
             if not jobs:
                 await self._spool.drop(pack)
                 return
+            held = [job for job in jobs if job.is_held]
+            if len(held) == len(jobs):
+                pack.is_kept, pack.wanted = True, False
+                return
+            if held:
+                pack = await self._split(pack, [job for job in jobs if not job.is_held])
+                continue
             try:
                 await self._send_once(pack, jobs[0])
             except HoldfastError as error:
-                if not await self._after_error(pack, jobs, error):
+                if not await self._after_error(pack, jobs, error, delay_s):
                     return
             except os_layer.FsyncError:
                 raise
@@ -110,9 +121,24 @@ class Uploader:
             else:
                 self._tell(pack, "")
                 continue
-            await asyncio.sleep(retry_delay_s(attempt, self._retry_delay_max_s))
+            await self._registry.pause(delay_s)
 
-    async def _after_error(self, pack: SpoolPack, jobs: list[Job], error: HoldfastError) -> bool:
+    async def _split(self, pack: SpoolPack, jobs: list[Job]) -> SpoolPack:
+        """Takes what is to be sent out of a pack that held jobs need, too: nothing of theirs goes before its Sync."""
+        await self._spool.seal(pack)
+        names = {job.job_id for job in jobs}
+        positions: list[int] = []
+        at = 0
+        for owner, frames in await self._spool.owners(pack):
+            positions += range(at, at + frames) if owner is None or owner in names else ()
+            at += frames
+        index, size = await self._workers.in_thread(_rewrite, self._spool.folder, pack.index, positions)
+        end = PACK_HEADER_BYTES + index.stored_bytes
+        new = SpoolPack(index.pack_id, pack.entity, index, jobs=names, sealed_bytes=size, end=end)
+        await self._spool.split(pack, new)
+        return new
+
+    async def _after_error(self, pack: SpoolPack, jobs: list[Job], error: HoldfastError, delay_s: float) -> bool:
         """Decides what an error means; returns whether to try again."""
         if error.reason == Reason.LEASE_EXPIRED:
             for job in jobs:
@@ -130,7 +156,7 @@ class Uploader:
         if not error.may_pass:
             self._give_up(pack, jobs[0], error)
             return True
-        self._tell(pack, f"{error.message}; tried again soon")
+        self._tell(pack, next_try(error, delay_s))
         return True
 
     def _give_up(self, pack: SpoolPack, job: Job, error: HoldfastError) -> None:

@@ -72,6 +72,8 @@ class ControlService(ControlServiceServicer):
         status.registry_problem = self._about.registry_problem()
         status.registry_reachable = not status.registry_problem
         status.spool_bytes = self._spool.used_bytes
+        status.held_bytes = self._spool.kept_bytes
+        status.jobs_held = sum(job.finalize is not None and job.is_held for job in self._jobs.active)
         status.cache_bytes = self._cache.bytes_kept
         status.jobs_active = len(self._jobs.active)
         status.clients = sum(job.streams for job in self._jobs.active)
@@ -86,6 +88,10 @@ class ControlService(ControlServiceServicer):
         if not request.active_only and len(jobs) < count:
             jobs += [job_from_row(row) for row in await self._ended(count - len(jobs))]
         return pb.ListJobsResponse(jobs=[_to_message(job) for job in jobs[:count]])
+
+    async def Sync(self, request: pb.SyncRequest, context: "Context[Any, Any]") -> pb.SyncResponse:
+        """Lets held jobs go, and hurries the others."""
+        return pb.SyncResponse(job_ids=await self._jobs.release(request.job_ids))
 
     async def Drain(self, request: pb.DrainRequest, context: "Context[Any, Any]") -> pb.DrainResponse:
         """Begins to stop."""
@@ -146,7 +152,7 @@ def own_chunking() -> Chunking:
 
 
 def _to_message(job: Job) -> pb.Job:
-    message = pb.Job(progress=job.progress())
+    message = pb.Job(progress=job.progress(), held=job.finalize is not None and job.is_held and not job.has_ended)
     if job.finalize is not None:
         message.qualified_name = f"{job.finalize.entity}/{job.finalize.project}/{job.finalize.collection}"
     if job.result is not None:

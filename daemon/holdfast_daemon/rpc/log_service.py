@@ -68,7 +68,7 @@ class LogService(LogServiceServicer):
         job = await self._jobs.find(request.job_id)
         while job.result is None:
             change = job.next_change()
-            yield WaitArtifactResponse(progress=job.progress())
+            yield WaitArtifactResponse(progress=job.progress(), held=job.finalize is not None and job.is_held)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(change.wait(), HEARTBEAT_S)
             with contextlib.suppress(TimeoutError):

@@ -9,6 +9,7 @@ bytes behind them (overwritten); a sealed pack; or a file without a row (removed
 """
 
 import asyncio
+import errno
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast_contract import os_layer
+from holdfast_contract.limits import GIB, MIB
 from holdfast_contract.pack import PACK_HEADER_BYTES, PACK_ID_BYTES, PackIndex, encode_header, verify_frames
 from holdfast_daemon.codec import decompress
 from holdfast_daemon.journal.journal import Journal
@@ -24,6 +26,10 @@ from holdfast_daemon.journal.rows import PackRow
 from holdfast_daemon.pipeline.ingest_large import has_room
 from holdfast_daemon.spool.pack_writer import PackTarget, flush_pack, pack_path, seal
 from holdfast_daemon.workers import Workers
+
+HELD_RESERVE_BYTES = 2 * GIB
+HELD_RESERVE_SHARE = 20
+"""Held jobs leave 2 GiB of the disk free, a twentieth of a small one: everything else on the machine goes on."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +44,8 @@ class SpoolPack:
     jobs: set[str] = field(default_factory=set)
     """Jobs that have appended frames which the registry does not have yet (for their entity)."""
     lent: bool = False
+    is_kept: bool = False
+    """Only held jobs need it: nothing sends it, and it does not count against the budget, or they would stop all others."""
     wanted: bool = False
     """It is to be sent; appended to all the same until its turn comes."""
     closing: bool = False
@@ -84,6 +92,8 @@ class Spool:
         self._room = asyncio.Condition()
         self.on_wanted: Callable[[SpoolPack], None] = lambda pack: None
         """Called when a pack is to be sent; the uploader sets it."""
+        self.only_held: Callable[[set[str]], bool] = lambda job_ids: False
+        """Whether those of the jobs that have not ended are all held, and there is one; the jobs' registry sets it."""
 
     @property
     def has_budget(self) -> bool:
@@ -92,26 +102,39 @@ class Spool:
 
     @property
     def used_bytes(self) -> int:
-        """Bytes of all packs."""
-        return sum(p.size_bytes for p in self.packs.values())
+        """Bytes of all packs that are on their way."""
+        return sum(p.size_bytes for p in self.packs.values() if not p.is_kept)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of packs that only held jobs need."""
+        return sum(p.size_bytes for p in self.packs.values() if p.is_kept)
 
     def packs_of(self, job_id: str) -> list[SpoolPack]:
         """Packs that hold frames of a job and are not sent yet."""
         return [p for p in self.packs.values() if job_id in p.jobs]
 
     @asynccontextmanager
-    async def borrow(self, entity: str) -> AsyncIterator[SpoolPack]:
-        """Lends an open pack with room for at least one block; waits while the spool is over its budget."""
-        if not self.has_budget:
+    async def borrow(self, entity: str, *, held: bool = False) -> AsyncIterator[SpoolPack]:
+        """Lends an open pack with room for at least one block; waits while the spool is over its budget.
+
+        A held job gets packs that only held jobs share.  Those may fill the disk up to a reserve, since nothing makes room by itself.
+
+        Raises:
+            OSError: ENOSPC: a held job has come to the reserve.
+        """
+        if held:
+            await self._workers.in_thread(_check_reserve, self.folder)
+        elif not self.has_budget:
             for waiting in list(self.packs.values()):
                 if not waiting.lent:
                     self.want(waiting)
             async with self._room:
                 await self._room.wait_for(lambda: self.has_budget)
-        pack = next((p for p in self.packs.values() if self._is_idle(p, entity)), None)
+        pack = next((p for p in self.packs.values() if p.is_kept == held and self._is_idle(p, entity)), None)
         if pack is None:
             pack_id = os.urandom(PACK_ID_BYTES)
-            pack = self.packs[pack_id] = SpoolPack(pack_id, entity, PackIndex(pack_id))
+            pack = self.packs[pack_id] = SpoolPack(pack_id, entity, PackIndex(pack_id), is_kept=held)
         pack.lent = True
         try:
             yield pack
@@ -136,12 +159,18 @@ class Spool:
                 pack = self.packs[fragment.pack_id] = SpoolPack(fragment.pack_id, entity, PackIndex(fragment.pack_id))
             pack.extend(fragment)
             pack.jobs.add(job_id)
+            pack.is_kept = self.only_held(pack.jobs)
             if pack.is_full and not pack.lent:
                 self.want(pack)
 
+    def note_held(self, job_id: str | None = None) -> None:
+        """Looks anew which packs (of a job) are kept, after jobs were loaded, or one was held, let go, or has ended."""
+        for pack in self.packs.values() if job_id is None else self.packs_of(job_id):
+            pack.is_kept = self.only_held(pack.jobs)
+
     def want(self, pack: SpoolPack, *, again: bool = False) -> None:
         """Asks for a pack to be sent as soon as there is a slot."""
-        if pack.written and (again or not pack.wanted):
+        if pack.written and not pack.is_kept and (again or not pack.wanted):
             pack.wanted = True
             self.on_wanted(pack)
 
@@ -170,6 +199,17 @@ class Spool:
         if packs:
             await self._workers.in_thread(os_layer.fsync_folder, self.folder)
 
+    async def seal_full(self, job_id: str) -> None:
+        """Seals the full packs that only held jobs need: a sealed pack is not read at the start of the daemon.
+
+        Raises:
+            OSError: no space; try again later.
+        """
+        for pack in self.packs_of(job_id):
+            if pack.is_kept and pack.is_full and not pack.lent:
+                pack.closing = True
+                await self.seal(pack)
+
     async def drop(self, pack: SpoolPack) -> None:
         """Removes a pack whose chunks are in the registry (or needed by nobody)."""
         await self._journal.drop_pack(pack.pack_id)
@@ -188,6 +228,24 @@ class Spool:
         old.successor = new
         del self.packs[old.pack_id]
         self.packs[new.pack_id] = new
+
+    async def split(self, old: SpoolPack, new: SpoolPack) -> None:
+        """Gives the jobs of `new`, which holds their frames again, a pack of their own; the held ones keep `old`."""
+        owner = min(old.jobs - new.jobs)
+        fragment = new.index.encode_fragment()
+        await self._journal.split_pack(
+            old.pack_id, owner, new.pack_id, new.entity, fragment, new.sealed_bytes, new.jobs
+        )
+        old.jobs -= new.jobs
+        old.is_kept, old.wanted = True, False
+        new.wanted = new.closing = True
+        self.packs[new.pack_id] = new
+
+    async def owners(self, pack: SpoolPack) -> list[tuple[str | None, int]]:
+        """Whose a pack's frames are, as (job, number of frames) in their order; None: several jobs', which are not told apart."""
+        owners = await self._journal.load_pack_owners(pack.pack_id)
+        shared = any(not frames for _, frames in owners)  # it was rewritten
+        return [(None if shared else job_id, frames) for job_id, frames in owners]
 
     async def recover(self) -> set[tuple[str, int]]:
         """Takes stock after a start.
@@ -208,7 +266,7 @@ class Spool:
         whole = PackIndex(row.pack_id)
         for fragment in fragments:
             whole.extend(fragment)
-        sound = await self._workers.in_thread(_count_sound_frames, self.folder, whole)
+        sound = await self._workers.in_thread(_count_sound_frames, self.folder, whole, row.sealed)
         pack, kept = SpoolPack(row.pack_id, row.entity, PackIndex(row.pack_id)), 0
         while kept < len(fragments) and len(pack.index) + len(fragments[kept]) <= sound:
             pack.extend(fragments[kept])
@@ -239,8 +297,20 @@ class Spool:
         self.packs.pop(pack.pack_id, None)
 
 
-def _count_sound_frames(folder: Path, index: PackIndex) -> int:
-    """How many of the journalled frames are in the file as they were written, up to the first that is not."""
+def _check_reserve(folder: Path) -> None:
+    room = os.statvfs(folder)
+    reserve = min(HELD_RESERVE_BYTES, room.f_blocks * room.f_frsize // HELD_RESERVE_SHARE)
+    if room.f_bavail * room.f_frsize < reserve:
+        text = f"held artifacts leave {reserve / MIB:.0f} MiB free, and no more are; `holdfast sync` or other space lets it go on"
+        raise OSError(errno.ENOSPC, text)
+
+
+def _count_sound_frames(folder: Path, index: PackIndex, sealed: bool) -> int:
+    """How many of the journalled frames are in the file as they were written, up to the first that is not.
+
+    A sealed pack was flushed before the journal said so, and the registry checks it: what waits for a Sync may be large, and is not
+    read at each start.
+    """
     try:
         descriptor = os.open(pack_path(folder, index.pack_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -248,6 +318,8 @@ def _count_sound_frames(folder: Path, index: PackIndex) -> int:
     try:
         if os.pread(descriptor, PACK_HEADER_BYTES, 0) != encode_header(index.pack_id):
             return 0
+        if sealed and os.fstat(descriptor).st_size == index.size_bytes:
+            return len(index)
         damaged = verify_frames(index, lambda offset, length: os.pread(descriptor, length, offset), decompress)
         return damaged[0] if damaged else len(index)
     finally:

@@ -26,7 +26,7 @@ from holdfastpb.common.v1 import hello_pb2 as holdfastpb_dot_common_dot_v1_dot_h
 from holdfastpb.daemon.v1 import log_pb2 as holdfastpb_dot_daemon_dot_v1_dot_log__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"holdfastpb/daemon/v1/control.proto\x12\x12holdfast.daemon.v1\x1a holdfastpb/common/v1/hello.proto\x1a\x1eholdfastpb/daemon/v1/log.proto\"\x12\n\x10GetStatusRequest\"\x93\x03\n\x11GetStatusResponse\x12\x0b\n\x03pid\x18\x01 \x01(\r\x12\x15\n\rstarted_at_ms\x18\x02 \x01(\x03\x12\x18\n\x10software_version\x18\x03 \x01(\t\x12\x10\n\x08\x64\x61ta_dir\x18\x04 \x01(\t\x12\x10\n\x08registry\x18\x05 \x01(\t\x12\x1a\n\x12registry_reachable\x18\x06 \x01(\x08\x12\x18\n\x10registry_problem\x18\x07 \x01(\t\x12\x13\n\x0bspool_bytes\x18\x08 \x01(\x04\x12\x17\n\x0fspool_bytes_max\x18\t \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\n \x01(\x04\x12\x17\n\x0f\x63\x61\x63he_bytes_max\x18\x0b \x01(\x04\x12\x13\n\x0bjobs_active\x18\x0c \x01(\r\x12\x0f\n\x07\x63lients\x18\r \x01(\r\x12\x18\n\x10read_bytes_per_s\x18\x0e \x01(\x04\x12\x18\n\x10sent_bytes_per_s\x18\x0f \x01(\x04\x12\x19\n\x11peak_memory_bytes\x18\x10 \x01(\x04\x12\x15\n\rfetched_bytes\x18\x11 \x01(\x04\"9\n\x0fListJobsRequest\x12\x13\n\x0b\x61\x63tive_only\x18\x01 \x01(\x08\x12\x11\n\tpage_size\x18\x02 \x01(\r\"9\n\x10ListJobsResponse\x12%\n\x04jobs\x18\x01 \x03(\x0b\x32\x17.holdfast.daemon.v1.Job\"~\n\x03Job\x12\x31\n\x08progress\x18\x01 \x01(\x0b\x32\x1f.holdfast.daemon.v1.JobProgress\x12\x16\n\x0equalified_name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x0c\n\x04held\x18\x05 \x01(\x08\"\x1e\n\x0bSyncRequest\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"\x1f\n\x0cSyncResponse\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"\x0e\n\x0c\x44rainRequest\"\x0f\n\rDrainResponse\"%\n\x10TrimCacheRequest\x12\x11\n\tbytes_max\x18\x01 \x01(\x04\"=\n\x11TrimCacheResponse\x12\x13\n\x0b\x66reed_bytes\x18\x01 \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x02 \x01(\x04\x32\x82\x04\n\x0e\x43ontrolService\x12L\n\x05Hello\x12 .holdfast.common.v1.HelloRequest\x1a!.holdfast.common.v1.HelloResponse\x12X\n\tGetStatus\x12$.holdfast.daemon.v1.GetStatusRequest\x1a%.holdfast.daemon.v1.GetStatusResponse\x12U\n\x08ListJobs\x12#.holdfast.daemon.v1.ListJobsRequest\x1a$.holdfast.daemon.v1.ListJobsResponse\x12I\n\x04Sync\x12\x1f.holdfast.daemon.v1.SyncRequest\x1a .holdfast.daemon.v1.SyncResponse\x12L\n\x05\x44rain\x12 .holdfast.daemon.v1.DrainRequest\x1a!.holdfast.daemon.v1.DrainResponse\x12X\n\tTrimCache\x12$.holdfast.daemon.v1.TrimCacheRequest\x1a%.holdfast.daemon.v1.TrimCacheResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"holdfastpb/daemon/v1/control.proto\x12\x12holdfast.daemon.v1\x1a holdfastpb/common/v1/hello.proto\x1a\x1eholdfastpb/daemon/v1/log.proto\"\x12\n\x10GetStatusRequest\"\xba\x03\n\x11GetStatusResponse\x12\x0b\n\x03pid\x18\x01 \x01(\r\x12\x15\n\rstarted_at_ms\x18\x02 \x01(\x03\x12\x18\n\x10software_version\x18\x03 \x01(\t\x12\x10\n\x08\x64\x61ta_dir\x18\x04 \x01(\t\x12\x10\n\x08registry\x18\x05 \x01(\t\x12\x1a\n\x12registry_reachable\x18\x06 \x01(\x08\x12\x18\n\x10registry_problem\x18\x07 \x01(\t\x12\x13\n\x0bspool_bytes\x18\x08 \x01(\x04\x12\x17\n\x0fspool_bytes_max\x18\t \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\n \x01(\x04\x12\x17\n\x0f\x63\x61\x63he_bytes_max\x18\x0b \x01(\x04\x12\x13\n\x0bjobs_active\x18\x0c \x01(\r\x12\x0f\n\x07\x63lients\x18\r \x01(\r\x12\x18\n\x10read_bytes_per_s\x18\x0e \x01(\x04\x12\x18\n\x10sent_bytes_per_s\x18\x0f \x01(\x04\x12\x19\n\x11peak_memory_bytes\x18\x10 \x01(\x04\x12\x15\n\rfetched_bytes\x18\x11 \x01(\x04\x12\x12\n\nheld_bytes\x18\x12 \x01(\x04\x12\x11\n\tjobs_held\x18\x13 \x01(\r\"9\n\x0fListJobsRequest\x12\x13\n\x0b\x61\x63tive_only\x18\x01 \x01(\x08\x12\x11\n\tpage_size\x18\x02 \x01(\r\"9\n\x10ListJobsResponse\x12%\n\x04jobs\x18\x01 \x03(\x0b\x32\x17.holdfast.daemon.v1.Job\"~\n\x03Job\x12\x31\n\x08progress\x18\x01 \x01(\x0b\x32\x1f.holdfast.daemon.v1.JobProgress\x12\x16\n\x0equalified_name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x0c\n\x04held\x18\x05 \x01(\x08\"\x1e\n\x0bSyncRequest\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"\x1f\n\x0cSyncResponse\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"\x0e\n\x0c\x44rainRequest\"\x0f\n\rDrainResponse\"%\n\x10TrimCacheRequest\x12\x11\n\tbytes_max\x18\x01 \x01(\x04\"=\n\x11TrimCacheResponse\x12\x13\n\x0b\x66reed_bytes\x18\x01 \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x02 \x01(\x04\x32\x82\x04\n\x0e\x43ontrolService\x12L\n\x05Hello\x12 .holdfast.common.v1.HelloRequest\x1a!.holdfast.common.v1.HelloResponse\x12X\n\tGetStatus\x12$.holdfast.daemon.v1.GetStatusRequest\x1a%.holdfast.daemon.v1.GetStatusResponse\x12U\n\x08ListJobs\x12#.holdfast.daemon.v1.ListJobsRequest\x1a$.holdfast.daemon.v1.ListJobsResponse\x12I\n\x04Sync\x12\x1f.holdfast.daemon.v1.SyncRequest\x1a .holdfast.daemon.v1.SyncResponse\x12L\n\x05\x44rain\x12 .holdfast.daemon.v1.DrainRequest\x1a!.holdfast.daemon.v1.DrainResponse\x12X\n\tTrimCache\x12$.holdfast.daemon.v1.TrimCacheRequest\x1a%.holdfast.daemon.v1.TrimCacheResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,25 +36,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=124
   _globals['_GETSTATUSREQUEST']._serialized_end=142
   _globals['_GETSTATUSRESPONSE']._serialized_start=145
-  _globals['_GETSTATUSRESPONSE']._serialized_end=548
-  _globals['_LISTJOBSREQUEST']._serialized_start=550
-  _globals['_LISTJOBSREQUEST']._serialized_end=607
-  _globals['_LISTJOBSRESPONSE']._serialized_start=609
-  _globals['_LISTJOBSRESPONSE']._serialized_end=666
-  _globals['_JOB']._serialized_start=668
-  _globals['_JOB']._serialized_end=794
-  _globals['_SYNCREQUEST']._serialized_start=796
-  _globals['_SYNCREQUEST']._serialized_end=826
-  _globals['_SYNCRESPONSE']._serialized_start=828
-  _globals['_SYNCRESPONSE']._serialized_end=859
-  _globals['_DRAINREQUEST']._serialized_start=861
-  _globals['_DRAINREQUEST']._serialized_end=875
-  _globals['_DRAINRESPONSE']._serialized_start=877
-  _globals['_DRAINRESPONSE']._serialized_end=892
-  _globals['_TRIMCACHEREQUEST']._serialized_start=894
-  _globals['_TRIMCACHEREQUEST']._serialized_end=931
-  _globals['_TRIMCACHERESPONSE']._serialized_start=933
-  _globals['_TRIMCACHERESPONSE']._serialized_end=994
-  _globals['_CONTROLSERVICE']._serialized_start=997
-  _globals['_CONTROLSERVICE']._serialized_end=1511
+  _globals['_GETSTATUSRESPONSE']._serialized_end=587
+  _globals['_LISTJOBSREQUEST']._serialized_start=589
+  _globals['_LISTJOBSREQUEST']._serialized_end=646
+  _globals['_LISTJOBSRESPONSE']._serialized_start=648
+  _globals['_LISTJOBSRESPONSE']._serialized_end=705
+  _globals['_JOB']._serialized_start=707
+  _globals['_JOB']._serialized_end=833
+  _globals['_SYNCREQUEST']._serialized_start=835
+  _globals['_SYNCREQUEST']._serialized_end=865
+  _globals['_SYNCRESPONSE']._serialized_start=867
+  _globals['_SYNCRESPONSE']._serialized_end=898
+  _globals['_DRAINREQUEST']._serialized_start=900
+  _globals['_DRAINREQUEST']._serialized_end=914
+  _globals['_DRAINRESPONSE']._serialized_start=916
+  _globals['_DRAINRESPONSE']._serialized_end=931
+  _globals['_TRIMCACHEREQUEST']._serialized_start=933
+  _globals['_TRIMCACHEREQUEST']._serialized_end=970
+  _globals['_TRIMCACHERESPONSE']._serialized_start=972
+  _globals['_TRIMCACHERESPONSE']._serialized_end=1033
+  _globals['_CONTROLSERVICE']._serialized_start=1036
+  _globals['_CONTROLSERVICE']._serialized_end=1550
 # @@protoc_insertion_point(module_scope)

@@ -13,7 +13,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("pid", "started_at_ms", "software_version", "data_dir", "registry", "registry_reachable", "registry_problem", "spool_bytes", "spool_bytes_max", "cache_bytes", "cache_bytes_max", "jobs_active", "clients", "read_bytes_per_s", "sent_bytes_per_s", "peak_memory_bytes", "fetched_bytes")
+    __slots__ = ("pid", "started_at_ms", "software_version", "data_dir", "registry", "registry_reachable", "registry_problem", "spool_bytes", "spool_bytes_max", "cache_bytes", "cache_bytes_max", "jobs_active", "clients", "read_bytes_per_s", "sent_bytes_per_s", "peak_memory_bytes", "fetched_bytes", "held_bytes", "jobs_held")
     PID_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +31,8 @@ class GetStatusResponse(_message.Message):
     SENT_BYTES_PER_S_FIELD_NUMBER: _ClassVar[int]
     PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     FETCHED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    HELD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    JOBS_HELD_FIELD_NUMBER: _ClassVar[int]
     pid: int
     started_at_ms: int
     software_version: str
@@ -48,7 +50,9 @@ class GetStatusResponse(_message.Message):
     sent_bytes_per_s: int
     peak_memory_bytes: int
     fetched_bytes: int
-    def __init__(self, pid: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., software_version: _Optional[str] = ..., data_dir: _Optional[str] = ..., registry: _Optional[str] = ..., registry_reachable: bool = ..., registry_problem: _Optional[str] = ..., spool_bytes: _Optional[int] = ..., spool_bytes_max: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., cache_bytes_max: _Optional[int] = ..., jobs_active: _Optional[int] = ..., clients: _Optional[int] = ..., read_bytes_per_s: _Optional[int] = ..., sent_bytes_per_s: _Optional[int] = ..., peak_memory_bytes: _Optional[int] = ..., fetched_bytes: _Optional[int] = ...) -> None: ...
+    held_bytes: int
+    jobs_held: int
+    def __init__(self, pid: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., software_version: _Optional[str] = ..., data_dir: _Optional[str] = ..., registry: _Optional[str] = ..., registry_reachable: bool = ..., registry_problem: _Optional[str] = ..., spool_bytes: _Optional[int] = ..., spool_bytes_max: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., cache_bytes_max: _Optional[int] = ..., jobs_active: _Optional[int] = ..., clients: _Optional[int] = ..., read_bytes_per_s: _Optional[int] = ..., sent_bytes_per_s: _Optional[int] = ..., peak_memory_bytes: _Optional[int] = ..., fetched_bytes: _Optional[int] = ..., held_bytes: _Optional[int] = ..., jobs_held: _Optional[int] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
     __slots__ = ("active_only", "page_size")
