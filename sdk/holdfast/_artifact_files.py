@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from holdfast._pagination import Paginator
+from holdfast._comm_errors import normalize_exceptions
+from holdfast._pagination import Page, SizedPaginator
+from holdfast.errors import CommError
 from holdfast.manifest import ArtifactManifestEntry
 
 if TYPE_CHECKING:
@@ -18,9 +20,15 @@ if TYPE_CHECKING:
 class File:
     """One file of a logged version."""
 
-    def __init__(self, entry: ArtifactManifestEntry) -> None:
+    def __init__(self, artifact: VersionReading, entry: ArtifactManifestEntry) -> None:
         """Makes the file of an entry."""
+        self._artifact = artifact
         self._entry = entry
+
+    @property
+    def id(self) -> str:
+        """The version's id and the path in it."""
+        return f"{self._artifact.id}/{self.name}"
 
     @property
     def name(self) -> str:
@@ -38,10 +46,38 @@ class File:
         return self._entry.digest
 
     @property
-    def path_uri(self) -> str:
-        """A URI that names it."""
-        return self._entry.ref or self._entry.ref_url()
+    def md5(self) -> None:
+        """None: contents are known by their `digest`, which is no MD5."""
+        return None
 
+    @property
+    def mimetype(self) -> str:
+        """What its name says of its kind; "application/octet-stream" when it says nothing."""
+        import mimetypes  # reads files of the system
+
+        return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+
+    @property
+    def updated_at(self) -> str:
+        """When the version was committed: ISO 8601, UTC."""
+        return self._artifact.created_at
+
+    @property
+    def url(self) -> str:
+        """A URL that names the file; fsspec opens it."""
+        return f"{self._artifact.url}/{self.name}"
+
+    @property
+    def direct_url(self) -> str:
+        """As `url`."""
+        return self.url
+
+    @property
+    def path_uri(self) -> str:
+        """The URI of the referenced object; empty for a file that is stored here."""
+        return self._entry.ref or ""
+
+    @normalize_exceptions
     def download(
         self, root: str = ".", replace: bool = False, exist_ok: bool = False, api: Any = None
     ) -> io.TextIOWrapper:
@@ -54,23 +90,34 @@ class File:
             api: accepted for compatibility.
 
         Raises:
-            ValueError: something of its name is there, and neither `replace` nor `exist_ok` was given.
+            CommError: (a ValueError) something of its name is there, and neither `replace` nor `exist_ok` was given.
         """
         path = os.path.join(root, self.name)
         if os.path.exists(path) and not replace:
             if not exist_ok:
                 raise ValueError(
-                    "File already exists, pass replace=True to overwrite or exist_ok=True to leave it as is and don't"
-                    f" error: {path}"
+                    "File already exists, pass `replace=True` to overwrite or `exist_ok=True` to leave it as is and"
+                    f" don't error: {path}"
                 )
             return open(path)
         return open(self._entry.download(root))
 
+    def delete(self) -> None:
+        """Not possible: a version never changes.
+
+        Raises:
+            CommError: always.
+        """
+        raise CommError(
+            f"{self.name} cannot be deleted: a version never changes. Log a new one without it"
+            " (`new_draft()`, `remove()`), or delete the whole version"
+        )
+
     def __repr__(self) -> str:
-        return f"<File {self.name} ({self.size} bytes)>"
+        return f"<File {self.name} ({self.mimetype}) {self.size} bytes>"
 
 
-class ArtifactFiles(Paginator[File]):
+class ArtifactFiles(SizedPaginator[File]):
     """The files of a logged version, in the order of their paths."""
 
     def __init__(
@@ -80,7 +127,17 @@ class ArtifactFiles(Paginator[File]):
         per_page: int = 50,
         start: str | None = None,
     ) -> None:
-        """Makes the paginator; `names` limits it to these paths."""
+        """Makes the paginator.
+
+        Args:
+            artifact: a logged version.
+            names: only these paths; those that it does not have are left out.
+            per_page: files of one page; the manifest, which they come from, has pages of its own.
+            start: `cursor` of an earlier paginator, to go on from there.
+
+        Raises:
+            ValueError: `per_page` is not positive.
+        """
         super().__init__(per_page, start)
         self._artifact = artifact
         self._names = None if names is None else frozenset(names)
@@ -90,12 +147,33 @@ class ArtifactFiles(Paginator[File]):
         """Entity, project and name of the artifact."""
         return [self._artifact.entity, self._artifact.project, self._artifact.name]
 
-    def _fetch(self, cursor: str | None) -> tuple[list[File], str | None]:
-        # The cursor is the last path of the page before.
-        entries = (
-            entry
-            for path, entry in self._artifact.manifest.items_after(cursor or "")
-            if self._names is None or path in self._names
+    def _fetch(self, cursor: str | None) -> Page[File]:
+        # The cursor is the last path of the page before; one entry more tells whether there is a next page.
+        found = list(islice(self._entries_after(cursor or ""), self.per_page + 1))
+        page = found[: self.per_page]
+        return Page(
+            [File(self._artifact, entry) for entry in page],
+            page[-1].path if len(found) > self.per_page else None,
+            self._total(),
         )
-        page = list(islice(entries, self.per_page))
-        return [File(entry) for entry in page], page[-1].path if len(page) == self.per_page else None
+
+    def _entries_after(self, path: str) -> Iterator[ArtifactManifestEntry]:
+        manifest = self._artifact.manifest
+        if self._names is None:
+            return (entry for _, entry in manifest.items_after(path))
+        # Looked up, so that a few files of a large artifact cost no walk over it.
+        found = (manifest.get_entry_by_path(name) for name in sorted(self._names, key=_as_sorted) if name > path)
+        return (entry for entry in found if entry is not None)
+
+    def _total(self) -> int:
+        manifest = self._artifact.manifest
+        if self._names is None:
+            return len(manifest)
+        return sum(manifest.get_entry_by_path(name) is not None for name in self._names)
+
+    def __repr__(self) -> str:
+        return f"<ArtifactFiles {'/'.join(self.path)} ({len(self)})>"
+
+
+def _as_sorted(path: str) -> bytes:
+    return path.encode()

@@ -148,6 +148,15 @@ class CatalogueCalls:
 
     # --- runs ---------------------------------------------------------------------------------------------------------
 
+    def upsert_run(self, request: run_pb2.UpsertRunRequest) -> run_pb2.Run:
+        """Changes a run; returns what is stored now."""
+        return self._daemon.unary(_RUNS + "UpsertRun", request, run_pb2.UpsertRunResponse).run
+
+    def record_logged(self, run: run_pb2.Run, version_id: str) -> None:
+        """Records a version that exists already as an output of a run."""
+        request = run_pb2.RecordUseRequest(run=run, version_id=version_id, kind=run_pb2.EDGE_KIND_LOGGED)
+        self._daemon.unary(_RUNS + "RecordUse", request, run_pb2.RecordUseResponse)
+
     def list_runs(self, request: run_pb2.ListRunsRequest) -> run_pb2.ListRunsResponse:
         """Returns one page of a project's runs."""
         return self._daemon.unary(_RUNS + "ListRuns", request, run_pb2.ListRunsResponse)

@@ -24,8 +24,8 @@ from holdfastpb.registry.v1 import run_pb2
 
 if TYPE_CHECKING:
     from holdfast._artifact_files import ArtifactFiles
-    from holdfast.api import Run as PublicRun
     from holdfast.artifact import Artifact
+    from holdfast.public_runs import Run as PublicRun
 
 StrPath = str | os.PathLike[str]
 Overwrite = bool | Literal["keep", "fail"]
@@ -282,7 +282,7 @@ class VersionReading(VersionAttributes):
     @ensure_logged
     def used_by(self) -> list[PublicRun]:
         """Returns the runs that have used this version, oldest first."""
-        from holdfast.api import Run
+        from holdfast.public_runs import Run
 
         runs = _calls().version_runs(self._logged.version_id, run_pb2.EDGE_KIND_USED)
         return [Run(run) for run in runs]
@@ -290,10 +290,10 @@ class VersionReading(VersionAttributes):
     @ensure_logged
     def logged_by(self) -> PublicRun | None:
         """Returns the run that first logged this version, or None."""
-        from holdfast.api import Run
+        from holdfast.public_runs import Run
 
         run_id = self._logged.logged_by_run_id
-        return Run(_calls().get_run(self.entity, self.project, run_id)) if run_id else None
+        return Run(_calls().get_run(self._logged.entity, self._logged.project, run_id)) if run_id else None
 
 
 def _version_and_path(uri: str | None) -> tuple[str, str] | None:

@@ -1,52 +1,55 @@
-"""`Api`: looks at what is stored, without a run."""
+"""`Api`: looks at what is stored, without a run, and changes what may be changed of it."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
+import warnings
+from collections.abc import Mapping
+from typing import Any
 
-from holdfast._artifact_names import complete_name
-from holdfast._pagination import Paginator
+from holdfast._artifact_names import complete_name, project_of_path, run_of_path
+from holdfast._catalogue_calls import CatalogueCalls
+from holdfast._comm_errors import normalize_exceptions
 from holdfast._process import this_process
+from holdfast._queries import Filter
 from holdfast._registry_calls import RegistryCalls
+from holdfast._version_lists import Artifacts, RunArtifacts
 from holdfast.artifact import Artifact
-from holdfast.errors import CommError, NotFoundError
-from holdfast_contract.limits import PAGE_SIZE_MAX
-from holdfast_contract.metadata import decode_metadata
-from holdfast_contract.names import check_tags
-from holdfastpb.registry.v1 import run_pb2, version_pb2
+from holdfast.artifact_collections import (
+    ArtifactCollection,
+    ArtifactCollections,
+    ArtifactType,
+    ArtifactTypes,
+    ProjectArtifactCollections,
+)
+from holdfast.errors import NotFoundError
+from holdfast.projects import Project, Projects
+from holdfast.public_runs import Run, Runs
+from holdfast.registries import Registries, Registry, Visibility
+from holdfastpb.registry.v1 import collection_pb2
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-_ORDERS_OLDEST_FIRST = {
-    None: False,
-    "version_index": True,
-    "+version_index": True,
-    "-version_index": False,
-    "created_at": True,
-    "+created_at": True,
-    "-created_at": False,
-}
-"""Versions are numbered as they are committed, so both orders are one."""
-
-
-def normalize_exceptions(function: Callable[P, R]) -> Callable[P, R]:
-    """Lets callers of the public API see every refusal as a `CommError`, as W&B does."""
-
-    @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except (ValueError, TypeError) as error:
-            raise CommError(str(error), reason=getattr(error, "reason", None)) from error
-
-    return call
+__all__ = [
+    "Api",
+    "ArtifactCollection",
+    "ArtifactCollections",
+    "ArtifactType",
+    "ArtifactTypes",
+    "Artifacts",
+    "Project",
+    "ProjectArtifactCollections",
+    "Projects",
+    "Registries",
+    "Registry",
+    "Run",
+    "RunArtifacts",
+    "Runs",
+]
 
 
 class Api:
-    """Reads artifacts and runs.  Finds or starts the daemon at its first call."""
+    """Reads artifacts, collections, registries and runs.  Finds or starts the daemon at its first call.
+
+    Every refusal is a `CommError`, as with W&B; where W&B's documents promise a `ValueError` it is one as well.
+    """
 
     def __init__(
         self, overrides: Mapping[str, Any] | None = None, timeout: int | None = None, api_key: str | None = None
@@ -60,6 +63,8 @@ class Api:
         """
         self._overrides = dict(overrides or {})
 
+    # --- what names are completed with --------------------------------------------------------------------------------
+
     @property
     def default_entity(self) -> str:
         """The entity of names that have none."""
@@ -70,6 +75,16 @@ class Api:
         """The project of names that have none."""
         return str(self._overrides.get("project") or this_process().settings.project)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The defaults as a dict: "entity" and "project"."""
+        return {"entity": self.default_entity, "project": self.default_project}
+
+    def flush(self) -> None:
+        """Does nothing: objects are asked for anew each time.  W&B's forgets what it has cached."""
+
+    # --- artifacts ----------------------------------------------------------------------------------------------------
+
     @normalize_exceptions
     def artifact(self, name: str, type: str | None = None) -> Artifact:
         """Returns a logged version.
@@ -79,7 +94,7 @@ class Api:
             type: refuse a version of another type.
 
         Raises:
-            CommError: no such version (`NotFoundError`), another type, or a name that breaks its rules.
+            CommError: no such version (`NotFoundError`); another type, or a name that breaks its rules (a ValueError).
         """
         if name is None:
             raise ValueError("You must specify name= to fetch an artifact.")
@@ -111,150 +126,258 @@ class Api:
         per_page: int = 50,
         tags: str | list[str] | None = None,
         start: str | None = None,
+        *,
+        filters: Filter | None = None,
     ) -> Artifacts:
         """Returns the committed versions of a collection, newest first.
 
         Args:
             type_name: type of the collection.
             name: `[[entity/]project/]name`.
-            order: "+version_index" for oldest first, "-version_index" for newest first; also "created_at".
+            order: "+field" or "-field", for example "+version_index" for oldest first.
             per_page: versions of one request, at most 1,000.
             tags: only versions that carry all of these.
             start: `cursor` of an earlier paginator, to go on from there.
+            filters: see docs/filters.md.
 
         Raises:
             CommError: an argument breaks its rules; `NotFoundError` comes when the first page is asked for.
         """
-        full_name = complete_name(name, entity=self.default_entity, project=self.default_project)
-        path = (full_name.entity, full_name.project, full_name.collection)
-        return Artifacts(*path, type=type_name, order=order, per_page=per_page, tags=tags, start=start)
+        return Artifacts(*self._collection_path(name), type_name, filters, order, per_page, tags, start)
 
+    @normalize_exceptions
+    def artifact_versions(self, type_name: str, name: str, per_page: int = 50) -> Artifacts:
+        """Returns the versions of a collection.  Deprecated: use `artifacts`."""
+        warnings.warn("Api.artifact_versions() is deprecated; use Api.artifacts()", DeprecationWarning, stacklevel=3)
+        return self.artifacts(type_name, name, per_page=per_page)
 
-class Artifacts(Paginator[Artifact]):
-    """The committed versions of one collection."""
+    # --- types and collections ----------------------------------------------------------------------------------------
 
-    def __init__(  # noqa: PLR0913 - W&B's signature
-        self,
-        entity: str,
-        project: str,
-        collection_name: str,
-        type: str,
-        filters: Mapping[str, Any] | None = None,
-        order: str | None = None,
-        per_page: int = 50,
-        tags: str | Sequence[str] | None = None,
-        start: str | None = None,
-    ) -> None:
-        """Makes the paginator; see `Api.artifacts`.
+    @normalize_exceptions
+    def artifact_types(self, project: str | None = None, start: str | None = None) -> ArtifactTypes:
+        """Returns the artifact types of a project, by name.
+
+        Args:
+            project: `[entity/]project`; default: the default project.
+            start: accepted for compatibility; there is one page.
+        """
+        return ArtifactTypes(*self._project_path(project), start=start)
+
+    @normalize_exceptions
+    def artifact_type(self, type_name: str, project: str | None = None) -> ArtifactType:
+        """Returns an artifact type of a project.
+
+        Args:
+            type_name: the type.
+            project: `[entity/]project`; default: the default project.
 
         Raises:
-            ValueError: an order or filter that is not known.
+            NotFoundError: (a CommError) the project has no artifact of this type.
         """
-        if order not in _ORDERS_OLDEST_FIRST:
-            raise ValueError(f"order must be one of {', '.join(filter(None, _ORDERS_OLDEST_FIRST))}, not {order!r}")
-        if filters:
-            raise ValueError("Versions can be filtered by tags only; use tags=")
-        super().__init__(min(per_page, PAGE_SIZE_MAX), start)
-        wanted = [tags] if isinstance(tags, str) else list(tags or ())
-        check_tags(wanted)
-        self._total: int | None = None
-        self._request = version_pb2.ListVersionsRequest(
-            entity=entity,
-            project=project,
-            collection=collection_name,
-            type=type,
-            page_size=self.per_page,
-            oldest_first=_ORDERS_OLDEST_FIRST[order],
-            tags=wanted,
+        return ArtifactType(*self._project_path(project), type_name)
+
+    @normalize_exceptions
+    def artifact_collections(
+        self,
+        project_name: str,
+        type_name: str,
+        order: str | None = None,
+        per_page: int = 50,
+        start: str | None = None,
+        *,
+        filters: Filter | None = None,
+    ) -> ArtifactCollections:
+        """Returns the collections of a type.
+
+        Args:
+            project_name: `[entity/]project`.
+            type_name: the type.
+            order: "+field" or "-field"; default: by name.
+            per_page: collections of one request, at most 1,000.
+            start: `cursor` of an earlier paginator, to go on from there.
+            filters: see docs/filters.md.
+        """
+        return ArtifactCollections(*self._project_path(project_name), type_name, filters, order, per_page, start)
+
+    @normalize_exceptions
+    def artifact_collection(self, type_name: str, name: str) -> ArtifactCollection:
+        """Returns a collection.
+
+        Args:
+            type_name: its type.
+            name: `[[entity/]project/]name`.
+
+        Raises:
+            NotFoundError: (a CommError) there is none of this type.
+        """
+        return ArtifactCollection(*self._collection_path(name), type_name)
+
+    @normalize_exceptions
+    def artifact_collection_exists(self, name: str, type: str) -> bool:
+        """Returns whether there is a collection of this type.
+
+        Args:
+            name: `[[entity/]project/]name`.
+            type: its type.
+
+        Raises:
+            CommError: nobody could be asked, or the name breaks its rules.
+        """
+        try:
+            self.artifact_collection(type, name)
+        except NotFoundError:
+            return False
+        return True
+
+    @normalize_exceptions
+    def create_portfolio(self, name: str, type_name: str, description: str | None = None) -> ArtifactCollection:
+        """Makes an empty collection into which versions can be linked; linking makes it, too.
+
+        Args:
+            name: `[[entity/]project/]name`.
+            type_name: of the versions.
+            description: free text, Markdown.
+
+        Raises:
+            CommError: there is a collection of this name, or an argument breaks its rules.
+        """
+        entity, project, collection = self._collection_path(name)
+        request = collection_pb2.CreatePortfolioRequest(
+            entity=entity, project=project, name=collection, type=type_name, description=description or ""
         )
+        return ArtifactCollection._of(CatalogueCalls(this_process().daemon).create_portfolio(request))
 
-    def __len__(self) -> int:
-        """Returns how many there were when the first page was read."""
-        if self._total is None:
-            self._load_page()
-        return self._total if self._total is not None else super().__len__()
+    # --- runs ---------------------------------------------------------------------------------------------------------
 
-    def _fetch(self, cursor: str | None) -> tuple[list[Artifact], str | None]:
-        self._request.page_token = cursor or ""
-        page = RegistryCalls(this_process().daemon).list_versions(self._request)
-        self._total = page.total_count
-        return [Artifact._of_version(version) for version in page.versions], page.next_page_token or None
+    @normalize_exceptions
+    def run(self, path: str = "") -> Run:
+        """Returns a run.
 
+        Args:
+            path: `[[entity/]project/]id`.
 
-class Run:
-    """A run as the registry knows it: what an artifact was logged or used by."""
+        Raises:
+            NotFoundError: (a CommError) there is none.
+        """
+        place = run_of_path(path, entity=self.default_entity, project=self.default_project)
+        return Run(RegistryCalls(this_process().daemon).get_run(*place))
 
-    def __init__(self, record: run_pb2.Run) -> None:
-        """Makes the object of a record."""
-        self._record = record
+    @normalize_exceptions
+    def runs(
+        self,
+        path: str | None = None,
+        filters: Filter | None = None,
+        order: str | None = "+created_at",
+        per_page: int = 50,
+        include_sweeps: bool = True,
+        lazy: bool = True,
+        *,
+        start: str | None = None,
+    ) -> Runs:
+        """Returns the runs of a project.
 
-    @property
-    def id(self) -> str:
-        """Unique in the project."""
-        return str(self._record.run_id)
+        Args:
+            path: `[entity/]project`; default: the default project.
+            filters: by group, job type, tags, state, name, config and more: see docs/filters.md.
+            order: "+created_at" for oldest first, "-created_at" for newest first.
+            per_page: runs of one request, at most 1,000.
+            include_sweeps: accepted for compatibility; there are no sweeps.
+            lazy: accepted for compatibility.
+            start: `cursor` of an earlier paginator, to go on from there.
+        """
+        return Runs(*self._project_path(path), filters, order, per_page, include_sweeps, start=start)
 
-    @property
-    def name(self) -> str:
-        """Display name; the id when none was given."""
-        return str(self._record.display_name) or self.id
+    # --- projects and registries --------------------------------------------------------------------------------------
 
-    @property
-    def entity(self) -> str:
-        """The entity (tenant) that the run belongs to."""
-        return str(self._record.entity)
+    @normalize_exceptions
+    def projects(self, entity: str | None = None, per_page: int = 200) -> Projects:
+        """Returns the projects of an entity, by name.
 
-    @property
-    def project(self) -> str:
-        """The project that the run belongs to."""
-        return str(self._record.project)
+        Args:
+            entity: default: the default entity.
+            per_page: projects of one request, at most 1,000.
+        """
+        return Projects(entity or self.default_entity, per_page)
 
-    @property
-    def path(self) -> list[str]:
-        """Entity, project and id."""
-        return [self.entity, self.project, self.id]
+    @normalize_exceptions
+    def project(self, name: str, entity: str | None = None) -> Project:
+        """Returns a project.
 
-    @property
-    def group(self) -> str:
-        """Group of runs that belong together; empty when none was given."""
-        return str(self._record.group)
+        Args:
+            name: `[entity/]project`.
+            entity: default: that of the name, else the default entity.
 
-    @property
-    def job_type(self) -> str:
-        """What the run does; empty when it was not given."""
-        return str(self._record.job_type)
+        Raises:
+            NotFoundError: (a CommError) there is none; the first artifact or run makes it.
+        """
+        place = project_of_path(name, entity=entity or self.default_entity, project=self.default_project)
+        return Project(CatalogueCalls(this_process().daemon).get_project(*place))
 
-    @property
-    def state(self) -> str:
-        """One of "running", "finished", "failed" and "crashed", as it was last told."""
-        return str(self._record.state)
+    @normalize_exceptions
+    def registries(
+        self,
+        organization: str | None = None,
+        filter: Filter | None = None,
+        order: str | None = None,
+        per_page: int = 100,
+        start: str | None = None,
+    ) -> Registries:
+        """Returns the registries of an entity; `.collections()` and `.versions()` of the result look into them.
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """The configuration."""
-        return decode_metadata(self._record.config_json)
+        Args:
+            organization: the entity; default: the default entity.
+            filter: on name, description and times: see docs/filters.md.
+            order: "+field" or "-field"; default: by name.
+            per_page: registries of one request, at most 1,000.
+            start: `cursor` of an earlier paginator, to go on from there.
+        """
+        return Registries(organization or self.default_entity, filter, order, per_page, start)
 
-    @property
-    def tags(self) -> list[str]:
-        """The tags."""
-        return list(self._record.tags)
+    @normalize_exceptions
+    def registry(self, name: str, organization: str | None = None) -> Registry:
+        """Returns a registry.
 
-    @property
-    def notes(self) -> str:
-        """The notes."""
-        return str(self._record.notes)
+        Args:
+            name: with or without "wandb-registry-".
+            organization: the entity; default: the default entity.
 
-    def logged_artifacts(self, per_page: int = 100) -> list[Artifact]:
-        """Returns the versions that the run logged, oldest first."""
-        return self._artifacts(run_pb2.EDGE_KIND_LOGGED)
+        Raises:
+            NotFoundError: (a CommError) there is none.
+        """
+        entity = organization or self.default_entity
+        return Registry(entity, entity, name)
 
-    def used_artifacts(self, per_page: int = 100) -> list[Artifact]:
-        """Returns the versions that the run used, oldest first."""
-        return self._artifacts(run_pb2.EDGE_KIND_USED)
+    @normalize_exceptions
+    def create_registry(
+        self,
+        name: str,
+        visibility: Visibility,
+        organization: str | None = None,
+        description: str | None = None,
+        artifact_types: list[str] | None = None,
+    ) -> Registry:
+        """Makes a registry.
 
-    def _artifacts(self, kind: run_pb2.EdgeKind) -> list[Artifact]:
-        calls = RegistryCalls(this_process().daemon)
-        version_ids = calls.run_versions(self.entity, self.project, self.id, kind)
-        return [Artifact._of_version(calls.get_version(version_id)) for version_id in version_ids]
+        Args:
+            name: with or without "wandb-registry-".
+            visibility: "organization" or "restricted".
+            organization: the entity; default: the default entity.
+            description: free text, Markdown.
+            artifact_types: the types that it takes; default: all.
+
+        Raises:
+            CommError: there is one of this name, or an argument breaks its rules.
+        """
+        return Registry.create(self, organization, name, visibility, description, artifact_types)
+
+    # --- names --------------------------------------------------------------------------------------------------------
+
+    def _project_path(self, path: str | None) -> tuple[str, str]:
+        return project_of_path(path, entity=self.default_entity, project=self.default_project)
+
+    def _collection_path(self, name: str) -> tuple[str, str, str]:
+        full_name = complete_name(name, entity=self.default_entity, project=self.default_project)
+        return full_name.entity, full_name.project, full_name.collection
 
     def __repr__(self) -> str:
-        return f"<Run {'/'.join(self.path)} ({self.state})>"
+        return f"<Api {self.default_entity}/{self.default_project}>"

@@ -12,6 +12,7 @@ Error                            all of ours but the status errors; `reason` say
     ConflictError                somebody else was faster, or an id was used twice
     HasAliasesError              a version with aliases is not deleted by accident
     QuotaExceededError           over the quota of entity or token
+    InvalidRequestError          (ValueError) an argument of the public API breaks its rules
     InternalError                a defect of Holdfast
   ArtifactError (ValueError)     an artifact cannot be made, logged or read as asked
     InvalidInputError            a name, path, metadata or argument breaks its rules
@@ -28,6 +29,8 @@ Error                            all of ours but the status errors; `reason` say
     CancelledError               the job was cancelled
     OutOfSpaceError              a disk or the store is full
   WaitTimeoutError               `wait(timeout)` ran out; the job goes on
+  UsageError                     a call at the wrong time, or arguments that contradict each other
+    ConfigError                  a value of a run's config is not to be changed
 ArtifactStatusError (AttributeError)
   ArtifactNotLoggedError         it needs `wait()` first
   ArtifactFinalizedError         it was logged already
@@ -128,6 +131,10 @@ class QuotaExceededError(CommError):
     default_reason = Reason.QUOTA_EXCEEDED
 
 
+class InvalidRequestError(CommError, ValueError):
+    """An argument of the public API breaks its rules; W&B's documents say `ValueError`, its client raises `CommError`."""
+
+
 class InternalError(CommError):
     """A defect of Holdfast; the log of the answering process has the details."""
 
@@ -218,6 +225,14 @@ class OutOfSpaceError(ArtifactError):
 
 class WaitTimeoutError(Error):
     """`wait(timeout)` ran out; the job goes on in the daemon, and `wait()` may be called again."""
+
+
+class UsageError(Error):
+    """A call at the wrong time, such as on a finished run, or arguments that contradict each other."""
+
+
+class ConfigError(UsageError):
+    """A value of a run's config is there already and is not to be changed."""
 
 
 class ArtifactStatusError(AttributeError):

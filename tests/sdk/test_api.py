@@ -94,6 +94,6 @@ def test_artifacts_of_nothing(api: Api) -> None:
 
 
 def test_bad_paging_is_refused(api: Api) -> None:
-    for arguments in ({"order": "name"}, {"per_page": 0}, {"tags": ["a/b"]}):
+    for arguments in ({"order": "name, digest"}, {"per_page": 0}, {"tags": ["a/b"]}, {"filters": "name"}):
         with pytest.raises(CommError):
             api.artifacts("dataset", "p/a", **arguments)  # type: ignore[arg-type]

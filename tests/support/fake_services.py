@@ -264,7 +264,8 @@ class Services(
         if not versions or (request.type and versions[0].type != request.type):
             raise Refusal(Reason.NOT_FOUND, f"There is no collection {request.collection}")
         versions = [version for version in versions if set(request.tags) <= set(version.tags)]
-        versions.sort(key=lambda version: version.version_index, reverse=not request.oldest_first)
+        oldest_first = request.order.startswith("+") if request.order else request.oldest_first
+        versions.sort(key=lambda version: version.version_index, reverse=not oldest_first)
         start = int(request.page_token or 0)
         end = start + (request.page_size or 50)
         return version_pb2.ListVersionsResponse(
