@@ -18,6 +18,7 @@ from holdfast import _active_run
 from holdfast._artifact_names import complete_name
 from holdfast._process import this_process
 from holdfast._registry_calls import RegistryCalls
+from holdfast._run_record import RunRecord
 from holdfast.artifact import Artifact
 from holdfast.errors import Error, TypeMismatchError
 from holdfast_contract.metadata import encode_metadata, to_plain_metadata
@@ -87,7 +88,7 @@ class Config(MutableMapping[str, Any]):
         return repr(self._values)
 
 
-class Run:
+class Run(RunRecord):
     """One execution of a script.  Made by `init`; a context manager that finishes it."""
 
     def __init__(self, record: run_pb2.Run, config: Config, *, mode: str = "online", directory: str = ".") -> None:
@@ -101,36 +102,6 @@ class Run:
         self.tags: tuple[str, ...] = tuple(record.tags)
 
     # --- identity -----------------------------------------------------------------------------------------------------
-
-    @property
-    def id(self) -> str:
-        """Unique in the project."""
-        return str(self._record.run_id)
-
-    @property
-    def name(self) -> str:
-        """Display name; the id when none was given."""
-        return str(self._record.display_name) or self.id
-
-    @property
-    def entity(self) -> str:
-        """The entity (tenant) that the run belongs to."""
-        return str(self._record.entity)
-
-    @property
-    def project(self) -> str:
-        """The project that the run belongs to."""
-        return str(self._record.project)
-
-    @property
-    def group(self) -> str:
-        """Group of runs that belong together; empty when none was given."""
-        return str(self._record.group)
-
-    @property
-    def job_type(self) -> str:
-        """What the run does, for example "train"; empty when it was not given."""
-        return str(self._record.job_type)
 
     @property
     def path(self) -> str:

@@ -350,7 +350,7 @@ class Services(
 
     def RecordUse(self, request: Any, context: Any) -> run_pb2.RecordUseResponse:
         self.state.version(request.version_id)
-        self.state.add_edge(request.run, request.version_id, run_pb2.EDGE_KIND_USED)
+        self.state.add_edge(request.run, request.version_id, request.kind or run_pb2.EDGE_KIND_USED)
         return run_pb2.RecordUseResponse()
 
     def ListVersionRuns(self, request: Any, context: Any) -> run_pb2.ListVersionRunsResponse:
@@ -360,6 +360,17 @@ class Services(
             if (version_id, kind) == (request.version_id, request.kind)
         ]
         return run_pb2.ListVersionRunsResponse(runs=runs)
+
+    def ListRunArtifacts(self, request: Any, context: Any) -> version_pb2.ListRunArtifactsResponse:
+        key = (request.entity, request.project, request.run_id)
+        versions = [self.state.version(one) for run, one, kind in self.state.edges if (run, kind) == (key, request.kind)]
+        start = int(request.page_token or 0)
+        end = start + (request.page_size or 50)
+        return version_pb2.ListRunArtifactsResponse(
+            versions=versions[start:end],
+            next_page_token=str(end) if end < len(versions) else "",
+            total_count=len(versions),
+        )
 
     def ListRunVersions(self, request: Any, context: Any) -> run_pb2.ListRunVersionsResponse:
         key = (request.entity, request.project, request.run_id)
