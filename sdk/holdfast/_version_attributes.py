@@ -11,6 +11,7 @@ from urllib.parse import quote
 from holdfast._process import this_process
 from holdfast._registry_calls import new_request_id
 from holdfast._status_checks import ensure_logged, not_logged
+from holdfast._times import iso_time
 from holdfast._ttl import ArtifactTTL, TimeToLive, ttl_message, ttl_of
 from holdfast_contract.metadata import decode_metadata, encode_metadata, to_plain_metadata
 from holdfast_contract.names import check_alias, check_tags, is_version_alias
@@ -290,13 +291,13 @@ class VersionAttributes:
     @ensure_logged
     def created_at(self) -> str:
         """When it was committed, by the registry's clock: ISO 8601, UTC."""
-        return _iso_time(self._logged.created_at_ms)
+        return iso_time(self._logged.created_at_ms)
 
     @property
     @ensure_logged
     def updated_at(self) -> str:
         """When its aliases, tags, description or metadata changed last: ISO 8601, UTC."""
-        return _iso_time(self._logged.updated_at_ms or self._logged.created_at_ms)
+        return iso_time(self._logged.updated_at_ms or self._logged.created_at_ms)
 
     @property
     @ensure_logged
@@ -364,11 +365,6 @@ def _difference(names: Iterable[str], others: Iterable[str]) -> list[str]:
     """Names that are not among the others, once each; versions are no aliases that one could move."""
     absent = set(others)
     return [name for name in dict.fromkeys(names) if name not in absent and not is_version_alias(name)]
-
-
-def _iso_time(milliseconds: int) -> str:
-    moment = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def encode_for_log(metadata: dict[str, Any]) -> bytes:
