@@ -28,6 +28,7 @@ from holdfast_daemon.pipeline.bring_packs import PackSource
 from holdfast_daemon.pipeline.commit import Committer
 from holdfast_daemon.pipeline.fetch import Fetch
 from holdfast_daemon.pipeline.ingest import Ingest
+from holdfast_daemon.pipeline.ingest_entries import IngestEntries
 from holdfast_daemon.pipeline.intake import Intake
 from holdfast_daemon.pipeline.jobs import Jobs
 from holdfast_daemon.pipeline.leases import Leases
@@ -138,6 +139,7 @@ def _make_parts(settings: DaemonSettings, places: Places) -> _Parts:
     ingest = Ingest(journal, spool, workers, registry)
     jobs = Jobs(journal, spool, ingest, draft_ttl_s=settings.draft_ttl_s, finished_ttl_s=settings.finished_job_ttl_s)
     leases = Leases(journal, registry)
+    ingest.connect(IngestEntries(ingest, jobs, jobs.sources, ManifestPages(registry)))
     delay_s = settings.retry_delay_max_s
     committer = Committer(journal, spool, workers, ingest, registry, leases, jobs.turns, delay_s)
     jobs.connect(committer, leases)

@@ -94,10 +94,24 @@ CREATE TABLE pending_use (
     request BLOB NOT NULL              -- RecordUseRequest that the registry has yet to hear of
 );
 """
+_STEP_3 = """
+CREATE TABLE entry_source (
+    job_id TEXT NOT NULL REFERENCES job ON DELETE CASCADE,
+    seq INTEGER NOT NULL,              -- AddEntry record that takes entries over
+    source_id TEXT NOT NULL,           -- session of the draft, or version, that they come from
+    is_draft INTEGER NOT NULL,
+    entity TEXT NOT NULL,              -- whose chunks they are; of a draft once it is committed
+    version_id TEXT NOT NULL,          -- empty: the draft is not committed yet
+    problem BLOB,                      -- ErrorDetail: the draft has ended without a version
+    PRIMARY KEY (job_id, seq, source_id)
+) WITHOUT ROWID;
+CREATE INDEX entry_source_source ON entry_source (source_id);
+"""
 
 _STEPS = (
     ("0001_jobs_packs_file_state", _STEP_1),
     ("0002_pinned_versions_pending_uses", _STEP_2),
+    ("0003_entry_sources", _STEP_3),
 )
 """In order; a step that was released is never changed.  The number of steps is the number of the schema."""
 SCHEMA_VERSION = len(_STEPS)

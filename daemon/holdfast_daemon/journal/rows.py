@@ -51,6 +51,19 @@ class RecordRow:
 
 
 @dataclass(slots=True)
+class EntrySourceRow:
+    """What an AddEntry record takes entries over from, as stored."""
+
+    seq: int
+    source_id: str
+    is_draft: bool
+    entity: str = ""
+    version_id: str = ""
+    problem: bytes | None = None
+    """ErrorDetail, encoded, of a draft that has ended without a version."""
+
+
+@dataclass(slots=True)
 class PackRow:
     """One pack of the spool, as stored."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from holdfast_contract.artifact_uris import EntryUri
 from holdfast_contract.digest import ArtifactDigest
 from holdfast_contract.errors import ContractError
 from holdfast_contract.limits import CHUNK_BYTES_MAX, DIGEST_BYTES
@@ -38,6 +39,8 @@ class AssembleTask:
     job_id: str
     latest_digest: str
     """Artifact digest of the collection's latest version: an equal one needs no manifest."""
+    draft_versions: dict[str, str]
+    """Session → version of the drafts that entries were taken over from, once they are committed."""
     target: PackTarget | None
     """Where manifest chunks go; None: return the segments instead (a draft is listed)."""
 
@@ -82,7 +85,7 @@ def assemble(task: AssembleTask) -> AssembleOutcome:
 
 
 def _assemble(task: AssembleTask) -> Assembled:
-    columns = _sorted(_merged(task.journal, task.job_id))
+    columns = _sorted(merged_entries(task.journal, task.job_id))
     ManifestOrder().check(columns.paths)
     assembled = Assembled(_artifact_digest(columns), len(columns), sum(columns.sizes))
     if task.target is None:
@@ -93,6 +96,7 @@ def _assemble(task: AssembleTask) -> Assembled:
     if assembled.digest == task.latest_digest:
         return assembled
     assembled.warnings = portability_warnings(columns.paths)
+    columns.origins = {row: _of_version(uri, task.draft_versions) for row, uri in columns.origins.items()}
     with PackWriter(task.target) as writer:
         packer = _ChunkPacker(writer)
         _move_long_lists(columns, packer)
@@ -100,6 +104,19 @@ def _assemble(task: AssembleTask) -> Assembled:
         assembled.root_digest = packer.append(root.SerializeToString())
         assembled.fragments = writer.fragments()
     return assembled
+
+
+def _of_version(origin: str, draft_versions: dict[str, str]) -> str:
+    """An origin as it stands in a manifest: a draft has become a version by now."""
+    found = EntryUri.parse(origin)
+    if not found.is_draft:
+        return origin
+    version_id = draft_versions.get(found.artifact_id)
+    if version_id is None:
+        raise HoldfastError(
+            Reason.MANIFEST_INVALID, f"an entry comes from the draft {found.artifact_id}, which is not known"
+        )
+    return str(EntryUri(False, version_id, found.path))
 
 
 def _artifact_digest(columns: EntryColumns) -> str:
@@ -176,7 +193,7 @@ def _without_long_lists(columns: EntryColumns) -> EntryColumns:
     return columns
 
 
-def _merged(journal: Path, job_id: str) -> EntryColumns:
+def merged_entries(journal: Path, job_id: str) -> EntryColumns:
     """Entries of all records after each other, with what overwrites or removes applied."""
     runs, payloads = read_runs_and_records(journal, job_id)
     records = {seq: Record.FromString(payload) for seq, payload in payloads}

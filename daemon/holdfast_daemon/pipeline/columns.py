@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from holdfast_contract.limits import DIGEST_BYTES
-from holdfastpb.common.v1.manifest_pb2 import Extra, LongChunkList, ManifestSegment, Reference
+from holdfastpb.common.v1.manifest_pb2 import Extra, LongChunkList, ManifestSegment, Origin, Reference
 
 Chunks = tuple[bytes, list[int]]
 """Digests (32 bytes each) and lengths of a file's chunks, in order."""
@@ -25,6 +25,8 @@ class EntryColumns:
     extras: dict[int, bytes] = field(default_factory=dict)
     long_chunks: dict[int, LongChunkList] = field(default_factory=dict)
     """Chunk lists that are chunks of their own (of entries that come from another version, or on their way into a manifest)."""
+    origins: dict[int, str] = field(default_factory=dict)
+    """URIs of the entries that files were taken over from."""
 
     def __len__(self) -> int:
         """Number of entries."""
@@ -62,6 +64,8 @@ class EntryColumns:
             self.extras[first + extra.entry_index] = extra.json
         for long in segment.long_chunk_lists:
             self.long_chunks[first + long.entry_index] = long
+        for origin in segment.origins:
+            self.origins[first + origin.entry_index] = origin.uri
 
     def digest_at(self, position: int) -> bytes:
         """Digest of one entry's file; zeros for a reference."""
@@ -85,13 +89,28 @@ class EntryColumns:
             bytearray(b"".join([self.digests[DIGEST_BYTES * i : DIGEST_BYTES * (i + 1)] for i in order])),
             [self.sizes[i] for i in order],
         )
-        if self.chunks or self.references or self.extras or self.long_chunks:
+        if self.chunks or self.references or self.extras or self.long_chunks or self.origins:
             places = {old: new for new, old in enumerate(order)}
             taken.chunks = {places[i]: c for i, c in self.chunks.items() if i in places}
             taken.references = {places[i]: r for i, r in self.references.items() if i in places}
             taken.extras = {places[i]: e for i, e in self.extras.items() if i in places}
             taken.long_chunks = {places[i]: c for i, c in self.long_chunks.items() if i in places}
+            taken.origins = {places[i]: uri for i, uri in self.origins.items() if i in places}
         return taken
+
+    def single(self, position: int, path: str) -> "EntryColumns":
+        """One of the entries alone, under this path."""
+        found = EntryColumns([path], bytearray(self.digest_at(position)), [self.sizes[position]])
+        for mine, its in (
+            (self.chunks, found.chunks),
+            (self.references, found.references),
+            (self.extras, found.extras),
+            (self.long_chunks, found.long_chunks),
+            (self.origins, found.origins),
+        ):
+            if position in mine:
+                its[0] = mine[position]  # type: ignore[assignment]
+        return found
 
     def encoded_bytes(self) -> list[int]:
         """About the bytes that each entry takes in a segment."""
@@ -102,6 +121,8 @@ class EntryColumns:
             sizes[position] += 16 + 3 * (len(uri) + len(digest))
         for position, extra in self.extras.items():
             sizes[position] += 8 + len(extra)
+        for position, uri in self.origins.items():
+            sizes[position] += 8 + 3 * len(uri)
         return sizes
 
     def to_segment(self, start: int = 0, end: int | None = None) -> ManifestSegment:
@@ -127,6 +148,8 @@ class EntryColumns:
             long = segment.long_chunk_lists.add()
             long.CopyFrom(self.long_chunks[i])
             long.entry_index = i - start
+        for i in _within(self.origins, start, end):
+            segment.origins.append(Origin(entry_index=i - start, uri=self.origins[i]))
         return segment
 
 

@@ -177,7 +177,7 @@ class _Download:
 
     async def _place_all(self) -> None:
         order = self._order
-        prefix = _common_prefix(order.paths) if order.paths else order.path_prefix
+        prefix = common_prefix(order.paths) if order.paths else order.path_prefix
         async with BoundedTasks(self._workers.processes + 1) as tasks:
             async for segment in self._fetch.manifests.segments(order.version_id, prefix):
                 rows = self._selected(segment)
@@ -368,7 +368,7 @@ class _Download:
             await run_to_end(self._workers.in_thread(extra.close))
 
 
-def _common_prefix(paths: Collection[str]) -> str:
+def common_prefix(paths: Collection[str]) -> str:
     """What all paths begin with, character by character: what first and last in order have in common."""
     first, last = min(paths), max(paths)
     length = next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))

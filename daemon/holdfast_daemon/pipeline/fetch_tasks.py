@@ -196,7 +196,8 @@ def _check_columns(segment: ManifestSegment) -> None:
         if max(part.list_lengths) > CHUNK_BYTES_MAX:
             raise _invalid("a part of a long list of chunks is longer than a chunk")
     indexes = chunked + references + [part.entry_index for part in segment.long_chunk_lists]
-    if len(set(indexes)) != len(indexes) or any(index >= count for index in indexes):
+    named = [*indexes, *(origin.entry_index for origin in segment.origins)]
+    if len(set(indexes)) != len(indexes) or any(index >= count for index in named):
         raise _invalid("a list of chunks or a reference belongs to no entry, or to one that has another")
 
 

@@ -24,7 +24,7 @@ from holdfast_daemon.pipeline.ingest_tree import ingest_reference, ingest_tree
 from holdfast_daemon.pipeline.job import Job, PendingRecord
 from holdfast_daemon.pipeline.large_file import LargeFiles
 from holdfast_daemon.pipeline.read_file import SHORTAGES
-from holdfast_daemon.registry_client import RegistryClient, retry_delay_s
+from holdfast_daemon.registry_client import RegistryClient, next_try, retry_delay_s
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import WorkerDiedError, Workers
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
@@ -156,9 +156,10 @@ class Ingest:
             except HoldfastError as error:
                 if not error.may_pass:
                     raise
-                job.wait_for_outside(f"{error.message}; tried again soon")
                 attempt += 1
-                await asyncio.sleep(retry_delay_s(attempt, BASE_RETRY_DELAY_MAX_S))
+                delay_s = retry_delay_s(attempt, BASE_RETRY_DELAY_MAX_S)
+                job.wait_for_outside(next_try(error, delay_s))
+                await self.registry.pause(delay_s)
             else:
                 job.wait_for_outside("")
                 return result

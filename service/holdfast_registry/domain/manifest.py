@@ -13,6 +13,7 @@ from operator import eq, lt
 
 from google.protobuf.message import DecodeError
 
+from holdfast_contract.artifact_uris import EntryUri
 from holdfast_contract.digest import EMPTY_DIGEST, ArtifactDigest
 from holdfast_contract.errors import ContractError, ManifestError
 from holdfast_contract.limits import (
@@ -203,6 +204,7 @@ def chunks_of_segment(segment: ManifestSegment) -> tuple[dict[bytes, int], list[
     chunk_lengths = list(segment.chunk_lengths)
     long_lists = _check_long_lists(segment, sizes)
     _check_extras(segment, count)
+    _check_origins(segment, references)
     elsewhere = [*references, *segment.chunked_entries, *(part.entry_index for part in segment.long_chunk_lists)]
     if elsewhere:
         others = set(elsewhere)
@@ -307,6 +309,20 @@ def _check_extras(segment: ManifestSegment, count: int) -> None:
         except ContractError as error:
             path = segment.paths[extra.entry_index]
             raise ContractError(f"The extra of {path!r:.200}: {error.message}", error.reason) from error
+
+
+def _check_origins(segment: ManifestSegment, references: set[int]) -> None:
+    if not segment.origins:
+        return
+    indexes = [origin.entry_index for origin in segment.origins]
+    _require_indexes(indexes, len(segment.paths), "origins")
+    _require(references.isdisjoint(indexes), "a reference has an origin")
+    for origin in segment.origins:
+        try:
+            parsed = EntryUri.parse(origin.uri)
+        except ContractError as error:
+            raise ManifestError(f"The origin of {segment.paths[origin.entry_index]!r:.200}: {error.message}") from error
+        _require(not parsed.is_draft, "an origin names a draft")
 
 
 def _check_chunk_lists(segment: ManifestSegment, digests: Sequence[bytes], sizes: Sequence[int]) -> list[bytes]:
