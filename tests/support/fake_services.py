@@ -35,6 +35,8 @@ class Faults:
     protocol: int = PROTOCOL_MAX
     refusals: defaultdict[str, list[Refusal]] = field(default_factory=lambda: defaultdict(list))
     """Method -> what its next calls are answered with."""
+    answers: defaultdict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    """Method -> the responses of its next calls, instead of what the fake would say itself."""
     may_ack: threading.Event = field(default_factory=threading.Event)
     may_ingest: threading.Event = field(default_factory=threading.Event)
     may_finalize: threading.Event = field(default_factory=threading.Event)
@@ -53,6 +55,8 @@ class Calls:
     """What was asked of the daemon."""
 
     methods: list[str] = field(default_factory=list)
+    requests: defaultdict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    """Method -> the requests of its calls; of calls with one request only."""
     batches: list[int] = field(default_factory=list)
     streams_opened: int = 0
     client_ids: set[str] = field(default_factory=set)
@@ -399,9 +403,17 @@ class Guard(grpc.ServerInterceptor):
                 else grpc.unary_stream_rpc_method_handler
             )
         else:
-            wrapped = _refusing_unary(handler.unary_unary, refusal)
+            wrapped = _refusing_unary(self._scripted(method, handler.unary_unary), refusal)
             make = grpc.unary_unary_rpc_method_handler
         return make(wrapped, handler.request_deserializer, handler.response_serializer)
+
+    def _scripted(self, method: str, behaviour: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        def call(request: Any, context: Any) -> Any:
+            self._calls.requests[method].append(request)
+            answers = self._faults.answers[method]
+            return answers.pop(0) if answers else behaviour(request, context)
+
+        return call
 
     def _refusal(self, method: str, metadata: Any) -> Refusal | None:
         if self._faults.refusals[method]:
