@@ -21,7 +21,26 @@ from typing import TYPE_CHECKING, Any
 from holdfast._version import __version__
 
 if TYPE_CHECKING:
-    from holdfast._active_run import finish, log_artifact, use_artifact
+    from holdfast._active_run import (
+        alert,
+        define_metric,
+        finish,
+        link_model,
+        log,
+        log_artifact,
+        log_model,
+        login,
+        mark_preempting,
+        save,
+        unwatch,
+        use_artifact,
+        use_model,
+        watch,
+    )
+    from holdfast._run_config import Config
+    from holdfast._run_metrics import Summary
+    from holdfast._run_settings import Settings
+    from holdfast._ttl import ArtifactTTL
     from holdfast.api import Api
     from holdfast.artifact import Artifact
     from holdfast.errors import (
@@ -34,6 +53,7 @@ if TYPE_CHECKING:
         FileChangedError,
         NotFoundError,
         UnavailableError,
+        UsageError,
         WaitTimeoutError,
     )
     from holdfast.manifest import ArtifactEntry, ArtifactManifest, ArtifactManifestEntry, ArtifactManifestV1
@@ -41,6 +61,8 @@ if TYPE_CHECKING:
     from holdfast.runs import Run, init
 
     run: Run | None
+    config: Config
+    summary: Summary
 
 __all__ = [
     "Api",
@@ -53,45 +75,75 @@ __all__ = [
     "ArtifactManifestV1",
     "ArtifactNotLoggedError",
     "ArtifactStatusError",
+    "ArtifactTTL",
     "CommError",
     "Error",
     "FileChangedError",
     "NotFoundError",
     "Progress",
     "Run",
+    "Settings",
     "UnavailableError",
+    "UsageError",
     "WaitTimeoutError",
     "__version__",
+    "alert",
+    "config",
+    "define_metric",
     "finish",
     "init",
+    "link_model",
+    "log",
     "log_artifact",
+    "log_model",
+    "login",
+    "mark_preempting",
     "run",
+    "save",
+    "summary",
+    "unwatch",
     "use_artifact",
+    "use_model",
+    "watch",
 ]
 
 _HOME_OF = {
     "Api": "api",
     "Artifact": "artifact",
+    "ArtifactEntry": "manifest",
     "ArtifactError": "errors",
     "ArtifactFinalizedError": "errors",
     "ArtifactManifest": "manifest",
     "ArtifactManifestEntry": "manifest",
     "ArtifactManifestV1": "manifest",
-    "ArtifactEntry": "manifest",
     "ArtifactNotLoggedError": "errors",
     "ArtifactStatusError": "errors",
+    "ArtifactTTL": "_ttl",
     "CommError": "errors",
     "Error": "errors",
     "FileChangedError": "errors",
     "NotFoundError": "errors",
     "Progress": "progress",
     "Run": "runs",
+    "Settings": "_run_settings",
     "UnavailableError": "errors",
+    "UsageError": "errors",
     "WaitTimeoutError": "errors",
+    "alert": "_active_run",
+    "define_metric": "_active_run",
     "finish": "_active_run",
     "init": "runs",
+    "link_model": "_active_run",
+    "log": "_active_run",
     "log_artifact": "_active_run",
+    "log_model": "_active_run",
+    "login": "_active_run",
+    "mark_preempting": "_active_run",
+    "save": "_active_run",
+    "unwatch": "_active_run",
     "use_artifact": "_active_run",
+    "use_model": "_active_run",
+    "watch": "_active_run",
 }
 
 
@@ -104,6 +156,8 @@ def __getattr__(name: str) -> Any:
     if name == "run":
         # Another one after each `init`, so it is never kept here.
         return _load("_active_run").active_run()
+    if name in ("config", "summary"):
+        return _load("_active_run").of_active_run(name)
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

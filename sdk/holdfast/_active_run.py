@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import atexit
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import Error
 
 if TYPE_CHECKING:
+    from holdfast._run_metrics import Metric
     from holdfast.artifact import Artifact
     from holdfast.runs import Run
+
+StrPath = str | os.PathLike[str]
 
 _active: Run | None = None
 _exit_registered = False
@@ -37,22 +41,28 @@ def forget(run: Run) -> None:
         _active = None
 
 
-def finish(exit_code: int | None = None) -> None:
+def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
     """Finishes the active run; without one nothing happens.
 
     Args:
         exit_code: not 0 marks the run as failed.
+        quiet: accepted for compatibility; nothing is printed.
     """
     if _active is not None:
         _active.finish(exit_code)
 
 
+def login(*arguments: Any, **more: Any) -> bool:
+    """Returns True: whoever may use the daemon's socket is known already.  Arguments are accepted for compatibility."""
+    return True
+
+
 def log_artifact(
-    artifact_or_path: Artifact | str | os.PathLike[str],
+    artifact_or_path: Artifact | StrPath,
     name: str | None = None,
     type: str | None = None,
-    aliases: list[str] | None = None,
-    tags: list[str] | None = None,
+    aliases: Sequence[str] | str | None = None,
+    tags: Sequence[str] | str | None = None,
 ) -> Artifact:
     """Logs an artifact as an output of the active run; see `Run.log_artifact`.
 
@@ -65,7 +75,7 @@ def log_artifact(
 def use_artifact(
     artifact_or_name: str | Artifact,
     type: str | None = None,
-    aliases: list[str] | None = None,
+    aliases: Sequence[str] | str | None = None,
     use_as: str | None = None,
 ) -> Artifact:
     """Declares an artifact as an input of the active run; see `Run.use_artifact`.
@@ -74,6 +84,130 @@ def use_artifact(
         Error: `init` was not called.
     """
     return _required("use_artifact").use_artifact(artifact_or_name, type, aliases, use_as)
+
+
+def log_model(path: StrPath, name: str | None = None, aliases: Sequence[str] | str | None = None) -> None:
+    """Logs a model as an output of the active run; see `Run.log_model`.
+
+    Raises:
+        Error: `init` was not called.
+    """
+    _required("log_model").log_model(path, name, aliases)
+
+
+def use_model(name: str) -> str:
+    """Downloads a model as an input of the active run; see `Run.use_model`.
+
+    Raises:
+        Error: `init` was not called.
+    """
+    return _required("use_model").use_model(name)
+
+
+def link_model(
+    path: StrPath,
+    registered_model_name: str,
+    name: str | None = None,
+    aliases: Sequence[str] | str | None = None,
+) -> Artifact | None:
+    """Links a model of the active run; see `Run.link_model`.
+
+    Raises:
+        Error: `init` was not called.
+    """
+    return _required("link_model").link_model(path, registered_model_name, name, aliases)
+
+
+def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None, sync: bool | None = None) -> None:
+    """Keeps the last values in the active run's summary; see `Run.log`.
+
+    Raises:
+        Error: `init` was not called.
+    """
+    _required("log").log(data, step, commit, sync)
+
+
+def define_metric(name: str, *arguments: Any, **more: Any) -> Metric:
+    """Does nothing; see `Run.define_metric`.
+
+    Raises:
+        Error: `init` was not called.
+    """
+    return _required("define_metric").define_metric(name, *arguments, **more)
+
+
+def watch(*arguments: Any, **more: Any) -> None:
+    """Does nothing; see `Run.watch`.
+
+    Raises:
+        Error: `init` was not called.
+    """
+    _required("watch").watch(*arguments, **more)
+
+
+def unwatch(*arguments: Any, **more: Any) -> None:
+    """Does nothing; see `Run.unwatch`.
+
+    Raises:
+        Error: `init` was not called.
+    """
+    _required("unwatch").unwatch(*arguments, **more)
+
+
+def alert(title: str, text: str = "", level: Any = None, wait_duration: Any = None) -> None:
+    """Writes a warning; see `Run.alert`.
+
+    Raises:
+        Error: `init` was not called.
+    """
+    _required("alert").alert(title, text, level, wait_duration)
+
+
+def save(glob_str: Any = None, base_path: Any = None, policy: str = "live") -> list[str]:
+    """Does nothing; see `Run.save`.
+
+    Raises:
+        Error: `init` was not called.
+    """
+    return _required("save").save(glob_str, base_path, policy)
+
+
+def mark_preempting() -> None:
+    """Does nothing; see `Run.mark_preempting`.
+
+    Raises:
+        Error: `init` was not called.
+    """
+    _required("mark_preempting").mark_preempting()
+
+
+def of_active_run(name: str) -> Any:
+    """Returns the active run's `config` or `summary`; without a run what refuses every use of it."""
+    return getattr(_active, name) if _active is not None else _BeforeInit(name)
+
+
+class _BeforeInit:
+    """Stands for something of a run as long as there is none."""
+
+    def __init__(self, name: str) -> None:
+        object.__setattr__(self, "_name", name)
+
+    def _refuse(self, key: object) -> Error:
+        return Error(f"You must call holdfast.init() before holdfast.{self._name}.{key}")
+
+    def __getattr__(self, key: str) -> Any:
+        if key.startswith("__"):
+            raise AttributeError(key)
+        raise self._refuse(key)
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        raise self._refuse(key)
+
+    def __getitem__(self, key: object) -> Any:
+        raise self._refuse(key)
+
+    def __setitem__(self, key: object, value: Any) -> None:
+        raise self._refuse(key)
 
 
 def _required(function: str) -> Run:

@@ -86,7 +86,13 @@ class DaemonClient:
     # --- calls --------------------------------------------------------------------------------------------------------
 
     def unary(
-        self, method: str, request: Message, response_type: type[R], *, deadline_s: float = UNARY_DEADLINE_S
+        self,
+        method: str,
+        request: Message,
+        response_type: type[R],
+        *,
+        deadline_s: float = UNARY_DEADLINE_S,
+        attempts_max: int = ATTEMPTS_MAX,
     ) -> R:
         """Makes one call, with retries where they are safe.
 
@@ -95,6 +101,7 @@ class DaemonClient:
             request: sent unchanged each time; mutations carry their request id.
             response_type: class of the answer.
             deadline_s: of one attempt.
+            attempts_max: 1 for what is not worth waiting for.
 
         Raises:
             Error: by the table in `errors`.
@@ -105,7 +112,7 @@ class DaemonClient:
             try:
                 return self._unary_once(method, request, response_type, deadline_s)
             except Error as error:
-                if attempt >= ATTEMPTS_MAX or not may_repeat(error, request):
+                if attempt >= attempts_max or not may_repeat(error, request):
                     raise
                 self._sleep(max(backoff_s(attempt), error.retry_after_s))
 

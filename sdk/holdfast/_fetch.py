@@ -29,7 +29,7 @@ class Fetcher:
         """Makes a fetcher; nothing is asked yet."""
         self._daemon = daemon
 
-    def download(
+    def download(  # noqa: PLR0913 - the fields of the request
         self,
         version_id: str,
         root: str,

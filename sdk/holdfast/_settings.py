@@ -33,17 +33,34 @@ class SdkSettings:
     """Whether `wait()` shows a progress bar when standard error is a terminal."""
 
 
+RUN_VARIABLES = ("MODE", "RUN_ID", "RUN_GROUP", "JOB_TYPE", "NAME", "TAGS", "NOTES", "DIR")
+"""HOLDFAST_<NAME> is read by each `init`; they belong to one run, so they are no settings."""
+
+_SHARED_VARIABLES = ("ENTITY", "PROJECT", "ARTIFACT_DIR")
+"""Settings whose WANDB_<NAME> means the same."""
+
+
+def variable(name: str, environ: Mapping[str, str]) -> str | None:
+    """Returns HOLDFAST_<name>, else WANDB_<name>; None when neither is set to something."""
+    return environ.get(f"HOLDFAST_{name}") or environ.get(f"WANDB_{name}") or None
+
+
 def load_sdk_settings(environ: Mapping[str, str]) -> SdkSettings:
     """Reads the settings, and warns of HOLDFAST_* names that mean nothing.
+
+    WANDB_ENTITY, WANDB_PROJECT and WANDB_ARTIFACT_DIR stand in for ours that are not set.
 
     Raises:
         SettingError: a value cannot be understood.
     """
     known = [environment_name(SECTION, field.name) for field in dataclasses.fields(SdkSettings)]
+    known += [f"HOLDFAST_{name}" for name in RUN_VARIABLES]
     unknown = [name for name in unknown_variables(environ, known) if not name.startswith(_OTHER_PROCESSES)]
     if unknown:
         warnings.warn(
             f"Nothing reads {', '.join(unknown)} from the environment; `holdfast config` lists what can be set.",
             stacklevel=2,
         )
-    return load_settings(SdkSettings, SECTION, environ)
+    theirs = {f"HOLDFAST_{name}": variable(name, environ) for name in _SHARED_VARIABLES}
+    stand_ins = {name: value for name, value in theirs.items() if value is not None}
+    return load_settings(SdkSettings, SECTION, {**environ, **stand_ins})

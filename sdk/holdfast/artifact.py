@@ -141,6 +141,11 @@ class Artifact(ArtifactFilling):
         """Returns whether the artifact has not been logged yet."""
         return not self.is_logged
 
+    def belong_to_disabled_run(self) -> None:
+        """Bars further changes, and lets `wait()` return at once: a run that does nothing has logged it."""
+        self._finalized = True
+        self._is_of_disabled_run = True
+
     def finalize(self) -> None:
         """Bars further changes; `log_artifact` does it by itself."""
         self._finalized = True

@@ -235,6 +235,10 @@ class ConfigError(UsageError):
     """A value of a run's config is there already and is not to be changed."""
 
 
+class MissingPackageError(Error, ImportError):
+    """What was asked for needs a package that is not installed; the message has the command that installs it."""
+
+
 class ArtifactStatusError(AttributeError):
     """The artifact is not in the state that the call needs."""
 

@@ -48,8 +48,10 @@ def daemon(places: Places) -> Iterator[FakeDaemon]:
 def no_active_run() -> Iterator[None]:
     """Each test begins and ends without a run."""
     from holdfast import _active_run
+    from holdfast._known_types import known_types
 
     _active_run.finish()
+    known_types.cache_clear()
     yield
     _active_run.finish()
 

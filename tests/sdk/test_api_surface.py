@@ -97,7 +97,7 @@ DOCUMENTED: dict[Any, dict[str, Any]] = {
     },
     Run.log_artifact: {"artifact_or_path": REQUIRED, "name": None, "type": None, "aliases": None, "tags": None},
     Run.use_artifact: {"artifact_or_name": REQUIRED, "type": None, "aliases": None, "use_as": None},
-    Run.finish: {"exit_code": None},
+    Run.finish: {"exit_code": None, "quiet": None},
     holdfast.log_artifact: {
         "artifact_or_path": REQUIRED,
         "name": None,

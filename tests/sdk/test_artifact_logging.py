@@ -126,9 +126,27 @@ def test_failed_job_raises_its_reason_at_wait(
 
 def test_other_type_in_the_same_collection_is_refused(run: Run, tree: Path) -> None:
     logged(run, tree)
+    artifact = Artifact("a", "model")
+    with pytest.raises(ValueError, match="Artifact a already exists with type 'dataset'; cannot create another"):
+        run.log_artifact(artifact)
+    assert not artifact.is_final
+
+
+def test_other_type_is_refused_by_the_commit_when_nobody_could_be_asked_at_once(
+    run: Run, daemon: FakeDaemon, tree: Path
+) -> None:
+    logged(run, tree)
+    daemon.faults.refusals["GetCollection"].append(Refusal(Reason.UNAVAILABLE, "the registry is away"))
     artifact = run.log_artifact(Artifact("a", "model"))
+    assert daemon.calls.methods.count("GetCollection") == 2
     with pytest.raises(ValueError, match="Artifact a already exists with type 'dataset'; cannot create another"):
         artifact.wait()
+
+
+def test_type_of_a_collection_is_asked_for_once(run: Run, daemon: FakeDaemon, tree: Path) -> None:
+    logged(run, tree)
+    logged(run, tree)
+    assert daemon.calls.methods.count("GetCollection") == 1
 
 
 def test_failed_record_is_raised_by_log_artifact(run: Run, daemon: FakeDaemon, tree: Path) -> None:

@@ -159,15 +159,15 @@ def test_disabled_run_logs_nothing(daemon: FakeDaemon, tree: Path) -> None:
     run = holdfast.init(mode="disabled")
     artifact = Artifact("a", "t")
     assert run.log_artifact(artifact) is artifact
-    assert (artifact.is_final, artifact.is_draft()) == (True, True)
-    with pytest.raises(TypeError, match="disabled mode"):
-        run.use_artifact("a")
-    assert daemon.calls.methods == []
-
-
-def test_offline_is_what_every_run_is(daemon: FakeDaemon) -> None:
-    run = holdfast.init(mode="offline", project="p")
-    assert run.log_artifact(Artifact("a", "t")).wait().version == "v0"
+    assert (artifact.is_final, artifact.is_draft(), artifact.wait()) == (True, True, artifact)
+    assert run.use_artifact(artifact) is artifact
+    assert run.link_artifact(artifact, "portfolio") is artifact
+    assert not run.use_artifact("a").download()
+    assert (run.use_model("m"), run.log_code(), run.link_model(tree, "m"), run.get_url()) == ("", None, None, None)
+    run.log_model(tree)
+    run.finish()
+    assert "LogArtifact" not in daemon.calls.methods
+    assert daemon.state.runs == {}
 
 
 def test_run_directory_may_be_a_path(tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""Tells before an artifact is logged that its collection holds another type, if the registry can say so at once.
+
+A courtesy: the commit judges for good.  So nothing here waits for a registry that is away, and each collection is asked for once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from holdfast._process import this_process
+from holdfast.errors import Error, NotFoundError, TypeMismatchError
+from holdfastpb.registry.v1 import collection_pb2
+
+if TYPE_CHECKING:
+    from holdfast._daemon_client import DaemonClient
+
+_GET_COLLECTION = "/holdfast.registry.v1.CollectionService/GetCollection"
+
+DEADLINE_S = 0.25
+"""Longer than any registry takes that is up, and short enough for a training step."""
+
+PAUSE_S = 30.0
+"""After a registry that did not answer in time: a loop that logs is held up once, not each time."""
+
+KNOWN_MAX = 4_096
+"""Collections that are remembered; a process that logs more of them asks again."""
+
+
+class KnownTypes:
+    """The types of the collections that this process has logged to.  Thread-safe."""
+
+    def __init__(self, daemon: Callable[[], DaemonClient], monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Makes an empty memory.
+
+        Args:
+            daemon: gives the daemon's client of this process.
+            monotonic: clock.
+        """
+        self._daemon = daemon
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._types: dict[tuple[str, str, str], str] = {}
+        self._asks_again_at = 0.0
+
+    def check(self, entity: str, project: str, name: str, type: str) -> None:
+        """Returns unless the registry says that the collection holds another type.
+
+        Raises:
+            TypeMismatchError: (a ValueError) it does.
+        """
+        key = (entity, project, name)
+        if self._types.get(key) == type:
+            return
+        # What is remembered may be out of date, so it never refuses anybody.
+        found = self._ask(*key)
+        if found and found != type:
+            raise TypeMismatchError(
+                f"Artifact {name} already exists with type '{found}'; cannot create another with type '{type}'"
+            )
+        with self._lock:
+            if found is not None:
+                if len(self._types) >= KNOWN_MAX:
+                    self._types.clear()
+                self._types[key] = type
+
+    def _ask(self, entity: str, project: str, name: str) -> str | None:
+        """Returns the collection's type, "" when there is no collection, None when nobody answers at once."""
+        daemon = self._daemon()
+        if self._monotonic() < self._asks_again_at or not daemon.launcher.is_listening():
+            return None
+        request = collection_pb2.GetCollectionRequest(entity=entity, project=project, name=name)
+        try:
+            response = daemon.unary(
+                _GET_COLLECTION,
+                request,
+                collection_pb2.GetCollectionResponse,
+                deadline_s=DEADLINE_S,
+                attempts_max=1,
+            )
+        except NotFoundError:
+            return ""
+        except (Error, OSError):
+            self._asks_again_at = self._monotonic() + PAUSE_S
+            return None
+        return str(response.collection.type)
+
+
+@cache
+def known_types() -> KnownTypes:
+    """Returns the memory of this process."""
+    return KnownTypes(lambda: this_process().daemon)
