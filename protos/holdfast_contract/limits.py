@@ -99,6 +99,10 @@ LEASE_TTL_S = 3600
 """An hour of broken network does not cost a renegotiation."""
 LEASE_RENEW_S = 600
 """A sixth of the TTL: five renewals may be lost."""
+PART_LEASE_TTL_S = 600
+"""A writer of a distributed version that is gone is noticed after ten minutes; its restart takes seconds."""
+LEASE_RENEWALS = 3
+"""Renewals in a lease's time: two may be lost."""
 RACY_WINDOW_NS = 2_000_000_000
 """Coarsest modification time in use (FAT: 2 s); within it, a later write may leave mtime as it is."""
 

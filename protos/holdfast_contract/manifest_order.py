@@ -118,6 +118,17 @@ def segment_bounds(paths: Sequence[str], sizes_bytes: Sequence[int]) -> list[tup
     return bounds
 
 
+def natural_end(paths: Sequence[str]) -> int:
+    """Returns where the last segment that ends by its content ends; 0: none does.
+
+    What lies before can be cut by itself: `segment_bounds` of it is the beginning of that of the whole manifest.
+    """
+    for end in range(len(paths), 0, -1):
+        if not crc32(paths[end - 1].encode()) % SEGMENT_ENTRIES_MODULUS:
+            return end
+    return 0
+
+
 def _natural_ends(paths: Sequence[str]) -> list[int]:
     checksums = map(crc32, map(str.encode, paths))
     ends = [end for end, checksum in enumerate(checksums, start=1) if not checksum % SEGMENT_ENTRIES_MODULUS]

@@ -13,6 +13,12 @@ FAILPOINTS = (
     "commit.after_validate",
     "commit.before_commit",
     "commit.after_commit",
+    "part.after_validate",
+    "part.before_commit",
+    "part.after_commit",
+    "finish.after_packs",
+    "finish.before_commit",
+    "finish.after_commit",
     "update.before_commit",
     "update.after_commit",
 )

@@ -29,6 +29,7 @@ from holdfast_registry.chunk_reader import ChunkReader
 from holdfast_registry.clock import Clock, IdSource, RandomIds, SystemClock
 from holdfast_registry.database.catalogue import CatalogueRepository
 from holdfast_registry.database.commits import CommitRepository
+from holdfast_registry.database.distributed import DistributedRepository
 from holdfast_registry.database.lineage import LineageRepository
 from holdfast_registry.database.links import LinkRepository
 from holdfast_registry.database.maintenance import MaintenanceRepository
@@ -36,11 +37,13 @@ from holdfast_registry.database.packs import PackRepository
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.database.tokens import TokenRepository
 from holdfast_registry.database.versions import VersionRepository
+from holdfast_registry.distributed_version import DistributedVersions
 from holdfast_registry.errors import EXIT_CODE_LOCKED, StartError
 from holdfast_registry.file_threads import FileThreads
 from holdfast_registry.lifecycle import CallGate, DataFolderLock, check_local, die_of_fsync
 from holdfast_registry.maintenance import Maintenance
 from holdfast_registry.manifest_check import ManifestChecker
+from holdfast_registry.own_packs import OwnPacks
 from holdfast_registry.pack_intake import PackIntake
 from holdfast_registry.rpc.boundary import CallBoundary
 from holdfast_registry.rpc.collection_servicer import CollectionServicer
@@ -185,9 +188,13 @@ async def _compose(
     on_socket = not settings.listen
     store = DirectoryStore(data_dir)
     await threads.run(store.prepare)
-    commits = CommitRepository(database, clock, ids, settings.lease_ttl_s)
+    commits = CommitRepository(
+        database, clock, ids, lease_ttl_s=settings.lease_ttl_s, part_lease_ttl_s=settings.part_lease_ttl_s
+    )
     versions = VersionRepository(database, clock, ids)
-    packs = PackRepository(database, clock, settings.lease_ttl_s)
+    packs = PackRepository(
+        database, clock, lease_ttl_s=settings.lease_ttl_s, part_lease_ttl_s=settings.part_lease_ttl_s
+    )
     reader = ChunkReader(packs, store, threads)
     manifests = ManifestChecker(reader, packs)
     intake = PackIntake(packs, store, threads, verified_at_once=settings.packs_verified_at_once, streams=not on_socket)
@@ -196,9 +203,14 @@ async def _compose(
     options = _OPTIONS if on_socket else (*_OPTIONS, *_TCP_OPTIONS)
     server = grpc.aio.server(interceptors=[boundary], options=options)
     committer = VersionCommitter(commits, manifests, threads)
+    parts = DistributedRepository(database, commits, clock, lease_ttl_s=settings.lease_ttl_s)
+    own_packs = OwnPacks(packs, intake, store, threads, ids)
+    distributed = DistributedVersions(parts, commits, manifests, reader, own_packs, threads, spill_folder=data_dir)
     registry_pb2_grpc.add_RegistryServiceServicer_to_server(RegistryServicer(ids.new_id()), server)
     version_pb2_grpc.add_VersionServiceServicer_to_server(
-        VersionServicer(commits, committer, versions, LinkRepository(database, clock, ids), packs, manifests, threads),
+        VersionServicer(
+            commits, committer, distributed, versions, LinkRepository(database, clock, ids), packs, manifests, threads
+        ),
         server,
     )
     pack_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(intake, reader, store, same_machine=on_socket), server)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdfast_contract.limits import LEASE_TTL_S
+from holdfast_contract.limits import LEASE_TTL_S, PART_LEASE_TTL_S
 
 SECTION = "registry"
 """TOML table, and the middle of the environment names."""
@@ -26,6 +26,8 @@ class RegistrySettings:
     """Exit after so many seconds without a call; 0 = never."""
     lease_ttl_s: int = LEASE_TTL_S
     """Seconds that an upload's lease lasts without being renewed."""
+    part_lease_ttl_s: int = PART_LEASE_TTL_S
+    """The same for a writer's part of a distributed version, whose end others wait for."""
     maintenance_interval_s: float = 60.0
     """Seconds between looks for leases that have run out."""
     database_readers: int = 2

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.reasons import Reason
-from holdfast_registry.database.commits import CheckedManifest, CommitRepository, Committed, CommitWish, NotCommitted
+from holdfast_registry.database.commits import (
+    BaseChanged,
+    CheckedManifest,
+    CommitRepository,
+    Committed,
+    CommitWish,
+    NotCommitted,
+)
 from holdfast_registry.database.statements import Once
 from holdfast_registry.domain.versions import CommitDecision, decide_commit
 from holdfast_registry.errors import RegistryError
@@ -25,11 +32,12 @@ class VersionCommitter:
 
     async def commit(
         self, wish: CommitWish, manifest_root: bytes, once: Once[Committed]
-    ) -> bytes | MissingChunks | NotCommitted:
+    ) -> bytes | MissingChunks | NotCommitted | BaseChanged:
         """Commits, or tells what is missing.
 
         Returns:
-            The encoded response; or the chunks that are to be uploaded first; or MANIFEST_NEEDED.
+            The encoded response; or the chunks that are to be uploaded first; or MANIFEST_NEEDED; or that the base is
+            another one by now.
 
         Raises:
             RegistryError, ContractError: see CommitVersion.
@@ -39,7 +47,7 @@ class VersionCommitter:
             if not isinstance(checked, CheckedManifest | None):
                 return checked
             answer = await self._commits.commit(wish, checked, once)
-            if isinstance(answer, bytes):
+            if isinstance(answer, bytes | BaseChanged):
                 return answer
             # The latest version is another one by now, or chunks have gone: look again.
         raise RegistryError(
@@ -48,11 +56,15 @@ class VersionCommitter:
 
     def _check(
         self, wish: CommitWish, manifest_root: bytes, once: Once[Committed]
-    ) -> bytes | MissingChunks | NotCommitted | CheckedManifest | None:
+    ) -> bytes | MissingChunks | NotCommitted | BaseChanged | CheckedManifest | None:
         """Returns the manifest after its check, None when it looks like a no-op, or an answer without a commit."""
-        pending = self._commits.prepare(wish.version_id, wish.lease_id, once)
+        pending = self._commits.prepare(wish, once)
         if isinstance(pending, bytes):
             return pending
+        if pending.known_version_id is not None:
+            return None
+        if not pending.has_base(wish.base_version_id):
+            return BaseChanged(pending.latest)
         decision = decide_commit(wish.artifact_digest, pending.latest, has_manifest=bool(manifest_root))
         if decision is CommitDecision.MANIFEST_NEEDED:
             return NotCommitted.MANIFEST_NEEDED

@@ -27,11 +27,15 @@ from holdfastpb.registry.v1.pack_pb2 import (
     WritePackRequest,
 )
 from holdfastpb.registry.v1.version_pb2 import (
+    AddPartRequest,
+    AddPartResponse,
     BeginVersionRequest,
     BeginVersionResponse,
     CommitVersionRequest,
     CommitVersionResponse,
     DeleteVersionRequest,
+    FinishDistributedRequest,
+    FinishDistributedResponse,
     GetVersionRequest,
     LinkVersionRequest,
     ListLinksRequest,
@@ -142,10 +146,17 @@ class Client:
         return method(request, timeout=CALL_TIMEOUT_S, metadata=self._metadata)
 
     def begin(
-        self, collection: str, *, entity: str = "team", project: str = "vision", type: str = "dataset", id: str = ""
+        self,
+        collection: str,
+        *,
+        entity: str = "team",
+        project: str = "vision",
+        type: str = "dataset",
+        id: str = "",
+        **part: str,
     ) -> BeginVersionResponse:
         request = BeginVersionRequest(
-            request_id=id or new_request_id(), entity=entity, project=project, collection=collection, type=type
+            request_id=id or new_request_id(), entity=entity, project=project, collection=collection, type=type, **part
         )
         return self.call(self.versions.BeginVersion, request)
 
@@ -207,6 +218,51 @@ class Client:
             **fields,
         )
         return self.call(self.versions.CommitVersion, request)
+
+    def begin_part(self, collection: str, distributed_id: str, writer: str, **fields: str) -> BeginVersionResponse:
+        return self.begin(collection, distributed_id=distributed_id, writer=writer, **fields)
+
+    def add_part(
+        self, begun: BeginVersionResponse, content: Content, *, id: str = "", origin_id: str = ""
+    ) -> AddPartResponse:
+        request = AddPartRequest(
+            request_id=id or new_request_id(),
+            version_id=begun.version_id,
+            lease_id=begun.lease.lease_id,
+            artifact_digest=content.artifact_digest,
+            manifest_root=content.root_digest,
+            origin_id=origin_id,
+        )
+        return self.call(self.versions.AddPart, request)
+
+    def write_part(self, collection: str, distributed_id: str, writer: str, files: Mapping[str, bytes]) -> Version:
+        """Begin, negotiate, bring: one whole part."""
+        content, begun = content_of(files), self.begin_part(collection, distributed_id, writer)
+        if missing := self.missing_of(begun.lease.lease_id, content.chunks):
+            self.bring(begun.lease.lease_id, missing)
+        return self.add_part(begun, content).version
+
+    def finish(
+        self,
+        collection: str,
+        distributed_id: str,
+        *,
+        id: str = "",
+        entity: str = "team",
+        project: str = "vision",
+        type: str = "dataset",
+        **fields: Any,
+    ) -> FinishDistributedResponse:
+        request = FinishDistributedRequest(
+            request_id=id or new_request_id(),
+            entity=entity,
+            project=project,
+            collection=collection,
+            type=type,
+            distributed_id=distributed_id,
+            **{"metadata_json": b"{}", **fields},
+        )
+        return self.call(self.versions.FinishDistributed, request)
 
     def resolve(self, collection: str, alias: str = "", *, project: str = "vision", entity: str = "team") -> Version:
         request = ResolveVersionRequest(entity=entity, project=project, collection=collection, alias=alias)

@@ -47,12 +47,16 @@ def test_states_follow_each_other_as_drawn() -> None:
     assert allowed == {
         ("PENDING", "COMMITTED"),
         ("PENDING", "FAILED"),
+        ("PENDING", "PART"),
+        ("PART", "FAILED"),
         ("COMMITTED", "DELETED"),
         ("DELETED", "COMMITTED"),
     }
 
 
-@pytest.mark.parametrize("state", [VersionState.COMMITTED, VersionState.DELETED, VersionState.FAILED])
+@pytest.mark.parametrize(
+    "state", [VersionState.COMMITTED, VersionState.DELETED, VersionState.FAILED, VersionState.PART]
+)
 def test_only_a_pending_version_is_committed(state: VersionState) -> None:
     with pytest.raises(RegistryError):
         check_pending("id", state)

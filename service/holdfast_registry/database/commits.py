@@ -1,14 +1,15 @@
 """The life of a version up to its commit: begin, commit, abort; each one transaction.
 
-Order inside the commit's transaction: request answered before? · version pending, lease active · no-op or new ·
-chunks still all there · number · state and content · aliases · tags · lineage · lease closed · response kept.
+Order inside the commit's transaction: request answered before? · version pending, lease active · job known? base still the
+latest? no-op or new · chunks still all there · number · state and content · aliases · tags · lineage · lease closed ·
+response kept.
 A crash before its COMMIT leaves the version PENDING and the lease as it was; after it, everything has happened.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
 
@@ -19,6 +20,7 @@ from holdfast_registry.clock import Clock, IdSource
 from holdfast_registry.database import sqlite_chunks
 from holdfast_registry.database.expiry import EXPIRES_AT_MS
 from holdfast_registry.database.lineage import add_edge, upsert_run
+from holdfast_registry.database.parts import PartWish, begin_part, find_origin, forget_part, remember_origin
 from holdfast_registry.database.schema import alias, collection, entity, lease, pack, project, version
 from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import (
@@ -30,6 +32,7 @@ from holdfast_registry.database.statements import (
     load_version,
     remember_response,
     touch,
+    ttl_columns,
 )
 from holdfast_registry.domain.aliases import plan_aliases
 from holdfast_registry.domain.leases import is_usable, lease_expired
@@ -72,6 +75,10 @@ class CheckedManifest:
     """Chunks to be revived by the commit."""
 
 
+NO_BASE = "none"
+"""The base of a manifest that was merged while the collection had no version."""
+
+
 @dataclass(frozen=True, slots=True)
 class CommitWish:
     """What a writer wants committed; names and metadata are checked already."""
@@ -87,6 +94,10 @@ class CommitWish:
     history_step: int | None
     use_after_commit: bool
     ttl: Ttl
+    origin_id: str = ""
+    """The writer's job; one that is known makes no second version."""
+    base_version_id: str = ""
+    """The latest version that the manifest was merged from, or NO_BASE; empty: it was merged from none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,19 @@ class PendingVersion:
     collection_id: int
     entity_id: int
     chunk_epoch: int
+    latest: LatestVersion | None
+    known_version_id: str | None = None
+    """The version that the wish's origin came to before."""
+
+    def has_base(self, base_version_id: str) -> bool:
+        """Tells whether a manifest that was merged from this version is still right."""
+        return base_version_id in ("", NO_BASE if self.latest is None else self.latest.version_id)
+
+
+@dataclass(frozen=True, slots=True)
+class BaseChanged:
+    """Nothing was committed: the latest version is another one than the manifest was merged from."""
+
     latest: LatestVersion | None
 
 
@@ -186,6 +210,8 @@ _DROP_ALIASES = alias.delete().where(
 _ADD_TAG = text("INSERT INTO version_tag (version_id, tag) VALUES (:version_id, :tag) ON CONFLICT DO NOTHING")
 _INSERT_VERSION = insert(version)
 _INSERT_LEASE = insert(lease)
+_STATE = select(version.c.state).where(version.c.id == bindparam("version_id"))
+_LEASES_OF = select(lease.c.id).where(lease.c.version_id == bindparam("version_id"))
 
 
 def load_latest(connection: Connection, version_id: str | None, now_ms: int) -> LatestVersion | None:
@@ -243,23 +269,31 @@ def change_aliases(
 class CommitRepository:
     """Begins, commits and aborts versions."""
 
-    def __init__(self, database: SqliteDatabase, clock: Clock, ids: IdSource, lease_ttl_s: int) -> None:
+    def __init__(
+        self, database: SqliteDatabase, clock: Clock, ids: IdSource, *, lease_ttl_s: int, part_lease_ttl_s: int
+    ) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids
         self._lease_ttl_s = lease_ttl_s
+        self._part_lease_ttl_s = part_lease_ttl_s
 
-    async def begin(self, name: CollectionName, type_name: str, once: Once[Begun]) -> bytes:
-        """Opens a PENDING version and its lease; makes project and collection when absent.
+    async def begin(
+        self, name: CollectionName, type_name: str, once: Once[Begun], part: PartWish | None = None
+    ) -> bytes:
+        """Opens a PENDING version, or a part of a distributed one, and its lease; makes project and collection when absent.
 
         Raises:
             RegistryError: TYPE_MISMATCH, KIND_MISMATCH, REQUEST_ID_REUSED.
         """
-        response = await self._database.write(partial(self._begin, name=name, type_name=type_name, once=once))
+        unit = partial(self._begin, name=name, type_name=type_name, once=once, part=part)
+        response = await self._database.write(unit)
         failpoint("begin.after_commit")
         return response
 
-    def _begin(self, connection: Connection, name: CollectionName, type_name: str, once: Once[Begun]) -> bytes:
+    def _begin(
+        self, connection: Connection, name: CollectionName, type_name: str, once: Once[Begun], part: PartWish | None
+    ) -> bytes:
         if (answered := find_response(connection, once)) is not None:
             return answered
         now_ms = self._clock.now_ms()
@@ -272,11 +306,12 @@ class CommitRepository:
             check_type(name.name, found.type, type_name)
             entity_id, collection_id = found.entity_id, found.id
             latest = load_latest(connection, found.latest_version_id, now_ms)
-        version_id, lease_id = self._ids.new_id(), self._ids.new_id()
-        self._insert_pending(connection, version_id, collection_id, now_ms)
-        self._insert_lease(connection, lease_id, entity_id, version_id, now_ms)
-        begun = Begun(version_id, LeaseGrant(lease_id, self._lease_ttl_s), latest)
-        response = remember_response(connection, once, begun, now_ms)
+        ttl_s = self._lease_ttl_s if part is None else self._part_lease_ttl_s
+        version_id, grant = self.open_pending(connection, collection_id, entity_id, ttl_s, now_ms)
+        if part is not None:
+            for replaced in begin_part(connection, collection_id, version_id, part, now_ms):
+                self._give_up(connection, replaced, now_ms)
+        response = remember_response(connection, once, Begun(version_id, grant, latest), now_ms)
         failpoint("begin.before_commit")
         return response
 
@@ -305,8 +340,17 @@ class CommitRepository:
         }
         connection.execute(_INSERT_VERSION, values)
 
+    def open_pending(
+        self, connection: Connection, collection_id: int, entity_id: int, ttl_s: int, now_ms: int
+    ) -> tuple[str, LeaseGrant]:
+        """Adds a version that waits for its content, and the lease under which that is brought."""
+        version_id, lease_id = self._ids.new_id(), self._ids.new_id()
+        self._insert_pending(connection, version_id, collection_id, now_ms)
+        self._insert_lease(connection, lease_id, entity_id, version_id, ttl_s, now_ms)
+        return version_id, LeaseGrant(lease_id, ttl_s)
+
     def _insert_lease(
-        self, connection: Connection, lease_id: str, entity_id: int, version_id: str, now_ms: int
+        self, connection: Connection, lease_id: str, entity_id: int, version_id: str, ttl_s: int, now_ms: int
     ) -> None:
         values = {
             "id": lease_id,
@@ -314,11 +358,11 @@ class CommitRepository:
             "version_id": version_id,
             "state": LeaseState.ACTIVE.value,
             "started_at_ms": now_ms,
-            "expires_at_ms": now_ms + self._lease_ttl_s * 1000,
+            "expires_at_ms": now_ms + ttl_s * 1000,
         }
         connection.execute(_INSERT_LEASE, values)
 
-    def prepare(self, version_id: str, lease_id: str, once: Once[Committed]) -> bytes | PendingVersion:
+    def prepare(self, wish: CommitWish, once: Once[Committed]) -> bytes | PendingVersion:
         """Returns what a manifest is to be checked against, or the response when it is committed already.  Blocks.
 
         Raises:
@@ -326,13 +370,16 @@ class CommitRepository:
         """
 
         def unit(connection: Connection) -> bytes | PendingVersion:
-            return find_response(connection, once) or self._pending(connection, version_id, lease_id)
+            if (answered := find_response(connection, once)) is not None:
+                return answered
+            pending = self.pending(connection, wish.version_id, wish.lease_id)
+            return replace(pending, known_version_id=find_origin(connection, pending.collection_id, wish.origin_id))
 
         return self._database.read_here(unit)
 
     async def commit(
         self, wish: CommitWish, manifest: CheckedManifest | None, once: Once[Committed]
-    ) -> bytes | NotCommitted:
+    ) -> bytes | NotCommitted | BaseChanged:
         """Commits in one transaction, or records a no-op on the latest version.
 
         Raises:
@@ -344,12 +391,36 @@ class CommitRepository:
 
     def _commit(
         self, connection: Connection, wish: CommitWish, manifest: CheckedManifest | None, once: Once[Committed]
-    ) -> bytes | NotCommitted:
+    ) -> bytes | NotCommitted | BaseChanged:
         if (answered := find_response(connection, once)) is not None:
             return answered
-        pending = self._pending(connection, wish.version_id, wish.lease_id)
-        decision = decide_commit(wish.artifact_digest, pending.latest, has_manifest=manifest is not None)
+        pending = self.pending(connection, wish.version_id, wish.lease_id)
         now_ms = self._clock.now_ms()
+        target = self.settle(connection, pending, wish, manifest, now_ms)
+        if not isinstance(target, str):
+            return target
+        committed = load_version(connection, target)
+        assert committed is not None, "the version was written in this transaction, or is known"
+        response = remember_response(connection, once, Committed(committed, target == wish.version_id), now_ms)
+        failpoint("commit.before_commit")
+        return response
+
+    def settle(
+        self,
+        connection: Connection,
+        pending: PendingVersion,
+        wish: CommitWish,
+        manifest: CheckedManifest | None,
+        now_ms: int,
+    ) -> str | NotCommitted | BaseChanged:
+        """Does everything of a commit but its answer; returns the version that it came to."""
+        known = find_origin(connection, pending.collection_id, wish.origin_id)
+        if known is not None:
+            self._give_up(connection, wish.version_id, now_ms)
+            return known
+        if not pending.has_base(wish.base_version_id):
+            return BaseChanged(pending.latest)
+        decision = decide_commit(wish.artifact_digest, pending.latest, has_manifest=manifest is not None)
         if decision is CommitDecision.NO_OP and pending.latest is not None:
             target = pending.latest.version_id
             connection.execute(_SET_STATE, {"version": wish.version_id, "new_state": VersionState.FAILED.value})
@@ -360,15 +431,17 @@ class CommitRepository:
         else:
             target = wish.version_id
             self._set_content(connection, pending, wish, manifest, now_ms)
-        self._record_names(connection, pending, target, wish, now_ms)
+        self.record_names(connection, pending.collection_id, target, wish, is_latest=True, now_ms=now_ms)
+        remember_origin(connection, pending.collection_id, wish.origin_id, target)
         end_lease(connection, wish.lease_id, LeaseState.CLOSED, now_ms)
-        committed = load_version(connection, target)
-        assert committed is not None, "the version was written in this transaction"
-        response = remember_response(connection, once, Committed(committed, target == wish.version_id), now_ms)
-        failpoint("commit.before_commit")
-        return response
+        return target
 
-    def _pending(self, connection: Connection, version_id: str, lease_id: str) -> PendingVersion:
+    def pending(self, connection: Connection, version_id: str, lease_id: str) -> PendingVersion:
+        """Returns what a commit under this lease goes by.
+
+        Raises:
+            RegistryError: NOT_FOUND, LEASE_EXPIRED, VERSION_NOT_PENDING.
+        """
         row = connection.execute(_PENDING, {"version_id": version_id, "lease_id": lease_id}).first()
         if row is None:
             raise not_found(f"Version {version_id[:64]!r}")
@@ -406,15 +479,21 @@ class CommitRepository:
             "commit_hash": self._ids.new_id(),
             "history_step": wish.history_step,
             "etag": self._ids.new_id(),
-            "ttl_kind": wish.ttl.kind.value,
-            "ttl_s": wish.ttl.seconds or None,
-        }
+        } | ttl_columns(wish.ttl)
         connection.execute(_SET_CONTENT, values | {"version": wish.version_id})
 
-    def _record_names(
-        self, connection: Connection, pending: PendingVersion, target: str, wish: CommitWish, now_ms: int
+    def record_names(
+        self,
+        connection: Connection,
+        collection_id: int,
+        target: str,
+        wish: CommitWish,
+        *,
+        is_latest: bool,
+        now_ms: int,
     ) -> None:
-        touched = change_aliases(connection, pending.collection_id, target, add=wish.aliases, is_latest=True)
+        """Gives a version the aliases and tags that were wished for, and records the run's edge."""
+        touched = change_aliases(connection, collection_id, target, add=wish.aliases, is_latest=is_latest)
         add_tags(connection, target, wish.tags)
         if target != wish.version_id and wish.tags:
             touched |= {target}
@@ -427,16 +506,24 @@ class CommitRepository:
             add_edge(connection, target, run_row, EdgeKind.USED, now_ms)
         connection.execute(_SET_LOGGED_BY, {"version": target, "run_row": run_row})
 
-    async def abort(self, version_id: str) -> None:
-        """Gives a PENDING version up and closes its lease; anything else is left alone."""
+    async def abort(self, version_id: str, *, withdrawn: bool) -> None:
+        """Gives a PENDING version up and closes its lease; anything else is left alone.
+
+        Args:
+            version_id: whichever; one that does not exist is no error.
+            withdrawn: a part is forgotten, instead of counting as that of a lost writer.
+        """
 
         def unit(connection: Connection) -> None:
-            found = load_version(connection, version_id)
-            if found is None or found.state is not VersionState.PENDING:
-                return
-            connection.execute(_SET_STATE, {"version": version_id, "new_state": VersionState.FAILED.value})
-            leases = connection.execute(select(lease.c.id).where(lease.c.version_id == version_id)).scalars().all()
-            for lease_id in leases:
-                end_lease(connection, lease_id, LeaseState.CLOSED, self._clock.now_ms())
+            state = connection.execute(_STATE, {"version_id": version_id}).scalar()
+            if state == VersionState.PENDING:
+                self._give_up(connection, version_id, self._clock.now_ms())
+            if withdrawn and state in (VersionState.PENDING, VersionState.FAILED):
+                forget_part(connection, version_id)
 
         await self._database.write(unit)
+
+    def _give_up(self, connection: Connection, version_id: str, now_ms: int) -> None:
+        connection.execute(_SET_STATE, {"version": version_id, "new_state": VersionState.FAILED.value})
+        for lease_id in connection.execute(_LEASES_OF, {"version_id": version_id}).scalars().all():
+            end_lease(connection, lease_id, LeaseState.CLOSED, now_ms)

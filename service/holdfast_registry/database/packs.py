@@ -17,7 +17,7 @@ from holdfast_contract.pack import PackIndex
 from holdfast_contract.reasons import Reason
 from holdfast_registry.clock import Clock
 from holdfast_registry.database import sqlite_chunks
-from holdfast_registry.database.schema import entity, lease, pack
+from holdfast_registry.database.schema import entity, lease, pack, part
 from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import AnyRow, find_entity
 from holdfast_registry.domain.leases import is_usable, lease_expired, needs_renewal, rest_s
@@ -28,8 +28,12 @@ from holdfast_registry.errors import RegistryError
 PACK_ROWS_AT_ONCE = 1000
 """In one list of parameters."""
 
-_LEASE = select(lease.c.id, lease.c.entity_id, lease.c.state, lease.c.expires_at_ms).where(
-    lease.c.id == bindparam("lease_id")
+_LEASE = (
+    select(
+        lease.c.id, lease.c.entity_id, lease.c.state, lease.c.expires_at_ms, part.c.version_id.label("part_version_id")
+    )
+    .outerjoin(part, part.c.version_id == lease.c.version_id)
+    .where(lease.c.id == bindparam("lease_id"))
 )
 _RENEW = (
     update(lease)
@@ -90,15 +94,18 @@ class ActiveLease:
     lease_id: str
     entity_id: int
     expires_at_ms: int
+    ttl_s: int
+    """Of its whole time."""
 
 
 class PackRepository:
     """Leases, packs, chunks.  What blocks is for the file threads, which look things up in the middle of their work."""
 
-    def __init__(self, database: SqliteDatabase, clock: Clock, lease_ttl_s: int) -> None:
+    def __init__(self, database: SqliteDatabase, clock: Clock, *, lease_ttl_s: int, part_lease_ttl_s: int) -> None:
         self._database = database
         self._clock = clock
         self._lease_ttl_s = lease_ttl_s
+        self._part_lease_ttl_s = part_lease_ttl_s
 
     async def renew(self, lease_id: str) -> LeaseGrant:
         """Lets a lease last its full time again.
@@ -125,7 +132,7 @@ class PackRepository:
 
     async def _renew_when_due(self, active: ActiveLease) -> LeaseGrant:
         now_ms = self._clock.now_ms()
-        if needs_renewal(active.expires_at_ms, now_ms, self._lease_ttl_s):
+        if needs_renewal(active.expires_at_ms, now_ms, active.ttl_s):
             return await self.renew(active.lease_id)
         return LeaseGrant(active.lease_id, rest_s(active.expires_at_ms, now_ms))
 
@@ -227,15 +234,16 @@ class PackRepository:
         row = connection.execute(_LEASE, {"lease_id": lease_id}).first()
         if row is None or not is_usable(LeaseState(row.state), row.expires_at_ms, self._clock.now_ms()):
             raise lease_expired(lease_id)
-        return ActiveLease(row.id, row.entity_id, row.expires_at_ms)
+        ttl_s = self._lease_ttl_s if row.part_version_id is None else self._part_lease_ttl_s
+        return ActiveLease(row.id, row.entity_id, row.expires_at_ms, ttl_s)
 
     def _renewed(self, connection: Connection, lease_id: str) -> LeaseGrant:
         active = self._active(connection, lease_id)
         now_ms = self._clock.now_ms()
-        if needs_renewal(active.expires_at_ms, now_ms, self._lease_ttl_s):
-            until_ms = now_ms + self._lease_ttl_s * 1000
+        if needs_renewal(active.expires_at_ms, now_ms, active.ttl_s):
+            until_ms = now_ms + active.ttl_s * 1000
             connection.execute(_RENEW, {"row_id": lease_id, "until_ms": until_ms})
-            return LeaseGrant(lease_id, self._lease_ttl_s)
+            return LeaseGrant(lease_id, active.ttl_s)
         return LeaseGrant(lease_id, rest_s(active.expires_at_ms, now_ms))
 
 

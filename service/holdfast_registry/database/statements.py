@@ -14,8 +14,10 @@ from holdfast_registry.database.expiry import EXPIRES_AT_MS
 from holdfast_registry.database.schema import (
     alias,
     collection,
+    distributed,
     entity,
     link,
+    part,
     project,
     request,
     run,
@@ -74,6 +76,16 @@ _FIND_PROJECT = select(project.c.id).where(
     project.c.entity_id == bindparam("entity_id"), project.c.name == bindparam("name")
 )
 _LINK_COUNT = select(func.count()).select_from(link).where(link.c.version_id == version.c.id).scalar_subquery()
+# Two may have come to one version, when the second brought the same content.
+_FINISHED_FROM = (
+    select(distributed.c.distributed_id).where(distributed.c.version_id == version.c.id).limit(1).scalar_subquery()
+)
+_PART_OF = (
+    select(distributed.c.distributed_id)
+    .join(part, part.c.distributed == distributed.c.id)
+    .where(part.c.version_id == version.c.id)
+    .scalar_subquery()
+)
 _VERSIONS = (
     select(
         version,
@@ -84,6 +96,7 @@ _VERSIONS = (
         run.c.run_id.label("run_name"),
         EXPIRES_AT_MS.label("expires_at_ms"),
         _LINK_COUNT.label("link_count"),
+        func.coalesce(_FINISHED_FROM, _PART_OF).label("distributed_id"),
     )
     .join(collection, collection.c.id == version.c.collection_id)
     .join(project, project.c.id == collection.c.project_id)
@@ -280,6 +293,7 @@ def _record(row: AnyRow, aliases: Sequence[str], tags: Sequence[str]) -> Version
         ttl=ttl_of_row(row),
         expires_at_ms=row.expires_at_ms,
         link_count=row.link_count,
+        distributed_id=row.distributed_id or "",
     )
 
 

@@ -15,6 +15,9 @@ class VersionState(IntEnum):
     COMMITTED = 2
     DELETED = 3
     FAILED = 4
+    """Given up; or a part whose entries are in the version that was finished with it."""
+    PART = 5
+    """A writer's share of a distributed version that is not finished."""
 
 
 class LeaseState(IntEnum):
@@ -142,6 +145,8 @@ class VersionRecord:
     link_count: int
     link: LinkRecord | None = None
     """Where it was asked for through a portfolio."""
+    distributed_id: str = ""
+    """Of a part, and of a version that was finished from parts."""
 
     def __str__(self) -> str:
         """Returns entity/project/name:vN."""

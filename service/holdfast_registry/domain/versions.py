@@ -11,7 +11,8 @@ from holdfast_registry.domain.records import VersionState
 from holdfast_registry.errors import RegistryError
 
 _FOLLOWERS = {
-    VersionState.PENDING: {VersionState.COMMITTED, VersionState.FAILED},
+    VersionState.PENDING: {VersionState.COMMITTED, VersionState.FAILED, VersionState.PART},
+    VersionState.PART: {VersionState.FAILED},
     VersionState.COMMITTED: {VersionState.DELETED},
     VersionState.DELETED: {VersionState.COMMITTED},
     VersionState.FAILED: frozenset[VersionState](),

@@ -13,6 +13,7 @@ from holdfast_contract.limits import DIGEST_BYTES, METADATA_BYTES_MAX, PAGE_SIZE
 from holdfast_contract.metadata import decode_metadata
 from holdfast_contract.names import check_entity, check_project, check_run_id, check_tags
 from holdfast_contract.reasons import Reason
+from holdfast_registry.database.paging import PageWish
 from holdfast_registry.database.statements import Once
 from holdfast_registry.domain.manifest import split_digests
 from holdfast_registry.domain.records import (
@@ -88,6 +89,19 @@ def bitmap(flags: list[bool]) -> bytes:
 def page_size(wanted: int) -> int:
     """Returns the number of rows of a page."""
     return min(wanted or PAGE_SIZE_MAX, PAGE_SIZE_MAX)
+
+
+class ListRequest(Protocol):
+    """A message that asks for one page of a list in some order."""
+
+    page_size: int
+    page_token: str
+    order: str
+
+
+def page_wish(request: ListRequest) -> PageWish:
+    """Returns which page is asked for."""
+    return PageWish(page_size(request.page_size), request.page_token, request.order)
 
 
 def page_number(token: str) -> int | None:
@@ -235,6 +249,7 @@ def version_message(record: VersionRecord) -> version_pb2.Version:
         has_history_step=record.history_step is not None,
         history_step=record.history_step or 0,
         etag=record.etag,
+        distributed_id=record.distributed_id,
         ttl=ttl_message(record.ttl),
         expires_at_ms=record.expires_at_ms or 0,
         link=None if record.link is None else link_message(record.link),

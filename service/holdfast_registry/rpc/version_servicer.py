@@ -2,102 +2,66 @@
 
 from __future__ import annotations
 
-from holdfast_contract.digest import from_hex
-from holdfast_contract.limits import DIGEST_BYTES
 from holdfast_contract.names import (
-    check_artifact_name,
     check_collection_name,
     check_entity,
     check_project,
     check_tags,
-    check_type_name,
     check_user_aliases,
+    is_registry_project,
 )
-from holdfast_registry.database.commits import Begun, CommitRepository, Committed, CommitWish
+from holdfast_registry.database.commits import CommitRepository
 from holdfast_registry.database.links import LinkRepository, LinkWish
 from holdfast_registry.database.packs import PackRepository
-from holdfast_registry.database.versions import PageWish, VersionChange, VersionRepository
+from holdfast_registry.database.paging import PageWish
+from holdfast_registry.database.version_lists import CollectionVersions, VersionListRepository, VersionQuery
+from holdfast_registry.database.versions import VersionChange, VersionRepository
+from holdfast_registry.distributed_version import DistributedVersions
+from holdfast_registry.domain.filters import COLLECTION_FIELDS, PROJECT_FIELDS, VERSION_FIELDS, parse_filter
 from holdfast_registry.domain.records import CollectionName, VersionRecord
-from holdfast_registry.errors import invalid
 from holdfast_registry.file_threads import FileThreads
-from holdfast_registry.manifest_check import ManifestChecker, MissingChunks
+from holdfast_registry.freed_bytes import FreedBytes
+from holdfast_registry.manifest_check import ManifestChecker
 from holdfast_registry.rpc.boundary import Context
 from holdfast_registry.rpc.conversion import (
     checked_description,
     checked_metadata,
-    lease_message,
+    edge_kind,
     once_of,
     page_number,
     page_size,
-    run_record,
+    page_wish,
     ttl_of,
     version_message,
 )
+from holdfast_registry.rpc.version_writing import VersionWriting
 from holdfast_registry.version_commit import VersionCommitter
-from holdfastpb.registry.v1 import version_pb2, version_pb2_grpc
+from holdfastpb.registry.v1 import version_pb2
 
 
-class VersionServicer(version_pb2_grpc.VersionServiceServicer):
+class VersionServicer(VersionWriting):
     """Unpacks, calls, packs."""
 
     def __init__(
         self,
         commits: CommitRepository,
         committer: VersionCommitter,
+        distributed: DistributedVersions,
         versions: VersionRepository,
+        lists: VersionListRepository,
+        freed: FreedBytes,
         links: LinkRepository,
         packs: PackRepository,
         manifests: ManifestChecker,
         threads: FileThreads,
     ) -> None:
-        self._commits = commits
-        self._committer = committer
+        super().__init__(commits, committer, distributed, packs)
         self._versions = versions
+        self._lists = lists
+        self._freed = freed
         self._links = links
-        self._packs = packs
         self._manifests = manifests
         self._threads = threads
-
-    async def BeginVersion(
-        self, request: version_pb2.BeginVersionRequest, context: Context
-    ) -> version_pb2.BeginVersionResponse:
-        """Begins a version."""
-        check_entity(request.entity)
-        check_project(request.project)
-        check_artifact_name(request.collection)
-        # Types that users may not take are refused where users give them; Holdfast's own come this way, too.
-        check_type_name(request.type, request.collection, internal=True)
-        name = CollectionName(request.entity, request.project, request.collection)
-        response = await self._commits.begin(name, request.type, once_of(request, _begun_message))
-        return version_pb2.BeginVersionResponse.FromString(response)
-
-    async def RenewLease(
-        self, request: version_pb2.RenewLeaseRequest, context: Context
-    ) -> version_pb2.RenewLeaseResponse:
-        """Renews a lease."""
-        return version_pb2.RenewLeaseResponse(lease=lease_message(await self._packs.renew(request.lease_id)))
-
-    async def CommitVersion(
-        self, request: version_pb2.CommitVersionRequest, context: Context
-    ) -> version_pb2.CommitVersionResponse:
-        """Commits a version."""
-        if len(request.manifest_root) not in (0, DIGEST_BYTES):
-            raise invalid(f"manifest_root has {DIGEST_BYTES} bytes or none, not {len(request.manifest_root)}.")
-        answer = await self._committer.commit(
-            _commit_wish(request), request.manifest_root, once_of(request, _committed_message)
-        )
-        if isinstance(answer, bytes):
-            return version_pb2.CommitVersionResponse.FromString(answer)
-        if isinstance(answer, MissingChunks):
-            return version_pb2.CommitVersionResponse(missing_digests=b"".join(answer.digests))
-        return version_pb2.CommitVersionResponse(manifest_needed=True)
-
-    async def AbortVersion(
-        self, request: version_pb2.AbortVersionRequest, context: Context
-    ) -> version_pb2.AbortVersionResponse:
-        """Aborts a version."""
-        await self._commits.abort(request.version_id)
-        return version_pb2.AbortVersionResponse()
 
     async def GetVersion(
         self, request: version_pb2.GetVersionRequest, context: Context
@@ -117,19 +81,54 @@ class VersionServicer(version_pb2_grpc.VersionServiceServicer):
         self, request: version_pb2.ListVersionsRequest, context: Context
     ) -> version_pb2.ListVersionsResponse:
         """Lists versions."""
-        page = await self._versions.list(
-            PageWish(
-                name=CollectionName(request.entity, request.project, request.collection),
-                type=request.type,
-                size=page_size(request.page_size),
-                after_index=page_number(request.page_token),
-                oldest_first=request.oldest_first,
-                tags=tuple(request.tags),
-            )
+        wanted = CollectionVersions(
+            name=CollectionName(request.entity, request.project, request.collection),
+            type=request.type,
+            tags=tuple(request.tags),
+            filter=parse_filter(request.filter_json, VERSION_FIELDS),
         )
+        page = await self._lists.of_collection(wanted, page_wish(request), oldest_first=request.oldest_first)
         return version_pb2.ListVersionsResponse(
             versions=map(version_message, page.versions),
-            next_page_token="" if page.next_index is None else str(page.next_index),
+            next_page_token=page.next_token,
+            total_count=page.total_count,
+        )
+
+    async def SearchVersions(
+        self, request: version_pb2.SearchVersionsRequest, context: Context
+    ) -> version_pb2.SearchVersionsResponse:
+        """Finds versions."""
+        query = VersionQuery(
+            entity=request.entity,
+            project=request.project,
+            type=request.type,
+            filter=parse_filter(request.filter_json, VERSION_FIELDS),
+            collection_filter=parse_filter(request.collection_filter_json, COLLECTION_FIELDS),
+            registry_filter=parse_filter(request.registry_filter_json, PROJECT_FIELDS),
+            of_registries=request.only_registries or is_registry_project(request.project),
+        )
+        if not request.page_size:
+            return version_pb2.SearchVersionsResponse(
+                total_count=await self._lists.count(query), freed_bytes=await self._freed.bytes_of(query)
+            )
+        page = await self._lists.search(query, page_wish(request))
+        return version_pb2.SearchVersionsResponse(
+            versions=map(version_message, page.versions),
+            next_page_token=page.next_token,
+            total_count=page.total_count,
+        )
+
+    async def ListRunArtifacts(
+        self, request: version_pb2.ListRunArtifactsRequest, context: Context
+    ) -> version_pb2.ListRunArtifactsResponse:
+        """Lists the versions that a run logged or used."""
+        wish = PageWish(page_size(request.page_size), request.page_token, "")
+        page = await self._lists.of_run(
+            request.entity, request.project, request.run_id, edge_kind(request.kind), wish
+        )
+        return version_pb2.ListRunArtifactsResponse(
+            versions=map(version_message, page.versions),
+            next_page_token=page.next_token,
             total_count=page.total_count,
         )
 
@@ -207,37 +206,6 @@ class VersionServicer(version_pb2_grpc.VersionServiceServicer):
         """Lists the links of a version."""
         records = await self._links.links_of(request.version_id)
         return version_pb2.ListLinksResponse(versions=map(version_message, records))
-
-
-def _begun_message(begun: Begun) -> version_pb2.BeginVersionResponse:
-    return version_pb2.BeginVersionResponse(
-        version_id=begun.version_id,
-        lease=lease_message(begun.lease),
-        latest_digest="" if begun.latest is None else begun.latest.digest.hex(),
-        latest_manifest_root=b"" if begun.latest is None else begun.latest.manifest_root,
-    )
-
-
-def _commit_wish(request: version_pb2.CommitVersionRequest) -> CommitWish:
-    check_user_aliases(request.aliases)
-    check_tags(request.tags)
-    return CommitWish(
-        version_id=request.version_id,
-        lease_id=request.lease_id,
-        artifact_digest=from_hex(request.artifact_digest),
-        description=checked_description(request.description) if request.has_description else None,
-        metadata_json=checked_metadata(request.metadata_json),
-        aliases=tuple(request.aliases),
-        tags=tuple(request.tags),
-        run=run_record(request.run) if request.HasField("run") else None,
-        history_step=request.history_step if request.has_history_step else None,
-        use_after_commit=request.use_after_commit,
-        ttl=ttl_of(request.ttl),
-    )
-
-
-def _committed_message(committed: Committed) -> version_pb2.CommitVersionResponse:
-    return version_pb2.CommitVersionResponse(version=version_message(committed.version), created=committed.created)
 
 
 def _updated_message(record: VersionRecord) -> version_pb2.UpdateVersionResponse:

@@ -211,18 +211,22 @@ class CommitVersionRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., version_id: _Optional[str] = ..., lease_id: _Optional[str] = ..., artifact_digest: _Optional[str] = ..., manifest_root: _Optional[bytes] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., use_after_commit: bool = ..., ttl: _Optional[_Union[Ttl, _Mapping]] = ..., origin_id: _Optional[str] = ..., base_version_id: _Optional[str] = ...) -> None: ...
 
 class CommitVersionResponse(_message.Message):
-    __slots__ = ("version", "created", "missing_digests", "manifest_needed", "base_changed")
+    __slots__ = ("version", "created", "missing_digests", "manifest_needed", "base_changed", "latest_version_id", "latest_digest")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
     MISSING_DIGESTS_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_NEEDED_FIELD_NUMBER: _ClassVar[int]
     BASE_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    LATEST_VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    LATEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
     version: Version
     created: bool
     missing_digests: bytes
     manifest_needed: bool
     base_changed: bool
-    def __init__(self, version: _Optional[_Union[Version, _Mapping]] = ..., created: bool = ..., missing_digests: _Optional[bytes] = ..., manifest_needed: bool = ..., base_changed: bool = ...) -> None: ...
+    latest_version_id: str
+    latest_digest: str
+    def __init__(self, version: _Optional[_Union[Version, _Mapping]] = ..., created: bool = ..., missing_digests: _Optional[bytes] = ..., manifest_needed: bool = ..., base_changed: bool = ..., latest_version_id: _Optional[str] = ..., latest_digest: _Optional[str] = ...) -> None: ...
 
 class AddPartRequest(_message.Message):
     __slots__ = ("request_id", "version_id", "lease_id", "artifact_digest", "manifest_root", "origin_id")

@@ -162,7 +162,7 @@ class VersionServiceServicer(object):
         * FAILED_PRECONDITION/VERSION_NOT_PENDING
         With `origin_id` of a version that this collection has already (the same job, brought a second time: a copied journal, a bundle) that
         version is answered, `created` = false. With `base_version_id` the commit is made only while that is the collection's latest version;
-        otherwise nothing happens and the answer has `base_changed`: begin again, merge again.
+        otherwise nothing happens and the answer has `base_changed`: merge again, with another request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
