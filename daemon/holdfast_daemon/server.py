@@ -24,6 +24,7 @@ from holdfast_daemon.configured_registry import ConfiguredRegistry
 from holdfast_daemon.embedded_registry import EmbeddedRegistry
 from holdfast_daemon.errors import end_after_fsync_error, first_of
 from holdfast_daemon.journal.journal import Journal, PlacedFileStates
+from holdfast_daemon.journal.reading_store import ReadingStore
 from holdfast_daemon.pipeline.bring_packs import PackSource
 from holdfast_daemon.pipeline.commit import Committer
 from holdfast_daemon.pipeline.fetch import Fetch
@@ -31,12 +32,15 @@ from holdfast_daemon.pipeline.ingest import Ingest
 from holdfast_daemon.pipeline.ingest_entries import IngestEntries
 from holdfast_daemon.pipeline.intake import Intake
 from holdfast_daemon.pipeline.jobs import Jobs
+from holdfast_daemon.pipeline.known_versions import KnownVersions
 from holdfast_daemon.pipeline.leases import Leases
 from holdfast_daemon.pipeline.manifest_pages import ManifestPages
 from holdfast_daemon.pipeline.read_entry import ReadEntry
 from holdfast_daemon.pipeline.upload import Uploader
+from holdfast_daemon.pipeline.uses import Uses
 from holdfast_daemon.pipeline.verify import Verify
 from holdfast_daemon.registry_client import RegistryClient
+from holdfast_daemon.rpc.answered_here import AnsweredHere
 from holdfast_daemon.rpc.control_service import About, ControlService, Rates
 from holdfast_daemon.rpc.fetch_service import FetchService
 from holdfast_daemon.rpc.forward import Forwarder
@@ -78,6 +82,8 @@ class _Parts:
     jobs: Jobs
     uploader: Uploader
     rates: Rates
+    known: KnownVersions
+    uses: Uses
 
 
 async def serve(settings: DaemonSettings, places: Places, ready_fd: int | None) -> None:
@@ -99,6 +105,7 @@ async def serve(settings: DaemonSettings, places: Places, ready_fd: int | None) 
     lifecycle.remove_stale_socket(places.daemon_socket)
     server.add_insecure_port(socket_address(places.daemon_socket))
     lost = await parts.spool.recover()
+    await parts.known.open()
     tasks = _start_background(parts)
     await parts.jobs.resume(lost)
     await server.start()
@@ -148,7 +155,11 @@ def _make_parts(settings: DaemonSettings, places: Places) -> _Parts:
     )
     uploader.on_lost_pack = jobs.lost_pack
     rates = Rates(lambda: (ingest.bytes_read, uploader.bytes_sent))
-    return _Parts(journal, workers, registry, watched, spool, jobs, uploader, rates)
+    reading_store = ReadingStore(journal)
+    known = KnownVersions(reading_store)
+    registry.on_answer = known.take_note
+    uses = Uses(reading_store, registry, delay_s)
+    return _Parts(journal, workers, registry, watched, spool, jobs, uploader, rates, known, uses)
 
 
 def _add_services(
@@ -158,7 +169,7 @@ def _add_services(
     intake = Intake(parts.journal, parts.spool, workers, jobs.ingest, jobs)
     cache = PackCache(places.cache, settings.cache_bytes_max)
     cache.open()
-    manifests, packs = ManifestPages(registry), PackSource(registry, cache, workers)
+    manifests, packs = ManifestPages(registry, parts.known), PackSource(registry, cache, workers)
     fetch = Fetch(manifests, packs, workers, PlacedFileStates(parts.journal))
     fetch_service = FetchService(fetch, Verify(manifests, workers), ReadEntry(manifests, packs))
     about = About(
@@ -175,17 +186,25 @@ def _add_services(
         ending.ask,
         lambda: parts.watched.problem,
         parts.rates,
+        lambda: registry.fetched_bytes,
     )
     control = ControlService(jobs, parts.journal, parts.spool, workers, cache, about)
     add_ControlServiceServicer_to_server(control, server)
     add_LogServiceServicer_to_server(LogService(intake, jobs, jobs.committer, registry), server)
     add_FetchServiceServicer_to_server(fetch_service, server)
-    server.add_generic_rpc_handlers((Forwarder(registry),))
+    here = AnsweredHere(parts.known, manifests, parts.uses, registry)
+    server.add_generic_rpc_handlers((Forwarder(registry, here),))
 
 
 def _start_background(parts: _Parts) -> list[asyncio.Task[None]]:
     parts.workers.warm()
-    work = [parts.watched.watch(), parts.uploader.run(), parts.jobs.housekeeping(), _sample(parts.rates)]
+    work = [
+        parts.watched.watch(),
+        parts.uploader.run(),
+        parts.jobs.housekeeping(),
+        _sample(parts.rates),
+        parts.uses.run(),
+    ]
     return [asyncio.create_task(_or_die(w)) for w in work]
 
 

@@ -53,6 +53,8 @@ class Faults:
 class Calls:
     """What was asked of it."""
 
+    pages: int = 0
+    versions: int = 0
     locate: int = 0
     read_pack: int = 0
     sent_bytes: int = 0
@@ -220,19 +222,28 @@ class _Versions(VersionServiceServicer):
         self._registry = registry
 
     async def GetVersion(self, request: Any, context: Any) -> GetVersionResponse:
+        self._registry.calls.versions += 1
         version = self._registry.versions.get(request.version_id)
         if version is None:
             await _fail(context, Reason.NOT_FOUND, f"there is no version {request.version_id}")
         return GetVersionResponse(version=version)
 
     async def ListManifestSegments(self, request: Any, context: Any) -> ListManifestSegmentsResponse:
-        segments = self._registry.segments[request.version_id]
+        self._registry.calls.pages += 1
+        segments = [one for one in self._registry.segments[request.version_id] if _may_hold(one, request.path_prefix)]
         at = int(request.page_token or 0)
         following = at + 2
         more = following < len(segments) or self._registry.faults.endless_pages
         return ListManifestSegmentsResponse(
             segments=segments[at:following], next_page_token=str(following) if more else ""
         )
+
+
+def _may_hold(encoded: bytes, prefix: str) -> bool:
+    if not prefix:
+        return True  # also what is no segment at all
+    paths = ManifestSegment.FromString(encoded).paths
+    return paths[-1] >= prefix and (paths[0] <= prefix or paths[0].startswith(prefix))
 
 
 class _Packs(PackServiceServicer):

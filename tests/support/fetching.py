@@ -45,6 +45,7 @@ class Reading:
     verify: Verify
     read_entry: ReadEntry
     placed: PlacedInMemory
+    client: RegistryClient
 
     async def download(self, version_id: str, root: Path, **order: Any) -> DownloadProgress:
         order_ = DownloadOrder(version_id, os.fsencode(root), **order)
@@ -83,6 +84,7 @@ async def reading(
                 Verify(manifests, workers),
                 ReadEntry(manifests, source),
                 placed,
+                client,
             )
         finally:
             await client.close()

@@ -60,7 +60,7 @@ async def outcome(task: "asyncio.Task[None]") -> None:
         raise HoldfastError(Reason.INTERNAL, str(error)) from error
 
 
-async def stop(task: "asyncio.Task[None]") -> None:
+async def stop(task: "asyncio.Task[Any]") -> None:
     """Ends a task, if it has not ended, and waits until it has."""
     task.cancel()
     await asyncio.wait({task})

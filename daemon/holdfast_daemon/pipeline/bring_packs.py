@@ -6,6 +6,7 @@ ranges come, into a sparse temporary file where they lie at their own offsets, s
 
 import asyncio
 import os
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,10 @@ TRANSFERS_MAX = 4
 """Packs on their way at once: enough to fill a line at 100 ms (64 MiB each), few enough to keep messages in order."""
 WHOLE_PACK_SHARE = 4
 """Once a download has asked for more than 1/4 of a pack it gets all of it: at most a quarter is then transferred twice."""
+READING_SHARE = 1
+"""Reads of parts, which may be all that is ever wanted, get only those until they have asked for as much as the whole pack."""
+LEDGER_PACKS_MAX = 10_000
+"""Packs of which it is remembered how much was asked for: 640 GB of them, 1 MB of memory."""
 RANGE_GAP_BYTES_MAX = 64 * KIB
 """Transferring a gap of this size costs less than a further range."""
 TRANSFER_ATTEMPTS = 2
@@ -49,7 +54,16 @@ class Reader:
 
     entity: str
     skip_cache: bool = False
-    asked_bytes: dict[bytes, int] = field(default_factory=dict)
+    whole_pack_share: int = WHOLE_PACK_SHARE
+    asked_bytes: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+
+    def ask(self, pack_id: bytes, size_bytes: int) -> int:
+        """Notes that so much of a pack is wanted; returns how much was wanted of it in all."""
+        asked = self.asked_bytes.pop(pack_id, 0) + size_bytes
+        self.asked_bytes[pack_id] = asked
+        if len(self.asked_bytes) > LEDGER_PACKS_MAX:
+            self.asked_bytes.popitem(last=False)
+        return asked
 
 
 @dataclass(slots=True)
@@ -91,6 +105,7 @@ class PackSource:
                 raise
             text = f"the registry lost chunk {error.metadata.get('digest', '')}; run `holdfast registry fsck`"
             raise HoldfastError(Reason.STORE_DAMAGED, text, **error.metadata) from error
+        self._registry.fetched_bytes += response.ByteSize()
         return tuple(response.packs), check_located(response, lengths)
 
     async def bring(self, reader: Reader, grants: Sequence[PackReadGrant], located: Located) -> BroughtPacks:
@@ -115,15 +130,16 @@ class PackSource:
     async def _bring_one(
         self, reader: Reader, grant: PackReadGrant, frames: list[tuple[int, int]], brought: BroughtPacks
     ) -> Path:
+        ranges = _merged(frames)
+        wanted_bytes = sum(length for _, length in ranges)
         if grant.WhichOneof("how") == "filesystem":
+            self._registry.fetched_bytes += wanted_bytes
             return Path(grant.filesystem.path)
         if len(grant.pack_id) != 16 or not 0 < grant.size_bytes <= PACK_BYTES_MAX:
             raise HoldfastError(Reason.STORE_DAMAGED, "the registry names a pack that cannot be; ask its operator")
-        ranges = _merged(frames)
-        asked = reader.asked_bytes.get(grant.pack_id, 0) + sum(length for _, length in ranges)
-        reader.asked_bytes[grant.pack_id] = asked
+        asked = reader.ask(grant.pack_id, wanted_bytes)
         path = None if reader.skip_cache else self._cache.pin(grant.pack_id)
-        wants_whole = asked * WHOLE_PACK_SHARE >= grant.size_bytes and grant.size_bytes <= self._cache.bytes_max
+        wants_whole = asked * reader.whole_pack_share >= grant.size_bytes and grant.size_bytes <= self._cache.bytes_max
         if path is None and wants_whole and not reader.skip_cache:
             await self._into_cache(reader.entity, grant)
             path = self._cache.pin(grant.pack_id)
@@ -200,6 +216,7 @@ class PackSource:
         at, done = 0, 0
         async for response in responses:
             data = memoryview(response.data)
+            self._registry.fetched_bytes += len(data)
             while data:
                 if at == len(ranges):
                     return False
@@ -220,8 +237,8 @@ class PackSource:
             await self._workers.in_thread(os_layer.unlink_if_exists, path)
         brought.temporary = []
 
-    async def read(self, reader: Reader, shown: str, digests: bytes, lengths: Sequence[int]) -> bytes:
-        """Returns the bytes of a few chunks, one after another.
+    async def read(self, reader: Reader, shown: str, digests: bytes, lengths: Sequence[int]) -> list[bytes]:
+        """Returns a few chunks.
 
         Args:
             reader: for whom.
@@ -259,7 +276,7 @@ class PackSource:
             await self._workers.in_thread(self._cache.drop, pack.pack_id)
 
 
-def read_chunks(packs: tuple[PackFile, ...], located: Located, digests: bytes) -> bytes:
+def read_chunks(packs: tuple[PackFile, ...], located: Located, digests: bytes) -> list[bytes]:
     """Reads and checks chunks; returns them in the order of `located`.
 
     Raises:
@@ -270,7 +287,7 @@ def read_chunks(packs: tuple[PackFile, ...], located: Located, digests: bytes) -
     with PackChunks(packs) as chunks:
         for position, data in chunks.in_pack_order(located, column, range(len(column))):
             found[position] = bytes(data)
-    return b"".join(found)
+    return found
 
 
 class _RangeFile:

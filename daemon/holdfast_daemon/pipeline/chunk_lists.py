@@ -29,28 +29,35 @@ async def chunk_lists(
     size = chunks = 0
     for part, length in enumerate(long.list_lengths):
         digest = long.list_digests[DIGEST_BYTES * part : DIGEST_BYTES * (part + 1)]
-        digests, lengths = _decode(await packs.read(reader, path, digest, (length,)), path)
+        [encoded] = await packs.read(reader, path, digest, (length,))
+        digests, lengths = decode_list(encoded, path)
         size, chunks = size + sum(lengths), chunks + len(lengths)
         if size > entries.sizes[row]:
             break
         yield digests, lengths
     if size != entries.sizes[row] or chunks != long.chunk_count:
-        raise _invalid(path)
+        raise invalid_list(path)
 
 
-def _decode(encoded: bytes, path: str) -> tuple[bytes, list[int]]:
+def decode_list(encoded: bytes, path: str) -> tuple[bytes, list[int]]:
+    """Returns (digests, lengths) of one part of a long list.
+
+    Raises:
+        HoldfastError: MANIFEST_INVALID.
+    """
     try:
         found = ChunkList.FromString(encoded)
     except DecodeError as error:
-        raise _invalid(path) from error
+        raise invalid_list(path) from error
     lengths = list(found.lengths)
     if not 0 < len(lengths) <= FIND_MISSING_DIGESTS_MAX or len(found.digests) != DIGEST_BYTES * len(lengths):
-        raise _invalid(path)
+        raise invalid_list(path)
     if min(lengths) < 1 or max(lengths) > CHUNK_BYTES_MAX:
-        raise _invalid(path)
+        raise invalid_list(path)
     return found.digests, lengths
 
 
-def _invalid(path: str) -> HoldfastError:
+def invalid_list(path: str) -> HoldfastError:
+    """What is said of a list that contradicts its entry."""
     text = f"the manifest is not well formed: the list of chunks of {path!r} is wrong; run `holdfast registry fsck`"
     return HoldfastError(Reason.MANIFEST_INVALID, text, path=path)

@@ -40,6 +40,8 @@ class About:
     """Why the registry does not answer; empty when it does, as far as known."""
     rates: Callable[[], tuple[int, int]]
     """Bytes read and bytes sent, a second."""
+    fetched_bytes: Callable[[], int]
+    """What reading versions took since the start."""
 
 
 class ControlService(ControlServiceServicer):
@@ -78,6 +80,7 @@ class ControlService(ControlServiceServicer):
         status.jobs_active = len(self._jobs.active)
         status.clients = sum(job.streams for job in self._jobs.active)
         status.read_bytes_per_s, status.sent_bytes_per_s = self._about.rates()
+        status.fetched_bytes = self._about.fetched_bytes()
         status.peak_memory_bytes = peak_memory_bytes(self._workers.pids())
         return status
 

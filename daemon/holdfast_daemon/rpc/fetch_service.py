@@ -89,7 +89,7 @@ class FetchService(FetchServiceServicer):
         pieces = self._read_entry.read(request.version_id, request.path, request.offset, request.length)
         async with aclosing(pieces) as parts:
             async for data in parts:
-                yield ReadEntryResponse(data=bytes(data))
+                yield ReadEntryResponse(data=data)
 
 
 def _check_root(root: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Passes the registry's read and metadata calls on, with the daemon's credentials; the messages are not decoded.
+"""Passes the registry's read and metadata calls on, with the daemon's credentials; most messages are not decoded.
 
 Workers need no token and no network of their own.  What writes content (begin, commit, packs) is the daemon's own business and
 is refused.
@@ -14,6 +14,7 @@ from holdfast_contract.limits import COMMIT_DEADLINE_S
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.registry_client import RegistryClient, to_error
+from holdfast_daemon.rpc.answered_here import AnsweredHere
 
 FORWARDED = frozenset(
     f"/holdfast.registry.v1.{method}"
@@ -56,8 +57,9 @@ _PREFIX = "/holdfast.registry.v1."
 class Forwarder(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # the stubs make it generic, the class is not
     """Handler of all calls to the registry's services that arrive on the daemon's socket."""
 
-    def __init__(self, registry: RegistryClient) -> None:
+    def __init__(self, registry: RegistryClient, here: AnsweredHere) -> None:
         self._registry = registry
+        self._here = here
         self._stubs: dict[str, Callable[..., Any]] = {}
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
@@ -74,6 +76,9 @@ class Forwarder(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # the stubs 
     async def _forward(self, method: str, request: bytes, context: "grpc.aio.ServicerContext[Any, Any]") -> bytes:
         if method not in FORWARDED:
             raise HoldfastError(Reason.PERMISSION_DENIED, f"{method} is not passed on; the daemon does that itself")
+        known = await self._here.before(method, request)
+        if known is not None:
+            return known
         stub = self._stubs.get(method)
         if stub is None:
             stub = self._stubs[method] = self._registry.channel.unary_unary(method, None, None)
@@ -84,4 +89,5 @@ class Forwarder(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # the stubs 
             answer: bytes = await stub(request, timeout=deadline_s, metadata=self._registry.metadata)
         except grpc.aio.AioRpcError as error:
             raise to_error(error, self._registry.address) from error
+        self._here.after(method, request, answer)
         return answer
