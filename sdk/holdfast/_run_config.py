@@ -177,6 +177,12 @@ def encode_config(values: Mapping[str, Any]) -> bytes:
     return encoded
 
 
+def decode_config(encoded: bytes) -> dict[str, Any]:
+    """Returns a configuration that has travelled; no bytes mean {}."""
+    values: dict[str, Any] = json.loads(encoded or b"{}")
+    return values
+
+
 def _plain(value: Any, depth: int) -> Any:
     if value is None or isinstance(value, bool | str):
         return value if not isinstance(value, str) else value.encode("utf-8", "replace").decode()

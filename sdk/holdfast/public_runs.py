@@ -13,12 +13,13 @@ from holdfast._pagination import Page, SizedPaginator
 from holdfast._process import this_process
 from holdfast._queries import Filter, filter_json, order_text, page_request
 from holdfast._registry_calls import RegistryCalls
+from holdfast._run_config import decode_config, encode_config
 from holdfast._run_record import RunRecord
+from holdfast._run_settings import check_run_tags
 from holdfast._times import iso_time
 from holdfast._version_lists import RunArtifacts
 from holdfast.artifact import Artifact
 from holdfast.errors import WaitTimeoutError
-from holdfast_contract.metadata import decode_metadata, encode_metadata, to_plain_metadata
 from holdfast_contract.names import check_tags, check_user_aliases
 from holdfastpb.registry.v1 import run_pb2
 
@@ -45,7 +46,7 @@ class Run(RunRecord):
         self._stored = record
         self._record = run_pb2.Run()
         self._record.CopyFrom(record)
-        self._config = decode_metadata(record.config_json)
+        self._config = decode_config(record.config_json)
         self._tags = list(record.tags)
 
     # --- what is stored -----------------------------------------------------------------------------------------------
@@ -120,7 +121,7 @@ class Run(RunRecord):
 
     @tags.setter
     def tags(self, tags: Collection[str]) -> None:
-        check_tags(list(tags))
+        check_run_tags(list(tags))
         self._tags = list(dict.fromkeys(tags))
 
     @property
@@ -148,7 +149,7 @@ class Run(RunRecord):
 
     @config.setter
     def config(self, config: dict[str, Any]) -> None:
-        self._config = to_plain_metadata(config)
+        self._config = decode_config(encode_config(config))
 
     @normalize_exceptions
     def load(self, force: bool = False) -> Self:
@@ -180,7 +181,7 @@ class Run(RunRecord):
 
     def _changes(self) -> run_pb2.UpsertRunRequest:
         """Only what differs is sent: the run may be going on elsewhere, and its state is its own to tell."""
-        check_tags(self._tags)
+        check_run_tags(self._tags)
         request = run_pb2.UpsertRunRequest(run=self._key())
         for field in ("display_name", "group", "job_type", "notes"):
             value = getattr(self._record, field)
@@ -192,8 +193,8 @@ class Run(RunRecord):
             request.cleared.append("tags")
         elif self._tags != list(self._stored.tags):
             request.run.tags.extend(self._tags)
-        config_json = encode_metadata(to_plain_metadata(self._config))
-        if decode_metadata(config_json) != decode_metadata(self._stored.config_json):
+        config_json = encode_config(self._config)
+        if decode_config(config_json) != decode_config(self._stored.config_json):
             request.run.config_json = config_json
         return request
 

@@ -9,9 +9,9 @@ from typing import Any, Protocol, TypeVar
 from google.protobuf.message import Message
 
 from holdfast_contract.digest import digest_of
-from holdfast_contract.limits import DIGEST_BYTES, METADATA_BYTES_MAX, PAGE_SIZE_MAX, TAGS_MAX
+from holdfast_contract.limits import DIGEST_BYTES, METADATA_BYTES_MAX, NAME_CHARS_MAX, PAGE_SIZE_MAX, TAGS_MAX
 from holdfast_contract.metadata import decode_metadata
-from holdfast_contract.names import check_entity, check_project, check_run_id, check_tags
+from holdfast_contract.names import check_entity, check_project, check_run_id
 from holdfast_contract.reasons import Reason
 from holdfast_registry.database.paging import PageWish
 from holdfast_registry.database.statements import Once
@@ -155,7 +155,8 @@ def run_record(run: run_pb2.Run) -> RunRecord:
     check_run_id(run.run_id)
     if len(run.tags) > TAGS_MAX:
         raise invalid(f"A run has at most {TAGS_MAX} tags.")
-    check_tags(run.tags)
+    if any(not tag.strip() or len(tag) > NAME_CHARS_MAX for tag in run.tags):
+        raise invalid(f"A tag of a run has 1 to {NAME_CHARS_MAX} characters.")
     texts = (run.display_name, run.group, run.job_type, run.notes, run.state, run.host)
     if max(map(len, texts)) > NOTES_CHARS_MAX:
         raise RegistryError(Reason.TOO_LARGE, f"A text of a run has at most {NOTES_CHARS_MAX} characters; shorten it.")
