@@ -21,4 +21,6 @@ FAILPOINTS = (
     "finish.after_commit",
     "update.before_commit",
     "update.after_commit",
+    "link.before_commit",
+    "link.after_commit",
 )

@@ -36,10 +36,12 @@ from holdfast_registry.database.maintenance import MaintenanceRepository
 from holdfast_registry.database.packs import PackRepository
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.database.tokens import TokenRepository
+from holdfast_registry.database.version_lists import VersionListRepository
 from holdfast_registry.database.versions import VersionRepository
 from holdfast_registry.distributed_version import DistributedVersions
 from holdfast_registry.errors import EXIT_CODE_LOCKED, StartError
 from holdfast_registry.file_threads import FileThreads
+from holdfast_registry.freed_bytes import FreedBytes
 from holdfast_registry.lifecycle import CallGate, DataFolderLock, check_local, die_of_fsync
 from holdfast_registry.maintenance import Maintenance
 from holdfast_registry.manifest_check import ManifestChecker
@@ -50,7 +52,7 @@ from holdfast_registry.rpc.collection_servicer import CollectionServicer
 from holdfast_registry.rpc.pack_servicer import PackServicer
 from holdfast_registry.rpc.registry_servicer import RegistryServicer
 from holdfast_registry.rpc.run_servicer import RunServicer
-from holdfast_registry.rpc.version_servicer import VersionServicer
+from holdfast_registry.rpc.version_servicer import CommittedVersions, VersionServicer
 from holdfast_registry.settings import RegistrySettings
 from holdfast_registry.version_commit import VersionCommitter
 from holdfastpb.registry.v1 import (
@@ -191,7 +193,7 @@ async def _compose(
     commits = CommitRepository(
         database, clock, ids, lease_ttl_s=settings.lease_ttl_s, part_lease_ttl_s=settings.part_lease_ttl_s
     )
-    versions = VersionRepository(database, clock, ids)
+    lists = VersionListRepository(database)
     packs = PackRepository(
         database, clock, lease_ttl_s=settings.lease_ttl_s, part_lease_ttl_s=settings.part_lease_ttl_s
     )
@@ -206,11 +208,17 @@ async def _compose(
     parts = DistributedRepository(database, commits, clock, lease_ttl_s=settings.lease_ttl_s)
     own_packs = OwnPacks(packs, intake, store, threads, ids)
     distributed = DistributedVersions(parts, commits, manifests, reader, own_packs, threads, spill_folder=data_dir)
+    committed = CommittedVersions(
+        versions=VersionRepository(database, clock, ids),
+        lists=lists,
+        links=LinkRepository(database, clock, ids),
+        freed=FreedBytes(lists, reader, packs, threads),
+        manifests=manifests,
+        threads=threads,
+    )
     registry_pb2_grpc.add_RegistryServiceServicer_to_server(RegistryServicer(ids.new_id()), server)
     version_pb2_grpc.add_VersionServiceServicer_to_server(
-        VersionServicer(
-            commits, committer, distributed, versions, LinkRepository(database, clock, ids), packs, manifests, threads
-        ),
+        VersionServicer(commits, committer, distributed, packs, committed),
         server,
     )
     pack_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(intake, reader, store, same_machine=on_socket), server)

@@ -314,10 +314,17 @@ class Client:
         return list(self.call(self.versions.ListLinks, ListLinksRequest(version_id=version_id)).versions)
 
     def log(
-        self, collection: str, content: Content, *, project: str = "vision", **fields: Any
+        self,
+        collection: str,
+        content: Content,
+        *,
+        entity: str = "team",
+        project: str = "vision",
+        type: str = "dataset",
+        **fields: Any,
     ) -> CommitVersionResponse:
         """The whole way: begin, bring what is missing, commit."""
-        begun = self.begin(collection, project=project)
+        begun = self.begin(collection, entity=entity, project=project, type=type)
         lease_id = begun.lease.lease_id
         missing = self.missing_of(lease_id, content.chunks)
         if missing:

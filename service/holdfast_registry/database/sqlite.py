@@ -31,7 +31,9 @@ from sqlalchemy.pool import NullPool
 
 from holdfast_contract.os_layer import FILE_MODE, FsyncError
 from holdfast_contract.reasons import Reason
+from holdfast_registry.database.filters import PATTERN_FUNCTION
 from holdfast_registry.database.migrate import migrate
+from holdfast_registry.domain.patterns import compile_pattern
 from holdfast_registry.errors import DatabaseError, RegistryError
 
 T = TypeVar("T")
@@ -92,7 +94,12 @@ def connect(path: Path, *, writable: bool) -> Connection:
     connection = engine.connect()
     for pragma in _pragmas(writable=writable):
         connection.exec_driver_sql(f"PRAGMA {pragma}")
+    _driver(connection).create_function(PATTERN_FUNCTION, 2, _matches, deterministic=True)
     return connection
+
+
+def _matches(pattern: str, text: object) -> bool:
+    return isinstance(text, str) and compile_pattern(pattern).is_in(text)
 
 
 def connect_read_only(path: Path) -> Connection:

@@ -1,15 +1,13 @@
-"""Committed versions: read by id, by name or in pages; changed and deleted; each method one transaction."""
+"""Committed versions: read by id or by name, changed and deleted; each method one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, update
+from sqlalchemy import Connection, update
 
 from holdfast_contract.failpoints import failpoint
-from holdfast_contract.limits import MIB
 from holdfast_contract.reasons import Reason
 from holdfast_registry.clock import Clock, IdSource
 from holdfast_registry.database.commits import add_tags, change_aliases
@@ -19,52 +17,19 @@ from holdfast_registry.database.name_lookup import resolve
 from holdfast_registry.database.schema import version, version_tag
 from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import (
-    AnyRow,
     Once,
-    find_collection,
     find_response,
     load_committed,
     load_version,
-    load_versions,
     remember_response,
     touch,
     ttl_columns,
 )
 from holdfast_registry.domain.aliases import LATEST
-from holdfast_registry.domain.records import CollectionName, VersionRecord, VersionState
+from holdfast_registry.domain.records import CollectionName, VersionRecord
 from holdfast_registry.domain.ttl import Ttl
 from holdfast_registry.domain.versions import check_deletable
 from holdfast_registry.errors import RegistryError, not_found
-
-PAGE_BYTES_MAX = 3 * MIB
-"""Metadata of the versions of one page: the page must fit a message of 4 MiB."""
-ROW_BYTES = 2048
-"""Bytes of a version beside its metadata and description, generously."""
-
-_COMMITTED = version.c.state == VersionState.COMMITTED.value
-
-
-@dataclass(frozen=True, slots=True)
-class PageWish:
-    """Which versions of a collection to list."""
-
-    name: CollectionName
-    type: str
-    size: int
-    after_index: int | None
-    """Number of the last version of the page before."""
-    oldest_first: bool
-    tags: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class VersionPage:
-    """Some versions of a collection."""
-
-    versions: list[VersionRecord]
-    next_index: int | None
-    """Where the next page goes on; None: there is none."""
-    total_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +73,6 @@ class VersionRepository:
             RegistryError: NOT_FOUND.
         """
         return await self._database.read(partial(resolve, name=name, alias_text=alias_text or LATEST))
-
-    async def list(self, wish: PageWish) -> VersionPage:
-        """Returns one page of a collection's versions.
-
-        Raises:
-            RegistryError: NOT_FOUND: no such collection, or not of that type.
-        """
-        return await self._database.read(partial(_list, wish=wish))
 
     async def update(self, change: VersionChange, once: Once[VersionRecord]) -> bytes:
         """Changes a version.
@@ -182,51 +139,6 @@ class VersionRepository:
         record = load_version(connection, version_id)
         assert record is not None, "the version was there a moment ago"
         return remember_response(connection, once, record, now_ms)
-
-
-def _list(connection: Connection, wish: PageWish) -> VersionPage:
-    found = find_collection(connection, wish.name)
-    if found is None:
-        raise not_found(f"Artifact {wish.name}")
-    if wish.type and found.type != wish.type:
-        raise not_found(f"Artifact {wish.name} of type {wish.type!r} (it is of type {found.type!r})")
-    conditions: list[ColumnElement[bool]] = [version.c.collection_id == found.id, _COMMITTED]
-    if wish.tags:
-        conditions.append(version.c.id.in_(_ids_with_tags(wish.tags)))
-    total = connection.execute(select(func.count()).select_from(version).where(*conditions)).scalar_one()
-    index = version.c.version_index
-    if wish.after_index is not None:
-        conditions.append(index > wish.after_index if wish.oldest_first else index < wish.after_index)
-    size_bytes = func.length(version.c.metadata_json) + 4 * func.coalesce(func.length(version.c.description), 0)
-    rows = connection.execute(
-        select(version.c.id, index, size_bytes.label("size_bytes"))
-        .where(*conditions)
-        .order_by(index.asc() if wish.oldest_first else index.desc())
-        .limit(wish.size + 1)
-    ).all()
-    shown = rows[: min(wish.size, _rows_that_fit(rows))]
-    next_index = shown[-1].version_index if len(shown) < len(rows) else None
-    return VersionPage(load_versions(connection, [row.id for row in shown]), next_index, total)
-
-
-def _ids_with_tags(tags: Sequence[str]) -> Select[tuple[str]]:
-    wanted = sorted(set(tags))
-    return (
-        select(version_tag.c.version_id)
-        .where(version_tag.c.tag.in_(wanted))
-        .group_by(version_tag.c.version_id)
-        .having(func.count() == len(wanted))
-    )
-
-
-def _rows_that_fit(rows: Sequence[AnyRow]) -> int:
-    """Returns how many of the rows fit a page; at least one."""
-    page_bytes = 0
-    for count, row in enumerate(rows):
-        page_bytes += ROW_BYTES + row.size_bytes
-        if page_bytes > PAGE_BYTES_MAX and count:
-            return count
-    return len(rows)
 
 
 def _check_etag(stored: VersionRecord, expected: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from holdfast_contract.names import (
     check_collection_name,
     check_entity,
@@ -39,6 +41,18 @@ from holdfast_registry.version_commit import VersionCommitter
 from holdfastpb.registry.v1 import version_pb2
 
 
+@dataclass(frozen=True, slots=True)
+class CommittedVersions:
+    """What the calls on versions that are committed need."""
+
+    versions: VersionRepository
+    lists: VersionListRepository
+    links: LinkRepository
+    freed: FreedBytes
+    manifests: ManifestChecker
+    threads: FileThreads
+
+
 class VersionServicer(VersionWriting):
     """Unpacks, calls, packs."""
 
@@ -47,21 +61,16 @@ class VersionServicer(VersionWriting):
         commits: CommitRepository,
         committer: VersionCommitter,
         distributed: DistributedVersions,
-        versions: VersionRepository,
-        lists: VersionListRepository,
-        freed: FreedBytes,
-        links: LinkRepository,
         packs: PackRepository,
-        manifests: ManifestChecker,
-        threads: FileThreads,
+        committed: CommittedVersions,
     ) -> None:
         super().__init__(commits, committer, distributed, packs)
-        self._versions = versions
-        self._lists = lists
-        self._freed = freed
-        self._links = links
-        self._manifests = manifests
-        self._threads = threads
+        self._versions = committed.versions
+        self._lists = committed.lists
+        self._links = committed.links
+        self._freed = committed.freed
+        self._manifests = committed.manifests
+        self._threads = committed.threads
 
     async def GetVersion(
         self, request: version_pb2.GetVersionRequest, context: Context
@@ -123,9 +132,7 @@ class VersionServicer(VersionWriting):
     ) -> version_pb2.ListRunArtifactsResponse:
         """Lists the versions that a run logged or used."""
         wish = PageWish(page_size(request.page_size), request.page_token, "")
-        page = await self._lists.of_run(
-            request.entity, request.project, request.run_id, edge_kind(request.kind), wish
-        )
+        page = await self._lists.of_run(request.entity, request.project, request.run_id, edge_kind(request.kind), wish)
         return version_pb2.ListRunArtifactsResponse(
             versions=map(version_message, page.versions),
             next_page_token=page.next_token,
