@@ -14,6 +14,7 @@ from holdfastpb.common.v1.manifest_pb2 import (
     LongChunkList,
     ManifestRoot,
     ManifestSegment,
+    Origin,
     Reference,
 )
 from holdfastpb.registry.v1.version_pb2 import ListVersionsRequest
@@ -43,6 +44,10 @@ def segment(**changes: object) -> ManifestSegment:
     return sound
 
 
+def origin(entry_index: int, uri: str = "holdfast-artifact://abc/a") -> Origin:
+    return Origin(entry_index=entry_index, uri=uri)
+
+
 def attempt(client: Client, collection: str, content: Content) -> str:
     """Returns the reason for which a content is refused; everything it names is stored."""
     begun = client.begin(collection)
@@ -67,6 +72,11 @@ def content_with(segments: list[ManifestSegment], **root_changes: object) -> Con
 def test_sound_manifest_with_a_large_file_is_committed(client: Client, collection: str) -> None:
     version = client.log(collection, content_with([segment()])).version
     assert version.size_bytes == 150_010
+
+
+def test_sound_origins_are_kept(client: Client, collection: str) -> None:
+    version = client.log(collection, content_with([segment(origins=[origin(0), origin(1)])])).version
+    assert version.entry_count == 2
 
 
 def short(digests: bytes) -> bytes:
@@ -99,6 +109,25 @@ BROKEN: dict[str, Callable[[], ManifestSegment]] = {
     "file that is not empty with the digest of one": lambda: segment(digests=EMPTY_DIGEST + digest_of(b"".join(BIG))),
     "reference with a file's digest": lambda: segment(
         references=[Reference(entry_index=0, uri="s3://b/k", digest="x")]
+    ),
+    "origin of an entry that is none": lambda: segment(origins=[origin(2)]),
+    "origins in disorder": lambda: segment(origins=[origin(1), origin(0)]),
+    "two origins of one entry": lambda: segment(origins=[origin(0), origin(0)]),
+    "origin of a reference": lambda: segment(
+        digests=bytes(32) + digest_of(b"".join(BIG)),
+        references=[Reference(entry_index=0, uri="s3://b/k", digest="x")],
+        origins=[origin(0)],
+    ),
+    "origin that is a draft": lambda: segment(origins=[origin(0, "holdfast-client-artifact://abc/a")]),
+    "origin of another scheme": lambda: segment(origins=[origin(0, "s3://bucket/key")]),
+    "origin without a path": lambda: segment(origins=[origin(0, "holdfast-artifact://abc")]),
+    "origin without an artifact": lambda: segment(origins=[origin(0, "holdfast-artifact:///a")]),
+    "origin with a path that leaves": lambda: segment(origins=[origin(0, "holdfast-artifact://abc/../a")]),
+    "origin with a path of too many bytes": lambda: segment(
+        origins=[origin(0, f"holdfast-artifact://abc/{'x' * 2000}")]
+    ),
+    "origin with an id of too many characters": lambda: segment(
+        origins=[origin(0, f"holdfast-artifact://{'a' * 999}/a")]
     ),
     "reference of an entry that is none": lambda: segment(
         references=[Reference(entry_index=9, uri="s3://b/k", digest="x")]
