@@ -341,9 +341,9 @@ class Services(
     # --- RunService ---------------------------------------------------------------------------------------------------
 
     def UpsertRun(self, request: Any, context: Any) -> run_pb2.UpsertRunResponse:
-        run = request.run
-        stored = self.state.runs.setdefault((run.entity, run.project, run.run_id), run_pb2.Run())
-        stored.MergeFrom(run)
+        stored = self.state.keep_run(request.run)
+        for emptied in request.cleared:
+            stored.ClearField(emptied)
         return run_pb2.UpsertRunResponse(run=stored)
 
     def GetRun(self, request: Any, context: Any) -> run_pb2.GetRunResponse:
@@ -367,7 +367,9 @@ class Services(
 
     def ListRunArtifacts(self, request: Any, context: Any) -> version_pb2.ListRunArtifactsResponse:
         key = (request.entity, request.project, request.run_id)
-        versions = [self.state.version(one) for run, one, kind in self.state.edges if (run, kind) == (key, request.kind)]
+        versions = [
+            self.state.version(one) for run, one, kind in self.state.edges if (run, kind) == (key, request.kind)
+        ]
         start = int(request.page_token or 0)
         end = start + (request.page_size or 50)
         return version_pb2.ListRunArtifactsResponse(

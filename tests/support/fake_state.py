@@ -255,9 +255,16 @@ class FakeState:
 
     def add_edge(self, run: run_pb2.Run, version_id: str, kind: int) -> None:
         key = (run.entity, run.project, run.run_id)
-        self.runs.setdefault(key, run_pb2.Run()).MergeFrom(run)
+        self.keep_run(run)
         if (key, version_id, kind) not in self.edges:
             self.edges.append((key, version_id, kind))
+
+    def keep_run(self, run: run_pb2.Run) -> run_pb2.Run:
+        stored = self.runs.setdefault((run.entity, run.project, run.run_id), run_pb2.Run())
+        if run.tags:
+            del stored.tags[:]
+        stored.MergeFrom(run)
+        return stored
 
     def version(self, version_id: str) -> version_pb2.Version:
         if version_id not in self.versions:
