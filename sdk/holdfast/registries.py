@@ -35,7 +35,8 @@ def full_registry_name(name: str) -> str:
     Raises:
         ValueError: the name breaks its rules.
     """
-    full = name if isinstance(name, str) and name.startswith(REGISTRY_PREFIX) else f"{REGISTRY_PREFIX}{name}"
+    check_project(name)
+    full = name if name.startswith(REGISTRY_PREFIX) else f"{REGISTRY_PREFIX}{name}"
     check_project(full)
     if full == REGISTRY_PREFIX:
         raise ValueError("A registry needs a name")
