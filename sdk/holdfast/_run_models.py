@@ -29,6 +29,7 @@ class RunModels(RunLogging):
             ValueError: no such path, or a name or alias that breaks its rules.
             UsageError: the run is finished.
         """
+        self._check_running("log_model")
         self.log_artifact(path, name=name, type=MODEL_TYPE, aliases=aliases)
 
     def use_model(self, name: str) -> str:

@@ -171,6 +171,9 @@ class Services(
         while not self.faults.may_commit.wait(0.05):
             if not context.is_active():
                 return
+        if session.finalize is not None and session.finalize.hold:
+            yield log_pb2.WaitArtifactResponse(progress=_progress(session), held=True)
+            return
         with self.state.lock:
             self.state.commit(session)
         response = log_pb2.WaitArtifactResponse(progress=_progress(session), created=session.created)

@@ -1,0 +1,144 @@
+"""What training scripts call beside artifacts: it runs, keeps the last values, and says so once."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import holdfast
+from holdfast import _run_metrics
+from holdfast.artifact import Artifact
+from holdfast.errors import Error, UsageError
+from holdfast.runs import Run
+from support.fake_daemon import FakeDaemon
+
+pytestmark = pytest.mark.usefixtures("places")
+
+
+@pytest.fixture(autouse=True)
+def told() -> Iterator[None]:
+    """This process was told already."""
+    _run_metrics._told.set()
+    yield
+    _run_metrics._told.clear()
+
+
+def test_process_is_told_once() -> None:
+    _run_metrics._told.clear()
+    run = holdfast.init()
+    with pytest.warns(UserWarning, match="Holdfast keeps artifacts, not metrics") as warned:
+        run.log({"loss": 1})
+        run.log({"loss": 2})
+        holdfast.init(reinit=True).watch(object())
+    assert len(warned) == 1
+
+
+def test_summary_and_history_keep_the_last_values() -> None:
+    run = holdfast.init()
+    run.log({"loss": 2.0, "accuracy": 0.1})
+    holdfast.log({"loss": 1.0})
+    assert dict(run.summary) == {"loss": 1.0, "accuracy": 0.1}
+    assert (dict(run.history), run.history.row, run.history["loss"]) == ({"loss": 1.0}, {"loss": 1.0}, 1.0)
+    run.summary["best"] = 3
+    run.summary.update({"more": 4})
+    holdfast.summary.last = 5
+    assert (run.summary.best, run.summary["more"], run.summary.last) == (3, 4, 5)
+    with pytest.raises(AttributeError, match="no key 'absent'"):
+        run.summary.absent  # noqa: B018
+
+
+def test_steps_are_counted() -> None:
+    run = holdfast.init()
+    assert (run.step, run.starting_step) == (0, 0)
+    run.log({"a": 1})
+    run.log({"a": 1}, commit=False)
+    run.log({"b": 1})
+    assert (run.step, dict(run.history)) == (2, {"a": 1, "b": 1})
+    run.log({"a": 1}, step=7)
+    run.log({"b": 1}, step=7)
+    assert (run.step, dict(run.history)) == (7, {"a": 1, "b": 1})
+    with pytest.warns(UserWarning, match="Step 3 is before step 7"):
+        run.log({"a": 9}, step=3)
+    assert run.summary.a == 1
+
+
+def test_what_is_no_dict_of_texts_is_refused() -> None:
+    run = holdfast.init()
+    with pytest.raises(TypeError, match="must be passed a dictionary"):
+        run.log([1])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must be strings"):
+        run.log({1: 2})  # type: ignore[dict-item]
+
+
+def test_history_step_of_an_artifact_is_the_last_step_that_has_values(daemon: FakeDaemon) -> None:
+    run = holdfast.init(project="p")
+    assert run.log_artifact(Artifact("a", "t")).wait().history_step is None
+    for number in range(3):
+        run.log({"loss": number})
+    run.log_artifact(Artifact("b", "t")).wait()
+    [_, session] = daemon.state.sessions.values()
+    assert session.finalize is not None
+    assert (session.finalize.has_history_step, session.finalize.history_step) == (True, 2)
+
+
+def test_what_has_no_meaning_here_does_nothing(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run = holdfast.init(project="p", config={"lr": 1})
+        assert run.define_metric("loss", summary="min").name == "loss"
+        run.watch(object(), log="all")
+        run.unwatch()
+        run.mark_preempting()
+        assert (run.save("*.pt"), run.restore("model.pt"), run.display(), run.to_html()) == ([], None, False, "")
+        assert run.status().sync_items_pending == 0
+        assert (run.sweep_id, run.sweep_url, run.get_sweep_url(), run.resumed) == (None, None, None, False)
+        assert (run.project_name(), run.config_static.lr) == ("p", 1)
+        assert holdfast.define_metric("x").name == "x"
+        holdfast.watch(object())
+        holdfast.unwatch()
+        holdfast.mark_preempting()
+        assert holdfast.save() == []
+        assert holdfast.login(key="secret") is True
+    with pytest.warns(UserWarning, match="Alert of run .*: late: the loss is NaN"):
+        holdfast.alert("late", "the loss is NaN")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: holdfast.log({}),
+        lambda: holdfast.log_model("x"),
+        lambda: holdfast.use_model("x"),
+        lambda: holdfast.link_model("x", "y"),
+        lambda: holdfast.define_metric("x"),
+        lambda: holdfast.watch(None),
+        lambda: holdfast.save(),
+        lambda: holdfast.alert("x"),
+        lambda: holdfast.config.lr,
+        lambda: holdfast.summary["x"],
+        lambda: setattr(holdfast.config, "lr", 1),
+        lambda: holdfast.config.update({}),
+    ],
+)
+def test_nothing_of_a_run_works_before_init(call: object) -> None:
+    assert callable(call)
+    with pytest.raises(Error, match=r"You must call holdfast\.init\(\) before holdfast\."):
+        call()
+
+
+def test_config_and_summary_of_the_module_are_the_active_runs() -> None:
+    with holdfast.init(config={"lr": 1}) as run:
+        assert holdfast.config is run.config
+        assert holdfast.summary is run.summary
+    with pytest.raises(Error, match=r"holdfast\.config\.lr"):
+        holdfast.config.lr  # noqa: B018
+
+
+@pytest.mark.parametrize("method", ["log", "log_model", "use_model", "link_model", "link_artifact", "log_code"])
+def test_finished_run_says_so(method: str) -> None:
+    run: Run = holdfast.init()
+    run.finish()
+    arguments = {"log": [{}], "link_model": ["x", "y"], "link_artifact": [Artifact("a", "t"), "x"], "log_code": []}
+    with pytest.raises(UsageError, match=rf"Run \({run.id}\) is finished. The call to `{method}` will be ignored"):
+        getattr(run, method)(*arguments.get(method, ["x"]))
