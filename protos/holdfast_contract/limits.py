@@ -97,8 +97,6 @@ STREAM_IDLE_S = 60
 """Three missed keepalive pings of 20 s."""
 LEASE_TTL_S = 3600
 """An hour of broken network does not cost a renegotiation."""
-LEASE_RENEW_S = 600
-"""A sixth of the TTL: five renewals may be lost."""
 PART_LEASE_TTL_S = 600
 """A writer of a distributed version that is gone is noticed after ten minutes; its restart takes seconds."""
 LEASE_RENEWALS = 3

@@ -46,6 +46,10 @@ def _placeholders(values: Sequence[object]) -> str:
     return ",".join("?" * len(values))
 
 
+BASE_SEQ = 0
+"""Stands in an incremental job's runs of entries for the version that it is laid over; records are numbered from 1."""
+
+
 def _store_yield(c: sqlite3.Connection, job_id: str, seq: int, brought: IngestYield, entity: str) -> None:
     if not c.execute("SELECT 1 FROM job WHERE job_id = ?", (job_id,)).fetchone():
         return  # dropped while a worker was still reading for it
@@ -206,6 +210,18 @@ class Journal:
         rows = [(finalize, job_id) for job_id, finalize in finalizes]
         await self._db.executemany("UPDATE job SET finalize = ? WHERE job_id = ?", rows)
         failpoint("sync.after_release")
+
+    async def replace_base(self, job_id: str, segments: Sequence[bytes]) -> None:
+        """Keeps the entries over which those of an incremental job are laid, instead of those that were kept before."""
+
+        def write(c: sqlite3.Connection) -> None:
+            c.execute("DELETE FROM entry_run WHERE job_id = ? AND seq = ?", (job_id, BASE_SEQ))
+            c.executemany(
+                "INSERT INTO entry_run (job_id, seq, segment) VALUES (?, ?, ?)",
+                [(job_id, BASE_SEQ, s) for s in segments],
+            )
+
+        await self._db.write(write)
 
     async def set_request_ids(self, job_id: str, begin_id: str, commit_id: str) -> None:
         """New ids for a job whose lease ended: it begins again."""

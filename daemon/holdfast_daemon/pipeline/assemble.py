@@ -18,7 +18,7 @@ from holdfast_contract.paths import case_collisions, portability_problems
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.codec import Compressor
 from holdfast_daemon.errors import HoldfastError
-from holdfast_daemon.journal.journal import read_runs_and_records
+from holdfast_daemon.journal.journal import BASE_SEQ, read_runs_and_records
 from holdfast_daemon.pipeline.columns import EntryColumns
 from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter
 from holdfastpb.common.v1.manifest_pb2 import ChunkList, LongChunkList, ManifestRoot, ManifestSegment, SegmentRef
@@ -203,19 +203,27 @@ def merged_entries(journal: Path, job_id: str) -> EntryColumns:
         start = len(columns)
         columns.extend(ManifestSegment.FromString(encoded))
         spans.append((seq, start, len(columns)))
+    base_end = max((end for seq, _, end in spans if seq == BASE_SEQ), default=0)
     removals = [seq for seq, record in records.items() if record.WhichOneof("what") == "remove"]
     if not removals and len(set(columns.paths)) == len(columns):
         return columns
-    return columns.take(_survivors(columns, spans, records, removals))
+    return columns.take(_survivors(columns, spans, records, removals, base_end))
 
 
 def _survivors(
-    columns: EntryColumns, spans: list[tuple[int, int, int]], records: dict[int, Record], removals: list[int]
+    columns: EntryColumns,
+    spans: list[tuple[int, int, int]],
+    records: dict[int, Record],
+    removals: list[int],
+    base_end: int,
 ) -> list[int]:
-    """Positions of the entries that are left when the records are applied in their order."""
+    """Positions of the entries that are left when the records are applied in their order, over those of the base."""
     places: dict[str, int] = {}
     steps = sorted([(seq, 1, start, end) for seq, start, end in spans] + [(seq, 0, 0, 0) for seq in removals])
     for seq, is_run, start, end in steps:
+        if seq == BASE_SEQ:
+            places.update(zip(columns.paths[start:end], range(start, end), strict=True))
+            continue
         record = records[seq]
         if not is_run:
             _remove(places, record.remove.path)
@@ -224,7 +232,12 @@ def _survivors(
         for position in range(start, end):
             path = columns.paths[position]
             before = places.get(path)
-            if before is not None and not overwrite and not _same_content(columns, before, position):
+            if (
+                before is not None
+                and before >= base_end
+                and not overwrite
+                and not _same_content(columns, before, position)
+            ):
                 raise HoldfastError(Reason.ALREADY_EXISTS, f"Cannot add the same path twice: {path!r}", path=path)
             places[path] = position
     return list(places.values())

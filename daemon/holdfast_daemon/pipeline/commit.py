@@ -1,36 +1,49 @@
 """Commit: assembles the manifest, sees the job's packs off, and asks the registry for a version until it has one.
 
-The answer is one of four: a version; "bring the manifest" (we expected a no-op and somebody was faster); chunks that are missing (a
-garbage collection, a restored backup, a hint of ours that was wrong), after which the files that hold them are read again; or an error.
+A part of a distributed version takes the same way, and the job that finishes that version asks for it then, until all parts are there.
+The answer is one of five: a version; "bring the manifest" (we expected a no-op and somebody was faster); "the base has changed" (an
+incremental job lays its entries over the next one); chunks that are missing (a garbage collection, a restored backup, a hint of ours
+that was wrong), after which the files that hold them are read again; or an error.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
 from holdfast_contract.failpoints import failpoint
-from holdfast_contract.limits import COMMIT_DEADLINE_S, COMMIT_ROUNDS_MAX, DIGEST_BYTES
+from holdfast_contract.limits import COMMIT_ROUNDS_MAX, DIGEST_BYTES
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import IngestYield
 from holdfast_daemon.pipeline.assemble import Assembled, AssembleOutcome, AssembleTask, assemble
+from holdfast_daemon.pipeline.commit_calls import CommitCalls, finalize_of
 from holdfast_daemon.pipeline.entry_sources import draft_versions
+from holdfast_daemon.pipeline.incremental import ROUNDS_MAX as INCREMENTAL_ROUNDS_MAX
+from holdfast_daemon.pipeline.incremental import IncrementalBases, Place
 from holdfast_daemon.pipeline.ingest import Ingest
 from holdfast_daemon.pipeline.job import Job
 from holdfast_daemon.pipeline.leases import Leases
 from holdfast_daemon.pipeline.turns import Turns
 from holdfast_daemon.registry_client import RegistryClient, next_try, retry_delay_s
+from holdfast_daemon.spool.pack_writer import PackTarget
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import Workers
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 from holdfastpb.daemon.v1.log_pb2 import JOB_STATE_COMMIT, JOB_STATE_UPLOAD, WaitArtifactResponse
-from holdfastpb.registry.v1.version_pb2 import CommitVersionRequest, CommitVersionResponse
+from holdfastpb.registry.v1.version_pb2 import CommitVersionResponse
 
 T = TypeVar("T")
 
+Outcome = tuple[WaitArtifactResponse, list[bytes]] | frozenset[bytes]
+"""The result and chunks worth remembering; or chunks that the registry misses."""
+
 KNOWN_CHUNKS_PER_JOB_MAX = 500_000
 """Hints kept for one version: 160 GB of large files."""
+PART_LOOK_S = 2.0
+"""Between two questions whether all writers have brought their parts."""
+WRITERS_NAMED_MAX = 5
+"""In what a job says that it waits for."""
 
 
 class Committer:
@@ -52,11 +65,13 @@ class Committer:
         self._workers = workers
         self._ingest = ingest
         self._registry = registry
+        self._calls = CommitCalls(registry)
+        self._bases = IncrementalBases(journal, registry, retry_delay_max_s)
         self._leases = leases
         self._turns = turns
         self._retry_delay_max_s = retry_delay_max_s
 
-    async def commit(self, job: Job) -> tuple[WaitArtifactResponse, list[bytes]] | frozenset[bytes]:
+    async def commit(self, job: Job) -> Outcome:
         """Does one round.
 
         Returns:
@@ -65,38 +80,87 @@ class Committer:
         Raises:
             HoldfastError: the job has failed for good.
         """
+        finalize = finalize_of(job)
         job.set_state(JOB_STATE_UPLOAD)
-        for _ in range(COMMIT_ROUNDS_MAX):
-            await self._with_patience(job, lambda: self._leases.ensure(job))
-            begin_id = job.row.begin_request_id
-            assembled = await self._assemble(job)
-            was_sent = job.commit_sent  # before a crash, perhaps: then the answer is there already, and needs no packs
-            if assembled.root_digest and not was_sent:
-                await self._see_packs_off(job)
+        if finalize.distributed_finish and not job.row.acked_seq:
             await self._turns.wait(job)
-            if job.row.begin_request_id != begin_id:
-                continue  # the lease ended: what is sent under an id must follow from that id's begin, or a repeat would differ
-            job.set_state(JOB_STATE_COMMIT)
-            response = await self._ask(job, assembled)
-            if response is None:
-                continue
-            if response.HasField("version"):
-                if not response.created:
-                    job.bytes_deduplicated = job.bytes_total
-                return self._result(response, assembled)
-            job.commit_sent = False
-            if response.manifest_needed:
-                await self._leases.abort(job)
-                await self._leases.forget(job)
-            elif not was_sent:
-                return _split(response.missing_digests)
-        raise HoldfastError(Reason.INTERNAL, f"the registry did not accept the version in {COMMIT_ROUNDS_MAX} rounds")
+            return await self._finish(job), []
+        rounds = INCREMENTAL_ROUNDS_MAX if finalize.incremental else COMMIT_ROUNDS_MAX
+        with self._bases.place_of(job) as place:
+            for _ in range(rounds):
+                outcome = await self._round(job, place)
+                if outcome is not None:
+                    return outcome
+        raise HoldfastError(Reason.INTERNAL, f"the registry did not accept the version in {rounds} rounds")
+
+    async def _round(self, job: Job, place: Place) -> Outcome | None:
+        """Brings what there is; None when something has changed meanwhile and another round is needed."""
+        await self._with_patience(job, lambda: self._leases.ensure(job))
+        begin_id = job.row.begin_request_id
+        if finalize_of(job).incremental and not await self._bases.take(job):
+            await self._begin_anew(job)
+            return None
+        assembled = await self._assemble(job)
+        was_sent = job.commit_sent  # before a crash, perhaps: then the answer is there already, and needs no packs
+        if assembled.root_digest and not was_sent:
+            await self._see_packs_off(job)
+        await self._turns.wait(job)
+        if job.row.begin_request_id != begin_id:
+            return None  # the lease ended: what is sent under an id must follow from that id's begin, or a repeat would differ
+        job.set_state(JOB_STATE_COMMIT)
+        response = await self._ask(job, assembled)
+        if response is None:
+            return None
+        if response.HasField("version"):
+            return await self._done(job, response, assembled)
+        job.commit_sent = False
+        if response.base_changed:
+            await self._bases.take_turn(job, response, place)
+        elif response.manifest_needed:
+            await self._begin_anew(job)
+        elif not was_sent:
+            return _split(response.missing_digests)
+        return None
+
+    async def _begin_anew(self, job: Job) -> None:
+        await self._leases.abort(job)
+        await self._leases.forget(job)
+
+    async def _done(self, job: Job, response: CommitVersionResponse, assembled: Assembled) -> Outcome:
+        if not response.created:
+            job.bytes_deduplicated = job.bytes_total
+        result, chunks = self._result(response, assembled)
+        if finalize_of(job).distributed_finish:
+            job.lease_id = ""  # the part is brought: nothing is left to be kept alive
+            result = await self._finish(job)
+        return result, chunks
+
+    async def _finish(self, job: Job) -> WaitArtifactResponse:
+        """Asks for the version of all parts until every writer has brought its own."""
+        job.set_state(JOB_STATE_COMMIT)
+        attempt = 0
+        while True:
+            try:
+                response = await self._calls.finish(job)
+            except HoldfastError as error:
+                if not error.may_pass:
+                    raise
+                delay_s = retry_delay_s(attempt, self._retry_delay_max_s)
+                job.wait_for_outside(next_try(error, delay_s))
+            else:
+                if response.HasField("version"):
+                    job.wait_for_outside("")
+                    return WaitArtifactResponse(version=response.version, created=response.created)
+                delay_s = retry_delay_s(attempt, PART_LOOK_S)
+                job.wait_for_outside(f"the parts of {_named(response.waiting_for)}")
+            attempt += 1
+            await self._registry.pause(delay_s)
 
     async def _ask(self, job: Job, assembled: Assembled) -> CommitVersionResponse | None:
         """Sends the commit until it is answered; None when there is nothing to commit to any more, and the job begins anew."""
         job.commit_sent = True
         try:
-            return await self._with_patience(job, partial(self._call, job, assembled))
+            return await self._with_patience(job, partial(self._calls.commit, job, assembled))
         except HoldfastError as error:
             if error.reason not in (Reason.LEASE_EXPIRED, Reason.VERSION_NOT_PENDING):
                 raise
@@ -108,11 +172,18 @@ class Committer:
         task = AssembleTask(self._journal.path, job.job_id, "", {}, None)
         return _unwrap(await self._workers.in_process(assemble, task))
 
+    async def assemble_into(self, job: Job, target: PackTarget) -> Assembled:
+        """Packs a job's manifest somewhere else, to be carried away; the job stays as it is."""
+        task = AssembleTask(self._journal.path, job.job_id, "", draft_versions(job), target)
+        return _unwrap(await self._workers.in_process(assemble, task))
+
     async def _assemble(self, job: Job) -> Assembled:
+        latest_digest = "" if finalize_of(job).distributed_id else job.latest_digest  # no part is a no-op
+
         async def step() -> Assembled:
             async with self._spool.borrow(job.entity, held=job.is_held) as pack:
                 target = self._spool.target(pack)
-                task = AssembleTask(self._journal.path, job.job_id, job.latest_digest, draft_versions(job), target)
+                task = AssembleTask(self._journal.path, job.job_id, latest_digest, draft_versions(job), target)
                 assembled = _unwrap(await self._workers.in_process(assemble, task))
                 await self._ingest.store(job, 0, IngestYield(fragments=assembled.fragments))
                 return assembled
@@ -132,32 +203,6 @@ class Committer:
             await job.wait_changed()
         if 0 in job.failed_records:
             raise job.failed_records[0]
-
-    async def _call(self, job: Job, assembled: Assembled) -> CommitVersionResponse:
-        finalize = job.finalize
-        assert finalize is not None, "only finalized jobs are committed"
-        request = CommitVersionRequest(
-            request_id=job.row.commit_request_id,
-            version_id=job.version_id,
-            lease_id=job.lease_id,
-            artifact_digest=assembled.digest,
-            manifest_root=assembled.root_digest,
-            description=finalize.description,
-            has_description=finalize.has_description,
-            metadata_json=finalize.metadata_json,
-            aliases=finalize.aliases,
-            tags=finalize.tags,
-            run=finalize.run if finalize.HasField("run") else None,
-            has_history_step=finalize.has_history_step,
-            history_step=finalize.history_step,
-            use_after_commit=finalize.use_after_commit,
-        )
-        failpoint("commit.before_call")
-        response: CommitVersionResponse = await self._registry.call(
-            self._registry.versions.CommitVersion, request, deadline_s=COMMIT_DEADLINE_S
-        )
-        failpoint("commit.after_call")
-        return response
 
     async def _with_patience(self, job: Job, step: Callable[[], Awaitable[T]]) -> T:
         """Repeats a call while the registry is away."""
@@ -182,6 +227,12 @@ class Committer:
         result = WaitArtifactResponse(version=response.version, created=response.created, warnings=assembled.warnings)
         chunks = assembled.large_chunks[: KNOWN_CHUNKS_PER_JOB_MAX * DIGEST_BYTES] if response.created else b""
         return result, [chunks[i : i + DIGEST_BYTES] for i in range(0, len(chunks), DIGEST_BYTES)]
+
+
+def _named(writers: Sequence[str]) -> str:
+    shown = ", ".join(writers[:WRITERS_NAMED_MAX])
+    more = len(writers) - WRITERS_NAMED_MAX
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _unwrap(outcome: AssembleOutcome) -> Assembled:

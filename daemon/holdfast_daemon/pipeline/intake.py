@@ -128,7 +128,16 @@ class Intake:
         row.begin_request_id, row.commit_request_id = begin_id, commit_id
         job.finalize = finalize
         self._jobs.take_place(job)
+        if not finalize.distributed_id or job.is_held:
+            job.changed()
+            return
+        job.is_announcing = True
         job.changed()
+        try:
+            await self._jobs.leases.announce(job)
+        finally:
+            job.is_announcing = False
+            job.changed()
 
     def _new_records(self, job: Job, batch: RecordBatch) -> tuple[list[Record], int]:
         """Those records of a batch that are not journalled yet, and the number of the first."""

@@ -81,8 +81,16 @@ class Job:
     commit_sent: bool = False
     """The registry may have committed the job under its present request ids: until it says that it has not, they must not change."""
     latest_digest: str = ""
-    begun_for: tuple[str, str, str] | None = None
-    """(entity, project, collection) that the lease was opened for."""
+    latest_version_id: str = ""
+    """Of the collection, as last heard; empty: none."""
+    base_version_id: str = ""
+    """Of an incremental job: the version whose entries are below its own in the journal."""
+    begun_for: tuple[str, str, str, str] | None = None
+    """(entity, project, collection, distributed id) that the lease was opened for."""
+    renew_at_s: float = 0.0
+    """On the monotonic clock: when the lease is to be renewed."""
+    is_announcing: bool = False
+    """Finalized, and about to tell the registry of it before the caller goes on."""
     distrusted: frozenset[bytes] = frozenset()
     """Chunks that we took for stored and the registry does not have."""
     reading: "set[asyncio.Task[None]]" = field(default_factory=set)

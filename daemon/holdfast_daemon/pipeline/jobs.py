@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from holdfast_contract.failpoints import failpoint
-from holdfast_contract.limits import COMMIT_ROUNDS_MAX, LEASE_RENEW_S
+from holdfast_contract.limits import COMMIT_ROUNDS_MAX
 from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError, end_after_fsync_error, first_of
@@ -37,6 +37,8 @@ from holdfastpb.daemon.v1.log_pb2 import (
 ENDED_JOBS_KEPT = 1000
 """Ended jobs held in memory, so that a late wait() finds its answer without the journal."""
 HOUSEKEEPING_S = 60.0
+LEASE_LOOK_S = 5.0
+"""Between looks for leases that are to be renewed: those of parts may last a minute only, if somebody sets them so."""
 
 _log = logging.getLogger(__name__)
 
@@ -204,7 +206,7 @@ class Jobs:
             job.task.cancel()
             await asyncio.wait([job.task])
         if not job.has_ended:
-            await self.leases.abort(job)
+            await self.leases.abort(job, withdrawn=True)
             await self._end(job, JOB_STATE_CANCELLED, WaitArtifactResponse(error=error.to_detail()))
         return job.row.state == JOB_STATE_CANCELLED
 
@@ -226,7 +228,16 @@ class Jobs:
 
     async def housekeeping(self) -> None:
         """Renews leases and lets go of drafts without a caller and of jobs that ended long ago, until cancelled."""
-        renewed_s = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_leases())
+            group.create_task(self._let_go())
+
+    async def _keep_leases(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_LOOK_S)
+            await self.leases.renew_due(self.active)
+
+    async def _let_go(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             for job in self.active:
@@ -234,10 +245,6 @@ class Jobs:
                 if job.finalize is None and job.streams == 0 and idle_s > self._draft_ttl_s:
                     await self.cancel(job)
                     await self._journal.drop_job(job.job_id)
-            if time.monotonic() - renewed_s > LEASE_RENEW_S:
-                renewed_s = time.monotonic()
-                for job in self.active:
-                    await self.leases.renew(job)
             await self._journal.drop_ended_jobs(self._clock_ms() - int(self._finished_ttl_s * 1000))
             self._forget_old()
 
@@ -321,7 +328,7 @@ class Jobs:
         pending = []
         for record in records:
             kind = Record.FromString(record.payload).WhichOneof("what")
-            if kind in ("add_file", "add_tree"):
+            if kind in ("add_file", "add_tree", "add_bundle"):
                 await self._journal.reset_record(job.job_id, record.seq)
                 pending.append(PendingRecord(record.seq, record.payload))
             else:
@@ -376,7 +383,7 @@ def _without_hold(job: Job) -> Finalize:
 def is_volatile(record: Record) -> bool:
     """Whether the bytes of a record may not be read from their source again."""
     kind = record.WhichOneof("what")
-    return kind == "add_bytes" or (kind in ("add_file", "add_tree") and getattr(record, kind).mutable)
+    return kind in ("add_bytes", "add_bundle") or (kind in ("add_file", "add_tree") and getattr(record, kind).mutable)
 
 
 def _bytes_lost(payload: bytes) -> HoldfastError:

@@ -3,20 +3,31 @@
 The request id is in the journal before it is on the wire, so a begin that is repeated after a crash finds the same version again.
 """
 
+import asyncio
+import contextlib
+import time
 import uuid
+from collections.abc import Iterable
 
-from holdfast_contract.limits import UNARY_DEADLINE_S
+from holdfast_contract.limits import LEASE_RENEWALS, UNARY_DEADLINE_S
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import Journal
+from holdfast_daemon.pipeline.commit_calls import origin_of
 from holdfast_daemon.pipeline.job import Job
 from holdfast_daemon.registry_client import RegistryClient
+from holdfastpb.daemon.v1.log_pb2 import Finalize
 from holdfastpb.registry.v1.version_pb2 import (
     AbortVersionRequest,
     BeginVersionRequest,
     BeginVersionResponse,
+    Lease,
     RenewLeaseRequest,
+    RenewLeaseResponse,
 )
+
+ANNOUNCE_S = 2.0
+"""A caller waits so long at most for the registry to hear of its part."""
 
 
 class Leases:
@@ -32,7 +43,8 @@ class Leases:
         Raises:
             HoldfastError: the registry's; TYPE_MISMATCH, INVALID_NAME end the job, UNAVAILABLE passes.
         """
-        target = (job.entity, job.project, self._collection(job))
+        finalize = job.finalize or Finalize()
+        target = (job.entity, job.project, self._collection(job), finalize.distributed_id)
         if job.lease_id and job.begun_for == target:
             return job.lease_id
         if not job.row.begin_request_id or (job.begun_for is not None and job.begun_for != target):
@@ -43,6 +55,9 @@ class Leases:
             project=target[1],
             collection=target[2],
             type=job.finalize.type if job.finalize else job.opened.artifact_type,
+            distributed_id=finalize.distributed_id,
+            writer=finalize.writer,
+            origin_id=origin_of(job) if finalize.distributed_id else "",
         )
         try:
             response: BeginVersionResponse = await self._registry.call(self._registry.versions.BeginVersion, request)
@@ -55,8 +70,18 @@ class Leases:
         if request.request_id != job.row.begin_request_id:
             return await self.ensure(job)  # forgotten while the call was under way
         job.lease_id, job.version_id = response.lease.lease_id, response.version_id
-        job.latest_digest, job.begun_for = response.latest_digest, target
+        job.latest_digest, job.latest_version_id = response.latest_digest, response.latest_version_id
+        job.begun_for, job.base_version_id = target, ""
+        self._note_ttl(job, response.lease)
         return job.lease_id
+
+    async def announce(self, job: Job) -> None:
+        """Lets the registry know of a writer's part before its caller goes on, so that a finish that follows elsewhere waits for it.
+
+        Only tries: without a registry the part comes later, and whoever finishes without it is told nothing.
+        """
+        with contextlib.suppress(TimeoutError, HoldfastError):
+            await asyncio.wait_for(self.ensure(job), ANNOUNCE_S)
 
     async def lose(self, job: Job) -> None:
         """Prepares a new begin because the lease has ended; not if that may be the commit's doing, which the commit finds out."""
@@ -70,23 +95,37 @@ class Leases:
         job.row.begin_request_id, job.row.commit_request_id = begin_id, commit_id
         job.lease_id, job.commit_sent = "", False
 
-    async def renew(self, job: Job) -> None:
-        """Keeps a lease alive; one that has ended is noticed when it is used."""
-        if not job.lease_id:
-            return
+    @staticmethod
+    def _note_ttl(job: Job, lease: Lease) -> None:
+        job.renew_at_s = time.monotonic() + lease.ttl_s / LEASE_RENEWALS
+
+    async def renew_due(self, jobs: Iterable[Job]) -> None:
+        """Keeps the leases alive of which a third of their time has passed; one that has ended is noticed when it is used."""
+        for job in jobs:
+            if job.lease_id and time.monotonic() >= job.renew_at_s:
+                await self._renew(job)
+
+    async def _renew(self, job: Job) -> None:
+        request = RenewLeaseRequest(lease_id=job.lease_id)
         try:
-            await self._registry.call(self._registry.versions.RenewLease, RenewLeaseRequest(lease_id=job.lease_id))
+            response: RenewLeaseResponse = await self._registry.call(self._registry.versions.RenewLease, request)
+            self._note_ttl(job, response.lease)
         except HoldfastError as error:
             if error.reason == Reason.LEASE_EXPIRED:
                 await self.lose(job)
             elif not error.may_pass:
                 raise
 
-    async def abort(self, job: Job) -> None:
-        """Tells the registry that nothing more comes; if it does not hear, the lease ends by itself."""
+    async def abort(self, job: Job, *, withdrawn: bool = False) -> None:
+        """Tells the registry that nothing more comes; if it does not hear, the lease ends by itself.
+
+        Args:
+            job: whose version is given up.
+            withdrawn: its user wants it no more, so nobody who finishes a distributed version is to miss it.
+        """
         if not job.version_id:
             return
-        request = AbortVersionRequest(version_id=job.version_id)
+        request = AbortVersionRequest(version_id=job.version_id, withdrawn=withdrawn)
         try:
             await self._registry.call(self._registry.versions.AbortVersion, request, deadline_s=UNARY_DEADLINE_S)
         except HoldfastError as error:

@@ -201,7 +201,7 @@ class _SessionStream:
         if job.ingested_seq > self._told_ingested:
             self._told_ingested = job.ingested_seq
             news.append(LogArtifactResponse(ingested_seq=self._told_ingested))
-        if job.finalize is not None and not self._told_finalized:
+        if job.finalize is not None and not job.is_announcing and not self._told_finalized:
             self._told_finalized = True
             news.append(LogArtifactResponse(finalized=Finalized(job_id=job.job_id)))
         return news
