@@ -62,7 +62,7 @@ class Artifacts(SizedPaginator[Artifact]):
             type=type,
             page_size=self.per_page,
             tags=wanted,
-            filter_json=filter_json(_without_state(filters)),
+            filter_json=filter_json(filters),
             order=order_text(order),
         )
 
@@ -111,10 +111,3 @@ class RunArtifacts(SizedPaginator[Artifact]):
 def artifacts_of(versions: Sequence[version_pb2.Version]) -> list[Artifact]:
     """Returns the artifacts of a page of versions."""
     return [Artifact._of_version(version) for version in versions]
-
-
-def _without_state(filters: Filter | None) -> Filter | None:
-    """Scripts ask for committed versions, which W&B wants said; here no others are listed."""
-    if isinstance(filters, dict) and filters.get("state") == "COMMITTED":
-        return {field: wanted for field, wanted in filters.items() if field != "state"}
-    return filters
