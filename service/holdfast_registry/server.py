@@ -34,6 +34,7 @@ from holdfast_registry.database.lineage import LineageRepository
 from holdfast_registry.database.links import LinkRepository
 from holdfast_registry.database.maintenance import MaintenanceRepository
 from holdfast_registry.database.packs import PackRepository
+from holdfast_registry.database.projects import ProjectRepository
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.database.tokens import TokenRepository
 from holdfast_registry.database.version_lists import VersionListRepository
@@ -223,7 +224,7 @@ async def _compose(
     )
     pack_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(intake, reader, store, same_machine=on_socket), server)
     collection_pb2_grpc.add_CollectionServiceServicer_to_server(
-        CollectionServicer(CatalogueRepository(database)), server
+        CollectionServicer(CatalogueRepository(database, clock, ids), ProjectRepository(database, clock)), server
     )
     run_pb2_grpc.add_RunServiceServicer_to_server(RunServicer(LineageRepository(database, clock)), server)
     maintenance = Maintenance(MaintenanceRepository(database, clock), store, threads, clock, die_of_fsync)

@@ -16,6 +16,22 @@ from holdfast_contract.pack import Codec, build_pack
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 from holdfastpb.common.v1.manifest_pb2 import ManifestRoot, ManifestSegment, SegmentRef
 from holdfastpb.registry.v1 import collection_pb2_grpc, pack_pb2_grpc, registry_pb2_grpc, run_pb2_grpc, version_pb2_grpc
+from holdfastpb.registry.v1.collection_pb2 import (
+    Collection,
+    CreatePortfolioRequest,
+    CreateProjectRequest,
+    DeleteCollectionRequest,
+    DeleteRegistryRequest,
+    GetCollectionRequest,
+    GetProjectRequest,
+    ListCollectionsRequest,
+    ListCollectionsResponse,
+    ListProjectsRequest,
+    ListProjectsResponse,
+    Project,
+    UpdateCollectionRequest,
+    UpdateProjectRequest,
+)
 from holdfastpb.registry.v1.pack_pb2 import (
     FindMissingRequest,
     FindMissingResponse,
@@ -26,6 +42,7 @@ from holdfastpb.registry.v1.pack_pb2 import (
     SealPackResponse,
     WritePackRequest,
 )
+from holdfastpb.registry.v1.run_pb2 import ListRunsRequest, ListRunsResponse, Run, UpsertRunRequest
 from holdfastpb.registry.v1.version_pb2 import (
     AddPartRequest,
     AddPartResponse,
@@ -42,6 +59,8 @@ from holdfastpb.registry.v1.version_pb2 import (
     ListVersionsRequest,
     ListVersionsResponse,
     ResolveVersionRequest,
+    SearchVersionsRequest,
+    SearchVersionsResponse,
     UnlinkVersionRequest,
     UpdateVersionRequest,
     Version,
@@ -312,6 +331,61 @@ class Client:
 
     def links_of(self, version_id: str) -> list[Version]:
         return list(self.call(self.versions.ListLinks, ListLinksRequest(version_id=version_id)).versions)
+
+    def collection(self, name: str, *, project: str = "vision", entity: str = "team", id: str = "") -> Collection:
+        request = (
+            GetCollectionRequest(collection_id=id)
+            if id
+            else GetCollectionRequest(entity=entity, project=project, name=name)
+        )
+        return self.call(self.collections.GetCollection, request).collection
+
+    def list_collections(self, **fields: Any) -> ListCollectionsResponse:
+        request = ListCollectionsRequest(**{"entity": "team", "project": "vision", **fields})
+        return self.call(self.collections.ListCollections, request)
+
+    def update_collection(self, collection_id: str, **fields: Any) -> Collection:
+        request = UpdateCollectionRequest(request_id=new_request_id(), collection_id=collection_id, **fields)
+        return self.call(self.collections.UpdateCollection, request).collection
+
+    def delete_collection(self, collection_id: str) -> int:
+        request = DeleteCollectionRequest(request_id=new_request_id(), collection_id=collection_id)
+        return self.call(self.collections.DeleteCollection, request).versions_deleted
+
+    def create_portfolio(self, name: str, *, id: str = "", **fields: Any) -> Collection:
+        fields = {"entity": "team", "project": "vision", "type": "dataset", **fields}
+        request = CreatePortfolioRequest(request_id=id or new_request_id(), name=name, **fields)
+        return self.call(self.collections.CreatePortfolio, request).collection
+
+    def project(self, name: str, entity: str = "team") -> Project:
+        return self.call(self.collections.GetProject, GetProjectRequest(entity=entity, name=name)).project
+
+    def list_projects(self, **fields: Any) -> ListProjectsResponse:
+        return self.call(self.collections.ListProjects, ListProjectsRequest(**{"entity": "team", **fields}))
+
+    def create_project(self, name: str, *, id: str = "", **fields: Any) -> Project:
+        wanted = Project(**{"entity": "team", **fields}, name=name)
+        request = CreateProjectRequest(request_id=id or new_request_id(), project=wanted)
+        return self.call(self.collections.CreateProject, request).project
+
+    def update_project(self, project_id: str, **fields: Any) -> Project:
+        request = UpdateProjectRequest(request_id=new_request_id(), project_id=project_id, **fields)
+        return self.call(self.collections.UpdateProject, request).project
+
+    def delete_registry(self, project_id: str) -> None:
+        request = DeleteRegistryRequest(request_id=new_request_id(), project_id=project_id)
+        self.call(self.collections.DeleteRegistry, request)
+
+    def search(self, **fields: Any) -> SearchVersionsResponse:
+        request = SearchVersionsRequest(**{"entity": "team", "page_size": 1000, **fields})
+        return self.call(self.versions.SearchVersions, request)
+
+    def upsert_run(self, run_id: str, *, project: str = "vision", entity: str = "team", **fields: Any) -> Run:
+        run = Run(entity=entity, project=project, run_id=run_id, **fields)
+        return self.call(self.runs.UpsertRun, UpsertRunRequest(run=run)).run
+
+    def list_runs(self, project: str, **fields: Any) -> ListRunsResponse:
+        return self.call(self.runs.ListRuns, ListRunsRequest(**{"entity": "team", **fields}, project=project))
 
     def log(
         self,

@@ -5,17 +5,22 @@ from __future__ import annotations
 from sqlalchemy import Connection, bindparam, select, update
 
 from holdfast_registry.clock import IdSource
-from holdfast_registry.database.commits import change_aliases
-from holdfast_registry.database.links import drop_links, links_of_version
-from holdfast_registry.database.schema import alias, collection, version
+from holdfast_registry.database.commits import change_aliases, end_lease
+from holdfast_registry.database.links import drop_links, links_into_others, links_of_version
+from holdfast_registry.database.schema import alias, collection, collection_tag, lease, link, version
 from holdfast_registry.database.statements import touch
-from holdfast_registry.domain.records import VersionState
+from holdfast_registry.domain.records import CollectionKind, LeaseState, VersionState
 from holdfast_registry.domain.versions import new_latest
 
 _COLLECTION_OF = (
     select(version.c.collection_id, collection.c.latest_version_id)
     .join(collection, collection.c.id == version.c.collection_id)
     .where(version.c.id == bindparam("version_id"))
+)
+_ACTIVE_LEASES = (
+    select(lease.c.id)
+    .join(version, version.c.id == lease.c.version_id)
+    .where(version.c.collection_id == bindparam("row_id"), lease.c.state == LeaseState.ACTIVE.value)
 )
 _HIGHEST = (
     select(version.c.version_index, version.c.id)
@@ -56,3 +61,38 @@ def _move_latest(connection: Connection, collection_id: int, now_ms: int) -> fro
     if latest_id is None:
         return frozenset()
     return change_aliases(connection, collection_id, latest_id, add=(), is_latest=True)
+
+
+def delete_portfolio(connection: Connection, row_id: int) -> None:
+    """Removes a portfolio with its links and aliases; the versions stay."""
+    connection.execute(alias.delete().where(alias.c.collection_id == row_id))
+    connection.execute(link.delete().where(link.c.collection_id == row_id))
+    connection.execute(collection_tag.delete().where(collection_tag.c.collection_id == row_id))
+    connection.execute(collection.delete().where(collection.c.id == row_id))
+
+
+def delete_sequence(connection: Connection, row_id: int, public_id: str, ids: IdSource, now_ms: int) -> int:
+    """Deletes all versions of a collection, with their names and links, and frees its own name.
+
+    Uploads on their way lose their leases; their writers begin again, in a new collection.
+
+    Returns:
+        The number of committed versions.
+    """
+    drop_links(connection, links_into_others(connection, row_id), now_ms)
+    connection.execute(alias.delete().where(alias.c.collection_id == row_id))
+    connection.execute(collection_tag.delete().where(collection_tag.c.collection_id == row_id))
+    for lease_id in connection.execute(_ACTIVE_LEASES, {"row_id": row_id}).scalars().all():
+        end_lease(connection, lease_id, LeaseState.EXPIRED, now_ms)
+    of_collection = version.c.collection_id == row_id
+    deleted = {"state": VersionState.DELETED.value, "etag": ids.new_id(), "updated_at_ms": now_ms}
+    count = connection.execute(
+        update(version).where(of_collection, version.c.state == VersionState.COMMITTED.value).values(deleted)
+    ).rowcount
+    given_up = (VersionState.PENDING.value, VersionState.PART.value)
+    failed = {"state": VersionState.FAILED.value}
+    connection.execute(update(version).where(of_collection, version.c.state.in_(given_up)).values(failed))
+    # No collection can be called so: its row is kept for its versions' sake, and nobody finds it by name.
+    gone = {"name": f":{public_id}", "kind": CollectionKind.DELETED.value, "latest_version_id": None}
+    connection.execute(update(collection).where(collection.c.id == row_id).values(gone | {"updated_at_ms": now_ms}))
+    return count

@@ -16,7 +16,7 @@ from holdfast_contract.digest import digest_of
 from holdfast_contract.failpoints import failpoint
 from holdfast_registry.clock import Clock, IdSource
 from holdfast_registry.database.commits import change_aliases, take_number
-from holdfast_registry.database.schema import alias, collection, entity, link, project
+from holdfast_registry.database.schema import alias, collection, entity, link, project, version
 from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import (
     AnyRow,
@@ -192,6 +192,12 @@ def find_link(connection: Connection, link_id: str) -> AnyRow:
 def links_of_version(connection: Connection, version_id: str) -> Sequence[AnyRow]:
     """Returns the rows of a version's links, oldest first."""
     return connection.execute(_LINKS_OF_VERSION, {"version_id": version_id}).all()
+
+
+def links_into_others(connection: Connection, collection_id: int) -> Sequence[AnyRow]:
+    """Returns the rows of the links of all versions of a sequence."""
+    linked = select(version.c.id).where(version.c.collection_id == collection_id)
+    return connection.execute(_LINKS.where(link.c.version_id.in_(linked))).all()
 
 
 def load_linked(connection: Connection, link_ids: Sequence[str]) -> list[VersionRecord]:

@@ -81,14 +81,16 @@ class RunRecord:
     state: str = ""
     host: str = ""
     created_at_ms: int = 0
+    updated_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionRecord:
-    """A collection with a summary of its versions."""
+    """A collection with a summary of its versions, or of a portfolio's links."""
 
     collection_id: str
     name: CollectionName
+    kind: CollectionKind
     type: str
     description: str
     created_at_ms: int
@@ -96,6 +98,36 @@ class CollectionRecord:
     version_count: int
     latest_version_index: int
     latest_size_bytes: int
+    tags: tuple[str, ...]
+    ttl: Ttl
+    aliases: tuple[str, ...]
+    """Only of one that was asked for alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRecord:
+    """An artifact type of a project."""
+
+    name: str
+    collection_count: int
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRecord:
+    """A project or registry."""
+
+    project_id: str
+    entity: str
+    name: str
+    description: str | None
+    ttl: Ttl
+    is_registry: bool
+    visibility: str
+    types: tuple[str, ...]
+    """That a registry takes; none: all."""
+    created_at_ms: int
+    updated_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from holdfast_registry.domain.records import (
     EdgeKind,
     LeaseGrant,
     LinkRecord,
+    ProjectRecord,
     RunRecord,
     VersionRecord,
 )
@@ -216,6 +217,7 @@ def run_message(record: RunRecord) -> run_pb2.Run:
         state=record.state,
         host=record.host,
         created_at_ms=record.created_at_ms,
+        updated_at_ms=record.updated_at_ms or record.created_at_ms,
     )
 
 
@@ -285,4 +287,26 @@ def collection_message(record: CollectionRecord) -> collection_pb2.Collection:
         latest_version_index=record.latest_version_index,
         latest_size_bytes=record.latest_size_bytes,
         collection_id=record.collection_id,
+        kind=collection_pb2.CollectionKind.Name(record.kind.value),
+        tags=record.tags,
+        ttl=ttl_message(record.ttl),
+        aliases=record.aliases,
+        has_description=bool(record.description),
+    )
+
+
+def project_message(record: ProjectRecord) -> collection_pb2.Project:
+    """Packs a project."""
+    return collection_pb2.Project(
+        entity=record.entity,
+        name=record.name,
+        description=record.description or "",
+        has_description=record.description is not None,
+        ttl=ttl_message(record.ttl),
+        is_registry=record.is_registry,
+        visibility=record.visibility,
+        artifact_types=record.types,
+        created_at_ms=record.created_at_ms,
+        updated_at_ms=record.updated_at_ms,
+        project_id=record.project_id,
     )
