@@ -134,7 +134,16 @@ class FakeState:
         elif what == "add_base":
             session.entries.update(self.manifests[record.add_base.version_id])
         elif what == "retract":
-            session.failures.pop(record.retract.seq, None)
+            self._retract(session, record.retract.seq)
+
+    def _retract(self, session: FakeSession, seq: int) -> None:
+        """The draft is as if the record had never been sent."""
+        session.failures.pop(seq, None)
+        session.records[seq - 1] = log_pb2.Record()
+        session.entries.clear()
+        for number, record in enumerate(session.records[:-1], 1):
+            if number not in session.failures:
+                self._do(session, record)
 
     def _put(self, session: FakeSession, path: str, entry: FakeEntry, *, overwrite: bool) -> None:
         if path in self.fail_paths:
