@@ -58,6 +58,15 @@ if TYPE_CHECKING:
     )
     from holdfast.manifest import ArtifactEntry, ArtifactManifest, ArtifactManifestEntry, ArtifactManifestV1
     from holdfast.progress import Progress
+    from holdfast.references.artifact_entry import ArtifactHandler, WBArtifactHandler, WBLocalArtifactHandler
+    from holdfast.references.azure import AzureHandler
+    from holdfast.references.gcs import GCSHandler
+    from holdfast.references.handlers import MultiHandler, StorageHandler
+    from holdfast.references.local_file import LocalFileHandler
+    from holdfast.references.registration import register_handler
+    from holdfast.references.s3 import S3Handler
+    from holdfast.references.tracking import TrackingHandler
+    from holdfast.references.web import HTTPHandler
     from holdfast.runs import Run, init
 
     run: Run | None
@@ -70,21 +79,32 @@ __all__ = [
     "ArtifactEntry",
     "ArtifactError",
     "ArtifactFinalizedError",
+    "ArtifactHandler",
     "ArtifactManifest",
     "ArtifactManifestEntry",
     "ArtifactManifestV1",
     "ArtifactNotLoggedError",
     "ArtifactStatusError",
     "ArtifactTTL",
+    "AzureHandler",
     "CommError",
     "Error",
     "FileChangedError",
+    "GCSHandler",
+    "HTTPHandler",
+    "LocalFileHandler",
+    "MultiHandler",
     "NotFoundError",
     "Progress",
     "Run",
+    "S3Handler",
     "Settings",
+    "StorageHandler",
+    "TrackingHandler",
     "UnavailableError",
     "UsageError",
+    "WBArtifactHandler",
+    "WBLocalArtifactHandler",
     "WaitTimeoutError",
     "__version__",
     "alert",
@@ -98,6 +118,7 @@ __all__ = [
     "log_model",
     "login",
     "mark_preempting",
+    "register_handler",
     "run",
     "save",
     "summary",
@@ -113,21 +134,32 @@ _HOME_OF = {
     "ArtifactEntry": "manifest",
     "ArtifactError": "errors",
     "ArtifactFinalizedError": "errors",
+    "ArtifactHandler": "references.artifact_entry",
     "ArtifactManifest": "manifest",
     "ArtifactManifestEntry": "manifest",
     "ArtifactManifestV1": "manifest",
     "ArtifactNotLoggedError": "errors",
     "ArtifactStatusError": "errors",
     "ArtifactTTL": "_ttl",
+    "AzureHandler": "references.azure",
     "CommError": "errors",
     "Error": "errors",
     "FileChangedError": "errors",
+    "GCSHandler": "references.gcs",
+    "HTTPHandler": "references.web",
+    "LocalFileHandler": "references.local_file",
+    "MultiHandler": "references.handlers",
     "NotFoundError": "errors",
     "Progress": "progress",
     "Run": "runs",
+    "S3Handler": "references.s3",
     "Settings": "_run_settings",
+    "StorageHandler": "references.handlers",
+    "TrackingHandler": "references.tracking",
     "UnavailableError": "errors",
     "UsageError": "errors",
+    "WBArtifactHandler": "references.artifact_entry",
+    "WBLocalArtifactHandler": "references.artifact_entry",
     "WaitTimeoutError": "errors",
     "alert": "_active_run",
     "define_metric": "_active_run",
@@ -139,6 +171,7 @@ _HOME_OF = {
     "log_model": "_active_run",
     "login": "_active_run",
     "mark_preempting": "_active_run",
+    "register_handler": "references.registration",
     "save": "_active_run",
     "unwatch": "_active_run",
     "use_artifact": "_active_run",
@@ -158,6 +191,8 @@ def __getattr__(name: str) -> Any:
         return _load("_active_run").active_run()
     if name in ("config", "summary"):
         return _load("_active_run").of_active_run(name)
+    if name == "apis":
+        return _load(name)  # scripts write `wandb.apis.public.Api` without importing it
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,8 @@ from holdfast._status_checks import ensure_not_finalized
 from holdfast._version_links import VersionLinks
 from holdfast._version_reading import patterns
 from holdfast.manifest import ArtifactManifestEntry
-from holdfast.references import AddedReference, default_handler
+from holdfast.references.handlers import AddedReference, ReferenceRequest
+from holdfast.references.registration import default_handler
 from holdfast_contract.paths import logical_path
 from holdfastpb.daemon.v1 import log_pb2
 
@@ -164,7 +165,9 @@ class ArtifactFilling(VersionLinks):
         """Adds entries whose bytes stay where they are.
 
         Args:
-            uri: `file://` of a file or folder; of any other scheme the URI alone is recorded.
+            uri: of a file or folder (`file`), of an object or all objects below a folder (`s3`, `gs`, Azure's `https`), of what a web
+                server serves (`http`, `https`), or of another artifact's entry, which may also be given itself; of any other
+                scheme the URI alone is recorded.
             name: path in the artifact; default: the file's name, and the artifact's root for a folder.
             checksum: False takes the URI for the digest and reads nothing.
             max_objects: a folder with more files is refused; default 10,000,000.
@@ -174,16 +177,18 @@ class ArtifactFilling(VersionLinks):
 
         Raises:
             ArtifactFinalizedError: after `log_artifact`.
-            ValueError: no URI, nothing there, or a name is needed.
+            ValueError: no URI, nothing there (`ReferenceMissingError`), more than `max_objects`, or a name is needed.
+            CommError: the object's server refuses, or cannot be asked.
+            MissingPackageError: a cloud's objects need a package that is not installed.
         """
         path = None if name is None else logical_path(name)
         if isinstance(uri, ArtifactManifestEntry):
-            record = log_pb2.AddReference(
-                path=path or os.path.basename(uri.path), uri=uri.ref_url(), digest=uri.digest, size=uri.size or 0
-            )
-            found: Sequence[AddedReference] = [AddedReference(record, is_folder=False, must_be_read=False)]
+            from holdfast.references.artifact_entry import taken_over
+
+            found: Iterable[AddedReference] = [taken_over(uri, path)]
         elif "://" in uri:
-            found = default_handler().store_path(uri, name=path, checksum=checksum, max_objects=max_objects)
+            request = ReferenceRequest(cast("Artifact", self), uri, path, checksum, max_objects)
+            found = default_handler().references(request)
         else:
             raise ValueError("References must be URIs. To reference a local file, use file://")
         return self._contents.add_references(found)

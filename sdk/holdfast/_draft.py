@@ -6,19 +6,20 @@ at once, and the folders that were added, by their local names.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, cast, overload
 
 from holdfast._local_file import LocalFile, digest_of_file, read_small
 from holdfast._log_session import LogSession
 from holdfast._process import this_process
 from holdfast.errors import ArtifactError
 from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
-from holdfast.references import AddedReference
+from holdfast.references.handlers import AddedReference
 from holdfast_contract.digest import file_digest
 from holdfast_contract.limits import COMMIT_DEADLINE_S
 from holdfastpb.daemon.v1 import log_pb2
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 LIST_DRAFT_ENTRIES = "/holdfast.daemon.v1.LogService/ListDraftEntries"
 
+FEW_REFERENCES = 64
+"""Found by one `add_reference`; more of them are not remembered one by one."""
 RECORD_OVERHEAD_BYTES = 64
 """Of a record's encoding, beside its path and data; an estimate is enough, batches leave room."""
 
@@ -56,6 +59,8 @@ class Draft:
         self._added: dict[str, str] = {}
         self._local_names: dict[str, str] = {}
         self._trees: list[tuple[str, str]] = []
+        # Whether there are paths that are not in `_added`: too many of them.
+        self._has_unlisted = False
         self._listing: DraftListing | None = None
 
     # --- adding -------------------------------------------------------------------------------------------------------
@@ -99,33 +104,69 @@ class Draft:
                     self._trees.remove((local_path, tree.prefix))
                 raise
 
-    def add_references(self, found: Sequence[AddedReference]) -> Sequence[ArtifactManifestEntry]:
-        """Adds what a handler found; waits for what the daemon has to read.
+    def add_references(self, found: Iterable[AddedReference]) -> Sequence[ArtifactManifestEntry]:
+        """Adds what a handler finds, all of it or nothing; waits for what the daemon has to read.
 
         Raises:
             ValueError: a path has another content already.
         """
-        if len(found) == 1 and found[0].is_folder:
-            record = found[0].record
-            self._send_reference(found[0])
+        found = iter(found)
+        first = list(itertools.islice(found, FEW_REFERENCES + 1))
+        if len(first) > FEW_REFERENCES:
+            return self._add_many_references(itertools.chain(first, found))
+        if len(first) == 1 and first[0].is_folder:
+            record = cast("log_pb2.AddReference", first[0].record)
+            self._send_reference(first[0])
             return ReferencedEntries(lambda: self._references_below(record))
-        return [self._add_reference(added) for added in found]
+        existing = [self._existing(added) for added in first]
+        return [entry or self._add_reference(added) for added, entry in zip(first, existing, strict=True)]
+
+    def _add_many_references(self, found: Iterable[AddedReference]) -> Sequence[ArtifactManifestEntry]:
+        """Sends nothing before all is known, and keeps it on disk meanwhile."""
+        from holdfast.references.spooled import SpooledReferences
+
+        spooled = SpooledReferences(found)
+        listing = None if self.is_empty else self.listing().manifest
+        with self._lock:
+            for record in spooled:
+                known = listing and listing.get_entry_by_path(record.path)
+                if known and known.digest != record.digest:
+                    raise _same_path_twice(record.path)
+            self._has_unlisted = True
+            for record in spooled:
+                if not (listing and listing.get_entry_by_path(record.path)):
+                    self._append(log_pb2.Record(add_reference=record), record.ByteSize())
+        return ReferencedEntries(lambda: [self._tied(AddedReference(record).entry()) for record in spooled])
+
+    def _existing(self, added: AddedReference) -> ArtifactManifestEntry | None:
+        """The entry that is there already with the same path and digest."""
+        record = added.record
+        digest = record.digest if isinstance(record, log_pb2.AddReference) else added.digest
+        if added.must_be_read or not digest or not self._may_exist(record.path):
+            return None
+        return self._same_or_raise(record.path, digest)
 
     def _add_reference(self, added: AddedReference) -> ArtifactManifestEntry:
-        record = added.record
-        if not added.must_be_read and self._may_exist(record.path):
-            existing = self._same_or_raise(record.path, record.digest)
-            if existing is not None:
-                return existing
         self._send_reference(added)
+        entry = added.entry()
         with self._lock:
-            self._added[record.path] = record.digest
-        return self._entry(record.path, digest=record.digest or None, ref=record.uri)
+            self._added[added.record.path] = entry._digest or ""
+        return self._tied(entry)
+
+    def _tied(self, entry: ArtifactManifestEntry) -> ArtifactManifestEntry:
+        owner = self._owner()
+        assert owner is not None, "the artifact lives while one of its methods runs"
+        entry.belong_to(owner, self._resolve)
+        return entry
 
     def _send_reference(self, added: AddedReference) -> None:
         session = self.session()
+        what = added.record
+        record = (
+            log_pb2.Record(add_entry=what) if isinstance(what, log_pb2.AddEntry) else log_pb2.Record(add_reference=what)
+        )
         with self._lock:
-            seq = self._append(log_pb2.Record(add_reference=added.record), added.record.ByteSize())
+            seq = self._append(record, what.ByteSize())
         if added.must_be_read:
             session.wait_ingested(seq)
 
@@ -162,7 +203,7 @@ class Draft:
 
     def _may_exist(self, path: str) -> bool:
         """Whether the path may be taken; never wrong when it says no."""
-        if path in self._added or self._base_version_id is not None:
+        if path in self._added or self._base_version_id is not None or self._has_unlisted:
             return True
         for local_path, prefix in self._trees:
             below = path.removeprefix(f"{prefix}/") if prefix else path
@@ -181,7 +222,7 @@ class Draft:
         if not known and existing is None:
             return None
         if digest != (known or (existing and existing.digest)):
-            raise ValueError(f"Cannot add the same path twice: {path!r}; pass overwrite=True to replace it.")
+            raise _same_path_twice(path)
         return existing or self._entry(path)
 
     def entry_at(self, path: str) -> ArtifactManifestEntry | None:
@@ -241,20 +282,11 @@ class Draft:
         return path in self._added
 
     def _entry(
-        self,
-        path: str,
-        *,
-        digest: str | None = None,
-        ref: str | None = None,
-        size: int | None = None,
-        local_path: str | None = None,
+        self, path: str, *, digest: str | None = None, size: int | None = None, local_path: str | None = None
     ) -> ArtifactManifestEntry:
-        owner = self._owner()
-        assert owner is not None, "the artifact lives while one of its methods runs"
-        entry = ArtifactManifestEntry(path, digest, ref=ref, size=size)
+        entry = ArtifactManifestEntry(path, digest, size=size)
         entry.local_path = local_path
-        entry.belong_to(owner, self._resolve)
-        return entry
+        return self._tied(entry)
 
     def _resolve(self, path: str) -> ArtifactManifestEntry:
         entry = self.listing().manifest.get_entry_by_path(path)
@@ -301,6 +333,10 @@ class Draft:
             base = log_pb2.AddBase(version_id=self._base_version_id)
             self._last_seq = session.append(log_pb2.Record(add_base=base), RECORD_OVERHEAD_BYTES)
         return session
+
+
+def _same_path_twice(path: str) -> ValueError:
+    return ValueError(f"Cannot add the same path twice: {path!r}; pass overwrite=True to replace it.")
 
 
 def _file_record(

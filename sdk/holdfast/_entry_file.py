@@ -16,7 +16,7 @@ from holdfast._process import this_process
 from holdfast._rpc_errors import may_repeat
 from holdfast._status_checks import not_logged
 from holdfast.errors import Error, ReferenceChangedError
-from holdfast.references import default_handler
+from holdfast.references.registration import default_handler
 from holdfast_contract.limits import KIB, MIB
 from holdfastpb.daemon.v1 import fetch_pb2
 

@@ -15,7 +15,7 @@ from holdfast._status_checks import ensure_logged
 from holdfast._version_attributes import VersionAttributes
 from holdfast.errors import ArtifactError, DamagedError, FileMissingError
 from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
-from holdfast.references import default_handler
+from holdfast.references.registration import default_handler
 from holdfast_contract.errors import ManifestPathError
 from holdfast_contract.paths import logical_path
 from holdfast_contract.reasons import Reason
@@ -184,18 +184,22 @@ class VersionReading(VersionAttributes):
             exclude=patterns(exclude),
             overwrite=_overwrite_policy(overwrite),
         )
-        self._load_references(unresolved, allow_missing=allow_missing_references)
+        self._load_references(unresolved, folder, allow_missing=allow_missing_references, overwrite=overwrite)
         return folder
 
-    def _load_references(self, paths: Sequence[str], *, allow_missing: bool) -> None:
+    def _load_references(
+        self, paths: Sequence[str], folder: str, *, allow_missing: bool = False, overwrite: Overwrite = True
+    ) -> None:
         """Lets the SDK's handlers fetch what the daemon has no handler for."""
-        for path in paths:
-            try:
-                default_handler().load_path(self.get_entry(path), local=True)
-            except (ValueError, FileNotFoundError) as error:
-                if not allow_missing:
-                    raise
-                warnings.warn(f"{path} was skipped: {error}", stacklevel=4)
+        if not paths:
+            return
+        from holdfast.references.fetching import FetchOptions, fetch_references
+
+        # One look-up each costs a request; the whole manifest costs a few.
+        find = self.get_entry if len(paths) == 1 else self.manifest.entries.__getitem__
+        keep = overwrite == "keep"
+        options = FetchOptions(allow_missing=allow_missing, keep_existing=keep, replace_existing=overwrite is True)
+        fetch_references(map(find, paths), os.path.abspath(folder), default_handler(), options)
 
     @ensure_logged
     def checkout(self, root: str | None = None) -> str:
@@ -210,7 +214,7 @@ class VersionReading(VersionAttributes):
         """
         folder = self._artifact_dir(self._name) if root is None else os.fspath(root)
         unresolved = _fetcher().download(self._logged.version_id, os.path.abspath(folder), exact=True)
-        self._load_references(unresolved, allow_missing=False)
+        self._load_references(unresolved, folder)
         return folder
 
     @ensure_logged
@@ -267,8 +271,7 @@ class VersionReading(VersionAttributes):
         unresolved = _fetcher().download(
             self._logged.version_id, os.path.abspath(folder), paths=[entry.path], skip_cache=skip_cache
         )
-        if unresolved:
-            return default_handler().load_path(entry, local=True)
+        self._load_references(unresolved, folder)
         return os.path.join(folder, entry.path)
 
     def _default_root(self) -> str:

@@ -23,6 +23,7 @@ Error                            all of ours but the status errors; `reason` say
     FileChangedError             a file was written to while it was being read
     SymlinkCycleError            links lead back to where they began
     ReferenceMissingError        (FileNotFoundError) a referenced object is gone
+    UnknownSchemeError           no handler knows how to fetch a reference
     ReferenceChangedError        a referenced object is not the one that was logged
     DamagedError                 stored bytes are not the ones that were promised
     DistributedError             the parts of a distributed version do not come together
@@ -31,6 +32,7 @@ Error                            all of ours but the status errors; `reason` say
   WaitTimeoutError               `wait(timeout)` ran out; the job goes on
   UsageError                     a call at the wrong time, or arguments that contradict each other
     ConfigError                  a value of a run's config is not to be changed
+  MissingPackageError            (ImportError) an optional package is not installed; the message has the command
 ArtifactStatusError (AttributeError)
   ArtifactNotLoggedError         it needs `wait()` first
   ArtifactFinalizedError         it was logged already
@@ -191,6 +193,12 @@ class ReferenceMissingError(ArtifactError, FileNotFoundError):
     """A referenced object does not exist any more; `allow_missing_references=True` skips it."""
 
     default_reason = Reason.REFERENCE_MISSING
+
+
+class UnknownSchemeError(ArtifactError):
+    """No handler knows how to fetch a reference; `register_handler` adds one, `allow_missing_references=True` skips it."""
+
+    default_reason = Reason.INVALID_ARGUMENT
 
 
 class ReferenceChangedError(ArtifactError):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import DamagedError, FileMissingError, InvalidInputError
-from holdfast.references import AddedReference
+from holdfast.references.handlers import AddedReference
 from holdfast_contract.paths import logical_path
 from holdfastpb.daemon.v1.log_pb2 import AddReference
 

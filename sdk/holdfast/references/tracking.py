@@ -3,49 +3,67 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from holdfast.errors import UnknownSchemeError
 from holdfast.manifest import ArtifactManifestEntry
-from holdfast.references.handlers import AddedReference
+from holdfast.references.handlers import AddedReference, ReferenceRequest, StorageHandler
 from holdfastpb.daemon.v1.log_pb2 import AddReference
 
+if TYPE_CHECKING:
+    from holdfast.references.target_file import TargetFile
 
-class TrackingHandler:
+
+class TrackingHandler(StorageHandler):
     """Records URIs without looking at what they name; for places that all machines reach in the same way."""
 
     def __init__(self, scheme: str | None = None) -> None:
         """Makes a handler of one scheme, or of all (the default, asked last)."""
         self._scheme = scheme
 
-    def can_handle(self, url: SplitResult) -> bool:
+    def can_handle(self, parsed_url: SplitResult) -> bool:
         """Whether the URI has this handler's scheme."""
-        return self._scheme is None or url.scheme == self._scheme
+        return self._scheme is None or parsed_url.scheme == self._scheme
 
-    def store_path(
-        self, uri: str, *, name: str | None, checksum: bool, max_objects: int | None
-    ) -> Sequence[AddedReference]:
+    def references(self, request: ReferenceRequest) -> Iterator[AddedReference]:
         """Records the URI; its digest is the URI itself.
 
         Raises:
             ValueError: no `name` was given.
         """
-        if name is None:
+        if request.name is None:
             raise ValueError(
-                'You must pass name="<entry_name>" when tracking references with unknown schemes. ref: ' + uri
+                'You must pass name="<entry_name>" when tracking references with unknown schemes. ref: ' + request.uri
             )
-        warnings.warn(f"Artifact references with unsupported schemes cannot be checksummed: {uri}", stacklevel=4)
-        record = AddReference(path=name, uri=uri, digest=uri)
-        return [AddedReference(record, is_folder=False, must_be_read=False)]
+        warnings.warn(
+            f"Artifact references with unsupported schemes cannot be checksummed: {request.uri}", stacklevel=7
+        )
+        yield AddedReference(AddReference(path=request.name, uri=request.uri, digest=request.uri))
 
-    def load_path(self, entry: ArtifactManifestEntry, *, local: bool) -> str:
+    def load_path(self, manifest_entry: ArtifactManifestEntry, local: bool = False) -> str:
         """Returns the entry's path: nothing is known of the object.
 
         Raises:
-            ValueError: when it was to be brought here.
+            UnknownSchemeError: (a ValueError) when it was to be brought here.
         """
         if local:
-            uri = entry.ref_target()
-            scheme = urlsplit(uri).scheme
-            raise ValueError(f"Cannot download file at path {uri}, scheme {scheme} not recognized")
-        return entry.path
+            raise _not_fetched(manifest_entry)
+        return manifest_entry.path
+
+    def fetch(self, entry: ArtifactManifestEntry, target: TargetFile) -> None:
+        """Refuses.
+
+        Raises:
+            UnknownSchemeError: (a ValueError) always.
+        """
+        raise _not_fetched(entry)
+
+
+def _not_fetched(entry: ArtifactManifestEntry) -> UnknownSchemeError:
+    uri = entry.ref_target()
+    return UnknownSchemeError(
+        f"Cannot download file at path {uri}, scheme {urlsplit(uri).scheme} not recognized;"
+        " register_handler can add a handler that knows it."
+    )
