@@ -211,26 +211,19 @@ class ArtifactCollection:
     # --- changes ------------------------------------------------------------------------------------------------------
 
     @normalize_exceptions
-    def load(
-        self,
-        entity: str | None = None,
-        project: str | None = None,
-        type_: str | None = None,
-        name: str | None = None,
-    ) -> Self:
-        """Reads the collection again; what was set and not saved is lost.
+    def load(self, entity: str, project: str, type_: str, name: str) -> Self:
+        """Becomes the collection of these names as it is stored; what was set and not saved is lost.
 
         Args:
-            entity: become a collection of this entity; default: its own.
-            project: as `entity`.
+            entity: of the collection.
+            project: of the collection.
             type_: refuse a collection of another type.
-            name: as `entity`.
+            name: of the collection.
 
         Raises:
-            NotFoundError: (a CommError) there is none.
+            NotFoundError: (a CommError) there is none, or it holds another type.
         """
-        record = self._record
-        self._take(_find(entity or record.entity, project or record.project, name or record.name, type_))
+        self._take(_find(entity, project, name, type_))
         return self
 
     @normalize_exceptions

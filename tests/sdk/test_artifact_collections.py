@@ -253,10 +253,10 @@ def test_load_forgets_what_was_not_saved(daemon: FakeDaemon) -> None:
     collection = found(daemon)
     collection.description = "never saved"
     answer(daemon, "GetCollection", collection_pb2.GetCollectionResponse(collection=record()))
-    assert collection.load() is collection
+    assert collection.load("local", "p", "dataset", "mnist") is collection
     assert collection.description is None
     with pytest.raises(NotFoundError):
-        collection.load(name="absent")
+        collection.load("local", "p", "dataset", "absent")
 
 
 def test_delete_names_the_collection_by_its_id(daemon: FakeDaemon) -> None:
