@@ -230,7 +230,7 @@ def test_offline_run_logs_what_waits_to_be_sent(daemon: FakeDaemon, tree: Path) 
     with pytest.raises(NotImplementedError, match="Linking artifacts is not possible in offline mode"):
         run.link_artifact(artifact, "portfolio")
     run.finish()
-    assert daemon.state.runs == {}
+    assert (run.entity, run.project, run.id) not in daemon.state.runs
     assert "GetCollection" not in daemon.calls.methods
 
 

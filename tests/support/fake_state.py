@@ -142,7 +142,7 @@ class FakeState:
         session.records[seq - 1] = log_pb2.Record()
         session.entries.clear()
         for number, record in enumerate(session.records[:-1], 1):
-            if number not in session.failures:
+            if number not in session.failures and not record.HasField("retract"):
                 self._do(session, record)
 
     def _put(self, session: FakeSession, path: str, entry: FakeEntry, *, overwrite: bool) -> None:
