@@ -19,6 +19,8 @@ from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.places import Places, socket_address
 from holdfast_contract.settings import SettingError
 from holdfast_daemon import __version__, lifecycle
+from holdfast_daemon.bundles.export_bundle import BundleExport
+from holdfast_daemon.bundles.import_bundle import BundleImport
 from holdfast_daemon.cache.pack_cache import PackCache
 from holdfast_daemon.configured_registry import ConfiguredRegistry
 from holdfast_daemon.embedded_registry import EmbeddedRegistry
@@ -41,6 +43,7 @@ from holdfast_daemon.pipeline.uses import Uses
 from holdfast_daemon.pipeline.verify import Verify
 from holdfast_daemon.registry_client import RegistryClient
 from holdfast_daemon.rpc.answered_here import AnsweredHere
+from holdfast_daemon.rpc.bundle_service import BundleService
 from holdfast_daemon.rpc.control_service import About, ControlService, Rates
 from holdfast_daemon.rpc.fetch_service import FetchService
 from holdfast_daemon.rpc.forward import Forwarder
@@ -49,6 +52,7 @@ from holdfast_daemon.rpc.log_service import LogService
 from holdfast_daemon.settings import DaemonSettings
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import Workers
+from holdfastpb.daemon.v1.bundle_pb2_grpc import add_BundleServiceServicer_to_server
 from holdfastpb.daemon.v1.control_pb2 import GetStatusResponse
 from holdfastpb.daemon.v1.control_pb2_grpc import add_ControlServiceServicer_to_server
 from holdfastpb.daemon.v1.fetch_pb2_grpc import add_FetchServiceServicer_to_server
@@ -192,6 +196,9 @@ def _add_services(
     add_ControlServiceServicer_to_server(control, server)
     add_LogServiceServicer_to_server(LogService(intake, jobs, jobs.committer, registry), server)
     add_FetchServiceServicer_to_server(fetch_service, server)
+    export = BundleExport(jobs, parts.journal, jobs.committer, parts.spool, manifests, packs, workers, registry)
+    bundles = BundleService(export, BundleImport(intake, jobs, parts.journal, workers), workers)
+    add_BundleServiceServicer_to_server(bundles, server)
     here = AnsweredHere(parts.known, manifests, parts.uses, registry)
     server.add_generic_rpc_handlers((Forwarder(registry, here),))
 

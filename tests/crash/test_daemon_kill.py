@@ -20,14 +20,14 @@ from support.figures import figure
 from support.log_client import ENTITY, PROJECT, LogClient
 from support.processes import DidNotStartError, Host
 
-READING_SIDE = "fetch."
-"""Downloads are killed by tests of their own."""
+OTHER_SIDES = ("fetch.", "sync.", "bundle.")
+"""Downloads, held jobs and bundles are killed by tests of their own."""
 RANDOM_KILL_S_MAX = 0.6
 """About as long as a daemon needs for the artifacts of one round."""
 
 
 def _log_side_places() -> list[str]:
-    named = [name for name in failpoints_of("daemon") if not name.startswith(READING_SIDE)]
+    named = [name for name in failpoints_of("daemon") if not name.startswith(OTHER_SIDES)]
     operations = [f"os.{name}" for name in os_operations() if name not in FIRST_START_OPERATIONS]
     return named + operations
 

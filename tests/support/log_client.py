@@ -14,6 +14,7 @@ import grpc
 
 from holdfast_contract.places import Places
 from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
+from holdfastpb.daemon.v1.bundle_pb2_grpc import BundleServiceStub
 from holdfastpb.daemon.v1.control_pb2 import SyncRequest
 from holdfastpb.daemon.v1.control_pb2_grpc import ControlServiceStub
 from holdfastpb.daemon.v1.fetch_pb2_grpc import FetchServiceStub
@@ -62,6 +63,7 @@ class LogClient:
         self.metadata = (("authorization", f"Bearer {places.daemon_token.read_text()}"),)
         self.log: Any = LogServiceStub(self._channel)
         self.control: Any = ControlServiceStub(self._channel)
+        self.bundles: Any = BundleServiceStub(self._channel)
         self.fetch: Any = FetchServiceStub(self._channel)
         self.versions: Any = VersionServiceStub(self._channel)
 

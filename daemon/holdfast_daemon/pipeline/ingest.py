@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.reasons import Reason
+from holdfast_daemon.bundles.ingest_bundle import ingest_bundle
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import IngestYield
@@ -96,11 +97,13 @@ class Ingest:
     async def _ingest_other(self, job: Job, seq: int, record: Record, steps: asyncio.Semaphore) -> None:
         kind = record.WhichOneof("what")
         if kind == "add_tree":
-            await ingest_tree(self, job, seq, record.add_tree.local_path, record.add_tree.prefix, steps)
+            await ingest_tree(self, job, seq, record.add_tree, steps)
         elif kind == "add_reference":
             await ingest_reference(self, job, seq, record.add_reference, steps)
         elif kind == "add_base":
             await self._ingest_base(job, seq, record.add_base.version_id)
+        elif kind == "add_bundle":
+            await ingest_bundle(self, job, seq, record.add_bundle, steps)
         elif kind == "retract":
             await self._retract(job, seq, record.retract.seq)
         elif kind not in ("remove", "add_bytes") and record.ByteSize():

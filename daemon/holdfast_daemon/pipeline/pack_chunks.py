@@ -107,6 +107,11 @@ class PackChunks:
         Raises:
             PackUnusableError: a chunk does not have its digest, or its pack cannot be read; `position` says which.
         """
+        for position, frame in self.frames(located, positions):
+            yield position, self.decode(located, position, digests[position], frame)
+
+    def frames(self, located: Located, positions: Sequence[int]) -> Iterator[tuple[int, memoryview]]:
+        """Yields (position, stored bytes) as `in_pack_order` yields chunks, not checked."""
         buffer = memoryview(bytearray(0))
         packs, offsets, stored = located.pack_indexes, located.offsets, located.stored_lengths
         ordered = sorted(positions, key=lambda i: (packs[i], offsets[i]))
@@ -122,8 +127,7 @@ class PackChunks:
                 raise
             for position in ordered[first:end]:
                 at = offsets[position] - start
-                frame = buffer[at : at + stored[position]]
-                yield position, self.decode(located, position, digests[position], frame)
+                yield position, buffer[at : at + stored[position]]
 
     def decode(self, located: Located, position: int, digest: bytes, frame: memoryview) -> bytes | memoryview:
         """The chunk in a frame.

@@ -12,6 +12,7 @@ import asyncio
 import errno
 import logging
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from holdfast_daemon.pipeline.ingest_large import has_room
 from holdfast_daemon.spool.pack_writer import PackTarget, flush_pack, pack_path, seal
 from holdfast_daemon.workers import Workers
 
+EXPORT_PREFIX = "export-"
+"""Folders of manifests that are made for a bundle; an interrupted export's is removed at the start."""
 HELD_RESERVE_BYTES = 2 * GIB
 HELD_RESERVE_SHARE = 20
 """Held jobs leave 2 GiB of the disk free, a twentieth of a small one: everything else on the machine goes on."""
@@ -287,6 +290,8 @@ class Spool:
 
     def _remove_strangers(self) -> None:
         for path in self.folder.iterdir():
+            if path.name.startswith(EXPORT_PREFIX):
+                shutil.rmtree(path, ignore_errors=True)
             if path.suffix == ".pack" and path.stem not in {p.hex() for p in self.packs}:
                 os_layer.unlink_if_exists(path)
 
