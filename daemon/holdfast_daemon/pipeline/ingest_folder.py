@@ -27,11 +27,21 @@ from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.rows import IngestYield
 from holdfast_daemon.pipeline.columns import Chunks, EntryColumns
 from holdfast_daemon.pipeline.folder_state import KnownFiles, StateColumns
+from holdfast_daemon.pipeline.path_patterns import (
+    IGNORE_FILE,
+    IGNORE_FILE_BYTES_MAX,
+    FolderRules,
+    IgnoreFile,
+    TreeFilter,
+    read_lines,
+)
 from holdfast_daemon.pipeline.read_file import Stat5, is_settled, read_small, stat5, unreadable
 from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter
 
 SMALL_FILE_BYTES_MAX = 1 * MIB
 """Larger files are read in blocks by threads; up to here a whole file in memory is cheaper than a hop for each."""
+PROBLEMS_SHOWN_MAX = 5
+"""Files named in a message besides the first: more are not read, and two dozen usually have one cause."""
 SLICE_NAMES_MODULUS = 1024
 SLICE_NAMES_MAX = 4096
 """A folder of more files is read in slices that end after a name whose crc32 is divisible by the modulus: a new file changes one
@@ -53,6 +63,10 @@ class FolderSlice:
     """FolderStates of the folder's large files, one each."""
     through_link: bool = False
     """The folder is a symbolic link's target: check for a cycle."""
+    ignore_files: tuple[IgnoreFile, ...] = ()
+    """Those of the folders above, from the root down."""
+    is_included: bool = False
+    """The tree's `include` patterns have chosen this folder or one above it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,8 @@ class FolderTask:
     """URI of the root, when the files are only referenced."""
     distrusted: frozenset[bytes] = frozenset()
     """Chunks that the registry does not have although we thought so: files that need them are read again."""
+    wanted: TreeFilter | None = None
+    """Which files are wanted; None: all, ignore files among them."""
 
 
 @dataclass(slots=True)
@@ -82,6 +98,8 @@ class FolderResult:
     problem: bytes | None = None
     """ErrorDetail, encoded, of the first file that cannot be read; the others were read all the same."""
     problems: int = 0
+    problem_paths: list[str] = field(default_factory=list)
+    """The first of them."""
 
 
 def make_cutter() -> FastCDC:
@@ -182,6 +200,8 @@ class _FolderIngest:
 
     def _note(self, error: HoldfastError) -> None:
         self._result.problems += 1
+        if len(self._result.problem_paths) <= PROBLEMS_SHOWN_MAX:
+            self._result.problem_paths.append(error.metadata.get("path", error.message))
         if self._result.problem is None:
             self._result.problem = error.to_detail().SerializeToString()
 
@@ -205,17 +225,20 @@ class _FolderIngest:
     def _list(self, piece: FolderSlice, folder: bytes, shown: str) -> list[str]:
         """Names of the folder's files that belong to this call; queues sub-folders and further slices."""
         names: list[str] = []
-        relative = piece.relative + "/" if piece.relative else ""
+        folders: list[tuple[str, bool]] = []
+        links_too = self._task.wanted is None or not self._task.wanted.ignore_symlinks
         try:
             with os.scandir(os.fsdecode(folder)) as entries:
                 for entry in entries:
+                    if not links_too and entry.is_symlink():
+                        continue
                     if entry.is_dir():
-                        link = entry.is_symlink() or piece.through_link
-                        self._result.folders.append(FolderSlice(relative + entry.name, through_link=link))
+                        folders.append((entry.name, entry.is_symlink() or piece.through_link))
                     else:
                         names.append(entry.name)
         except OSError as error:
             raise unreadable(error, shown) from error
+        names = self._choose(piece, folder, names, folders)
         names.sort()
         slices = slice_names(names)
         if len(slices) == 1:
@@ -224,6 +247,32 @@ class _FolderIngest:
         for after, part in slices:
             self._result.folders.append(FolderSlice(piece.relative, after, "/".join(part)))
         return []
+
+    def _choose(
+        self, piece: FolderSlice, folder: bytes, names: list[str], folders: list[tuple[str, bool]]
+    ) -> list[str]:
+        """Returns the names of the files that are wanted, and queues the folders that are not excluded."""
+        base = piece.relative + "/" if piece.relative else ""
+        wanted, ignore_files = self._task.wanted, piece.ignore_files
+        if wanted is not None and IGNORE_FILE in names:
+            names.remove(IGNORE_FILE)
+            ignore_files = (*ignore_files, _read_ignore_file(piece.relative, folder))
+        if wanted is None or not (wanted.include or wanted.exclude or ignore_files):
+            self._result.folders.extend(FolderSlice(base + name, through_link=link) for name, link in folders)
+            return names
+        rules = FolderRules(wanted, ignore_files, is_included=piece.is_included)
+        for name, link in folders:
+            path = base + name
+            if not rules.leaves_out(path, is_folder=True):
+                chosen = bool(wanted.include) and rules.includes(path, is_folder=True)
+                self._result.folders.append(
+                    FolderSlice(path, through_link=link, ignore_files=ignore_files, is_included=chosen)
+                )
+        return [
+            name
+            for name in names
+            if rules.includes(base + name, is_folder=False) and not rules.leaves_out(base + name, is_folder=False)
+        ]
 
     def _ingest_names(self, piece: FolderSlice, folder: bytes, dir_fd: int, names: list[str]) -> None:
         base = "/".join(filter(None, (self._task.prefix, piece.relative)))
@@ -329,6 +378,15 @@ class _FolderIngest:
             self._columns.add_reference(path, f"{self._task.reference_uri}/{quote(below)}", digest.hex(), size)
         else:
             self._columns.add_file(path, digest, size, chunks)
+
+
+def _read_ignore_file(relative: str, folder: bytes) -> IgnoreFile:
+    path = os.path.join(folder, IGNORE_FILE.encode())
+    _, data = read_small(path, os.fsdecode(path), IGNORE_FILE_BYTES_MAX)
+    if data is None:
+        text = f"{os.fsdecode(path)} is longer than {IGNORE_FILE_BYTES_MAX} bytes; use fewer patterns"
+        raise HoldfastError(Reason.TOO_LARGE, text, path=os.fsdecode(path))
+    return IgnoreFile(relative, read_lines(data))
 
 
 def _refuse_cycle(root: bytes, relative: str, shown: str) -> None:

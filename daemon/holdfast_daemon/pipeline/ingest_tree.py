@@ -19,11 +19,18 @@ from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.rows import IngestYield
 from holdfast_daemon.pipeline.columns import EntryColumns
-from holdfast_daemon.pipeline.ingest_folder import FolderResult, FolderSlice, FolderTask, ingest_folders
+from holdfast_daemon.pipeline.ingest_folder import (
+    PROBLEMS_SHOWN_MAX,
+    FolderResult,
+    FolderSlice,
+    FolderTask,
+    ingest_folders,
+)
 from holdfast_daemon.pipeline.job import Job
+from holdfast_daemon.pipeline.path_patterns import TreeFilter
 from holdfast_daemon.pipeline.read_file import unreadable
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
-from holdfastpb.daemon.v1.log_pb2 import AddReference
+from holdfastpb.daemon.v1.log_pb2 import AddReference, AddTree
 
 if TYPE_CHECKING:
     from holdfast_daemon.pipeline.ingest import Ingest
@@ -33,13 +40,15 @@ FILES_PER_STEP = 2000
 FOLDERS_PER_STEP_MAX = 64
 
 
-async def ingest_tree(ingest: "Ingest", job: Job, seq: int, root: bytes, prefix: str, steps: asyncio.Semaphore) -> None:
-    """Reads everything below `root` into entries below `prefix`.
+async def ingest_tree(ingest: "Ingest", job: Job, seq: int, record: AddTree, steps: asyncio.Semaphore) -> None:
+    """Reads everything that is wanted below a folder into entries below a prefix.
 
     Raises:
         HoldfastError: the first problem with any file; all others were read all the same.
     """
-    await _Tree(ingest, job, seq, root, prefix, steps).run()
+    tree = _Tree(ingest, job, seq, record.local_path, record.prefix, steps)
+    tree.wanted = TreeFilter(tuple(record.include), tuple(record.exclude), record.ignore_symlinks)
+    await tree.run()
 
 
 async def ingest_reference(
@@ -85,6 +94,8 @@ class _Tree:
 
     reference: AddReference | None = None
     """Set when the files are only referenced."""
+    wanted: TreeFilter | None = None
+    """Which of the files; None: all of them."""
 
     def __init__(
         self, ingest: "Ingest", job: Job, seq: int, root: bytes, prefix: str, steps: asyncio.Semaphore
@@ -99,6 +110,7 @@ class _Tree:
         self._under_way: set[asyncio.Task[None]] = set()
         self._problem: HoldfastError | None = None
         self._problems = 0
+        self._problem_paths: list[str] = []
         self._files = 0
         self._folders_done = 0
 
@@ -148,7 +160,9 @@ class _Tree:
                 return result
             async with self._ingest.spool.borrow(self._job.entity, held=self._job.is_held) as pack:
                 target = self._ingest.spool.target(pack)
-                task = FolderTask(self._root, self._prefix, slices, target, distrusted=self._job.distrusted)
+                task = FolderTask(
+                    self._root, self._prefix, slices, target, distrusted=self._job.distrusted, wanted=self.wanted
+                )
                 result = await self._ingest.workers.in_process(ingest_folders, task)
                 await self._ingest.store(self._job, self._seq, result.brought)
                 return result
@@ -167,6 +181,7 @@ class _Tree:
         self._files += result.brought.entries
         self._folders_done += folders
         self._problems += result.problems
+        self._problem_paths += result.problem_paths
         if result.problem is not None and self._problem is None:
             self._problem = HoldfastError.from_detail(ErrorDetail.FromString(result.problem))
         for relative, _ in result.large_files:
@@ -180,6 +195,7 @@ class _Tree:
             await self._ingest.large.ingest(self._job, self._seq, local_path, path, uri)
         except HoldfastError as error:
             self._problems += 1
+            self._problem_paths.append(error.metadata.get("path", os.fsdecode(local_path)))
             self._problem = self._problem or error
 
     def _folder_of(self, piece: FolderSlice) -> bytes:
@@ -189,6 +205,10 @@ class _Tree:
         if self._problem is None:
             return
         if self._problems > 1:
-            more = f" ({self._problems - 1} more files have problems)"
+            first = self._problem.metadata.get("path")
+            others = [path for path in self._problem_paths if path != first][:PROBLEMS_SHOWN_MAX]
+            count = self._problems - 1
+            more = f" ({count} more {'file has' if count == 1 else 'files have'} problems: {', '.join(others)}"
+            more += ", …)" if count > len(others) else ")"
             raise HoldfastError(self._problem.reason, self._problem.message + more, **self._problem.metadata)
         raise self._problem
