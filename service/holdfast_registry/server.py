@@ -35,6 +35,7 @@ from holdfast_registry.database.links import LinkRepository
 from holdfast_registry.database.maintenance import MaintenanceRepository
 from holdfast_registry.database.packs import PackRepository
 from holdfast_registry.database.projects import ProjectRepository
+from holdfast_registry.database.run_lists import RunListRepository
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.database.tokens import TokenRepository
 from holdfast_registry.database.version_lists import VersionListRepository
@@ -226,7 +227,9 @@ async def _compose(
     collection_pb2_grpc.add_CollectionServiceServicer_to_server(
         CollectionServicer(CatalogueRepository(database, clock, ids), ProjectRepository(database, clock)), server
     )
-    run_pb2_grpc.add_RunServiceServicer_to_server(RunServicer(LineageRepository(database, clock)), server)
+    run_pb2_grpc.add_RunServiceServicer_to_server(
+        RunServicer(LineageRepository(database, clock), RunListRepository(database)), server
+    )
     maintenance = Maintenance(MaintenanceRepository(database, clock), store, threads, clock, die_of_fsync)
     return Parts(database, store, threads, maintenance, gate, server)
 

@@ -221,7 +221,7 @@ def test_run_keeps_what_an_update_leaves_empty(client: Client, collection: str) 
     made = client.call(client.runs.UpsertRun, UpsertRunRequest(run=run)).run
     update = Run(entity="team", project="vision", run_id=collection, state="finished")
     updated = client.call(client.runs.UpsertRun, UpsertRunRequest(run=update)).run
-    made.state = "finished"
+    made.state, made.updated_at_ms = "finished", updated.updated_at_ms
     assert updated == made
     request = GetRunRequest(entity="team", project="vision", run_id=collection)
     assert client.call(client.runs.GetRun, request).run == made

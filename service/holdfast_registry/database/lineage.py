@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Connection, bindparam, insert, select, text, update
@@ -40,8 +41,9 @@ _VERSIONS_OF_RUN = (
     )
     .order_by(edge.c.id)
 )
-
-
+_COMMITTED_AMONG = select(version.c.id).where(
+    version.c.id.in_(bindparam("version_ids", expanding=True)), version.c.state == VersionState.COMMITTED.value
+)
 _CLEARABLE = {
     "display_name": "display_name",
     "group": "run_group",
@@ -68,13 +70,15 @@ def upsert_run(connection: Connection, wanted: RunRecord, now_ms: int, cleared: 
     }
     stored = connection.execute(_FIND_RUN, {"project_id": project_id, "run_id": wanted.run_id}).first()
     if stored is None:
-        values = {"project_id": project_id, "run_id": wanted.run_id, "created_at_ms": wanted.created_at_ms or now_ms}
+        values = {"project_id": project_id, "run_id": wanted.run_id}
+        values |= {"created_at_ms": wanted.created_at_ms or now_ms, "updated_at_ms": now_ms}
         return int(connection.execute(_INSERT_RUN, given | values).scalar_one())
     emptied = {_CLEARABLE[name] for name in cleared}
-    changed = {
+    changed: dict[str, object] = {
         name: value for name, value in given.items() if (value or name in emptied) and value != stored._mapping[name]
     }
     if changed:
+        changed["updated_at_ms"] = now_ms
         connection.execute(update(run).where(run.c.id == stored.id).values(changed))
     return int(stored.id)
 
@@ -82,6 +86,15 @@ def upsert_run(connection: Connection, wanted: RunRecord, now_ms: int, cleared: 
 def add_edge(connection: Connection, version_id: str, run_row: int, kind: EdgeKind, now_ms: int) -> None:
     """Records what a run did with a version; once is enough."""
     connection.execute(_ADD_EDGE, {"version_id": version_id, "run_id": run_row, "kind": kind.value, "now_ms": now_ms})
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """That a run used, or logged, a version."""
+
+    run: RunRecord
+    version_id: str
+    kind: EdgeKind
 
 
 class LineageRepository:
@@ -132,6 +145,28 @@ class LineageRepository:
 
         await self._database.write(unit)
 
+    async def record_uses(self, uses: Sequence[Use]) -> list[str]:
+        """Records many uses at once; makes runs that are absent.
+
+        Returns:
+            The ids of versions that are not there, each once; the uses of the others are recorded.
+        """
+
+        def unit(connection: Connection) -> list[str]:
+            now_ms = self._clock.now_ms()
+            ids = sorted({use.version_id for use in uses})
+            known = set(connection.execute(_COMMITTED_AMONG, {"version_ids": ids}).scalars())
+            rows: dict[RunRecord, int] = {}
+            for use in uses:
+                if use.version_id in known:
+                    row = rows.get(use.run)
+                    if row is None:
+                        row = rows[use.run] = upsert_run(connection, use.run, now_ms)
+                    add_edge(connection, use.version_id, row, use.kind, now_ms)
+            return [version_id for version_id in ids if version_id not in known]
+
+        return await self._database.write(unit)
+
     async def runs_of_version(self, version_id: str, kind: EdgeKind) -> list[RunRecord]:
         """Returns the runs that logged or used a version, oldest first.
 
@@ -142,7 +177,7 @@ class LineageRepository:
         def unit(connection: Connection) -> list[RunRecord]:
             _require_committed(connection, version_id)
             rows = connection.execute(_RUNS_OF_VERSION, {"version_id": version_id, "kind": kind.value})
-            return [_run_record(row, row.entity, row.project) for row in rows]
+            return [run_record_of(row, row.entity, row.project) for row in rows]
 
         return await self._database.read(unit)
 
@@ -170,10 +205,11 @@ def _load_run(connection: Connection, entity_name: str, project_name: str, run_i
     row = connection.execute(_FIND_RUN, {"project_id": project_id, "run_id": run_id}).first()
     if row is None:
         raise not_found(f"Run {entity_name}/{project_name}/{run_id}")
-    return row.id, _run_record(row, entity_name, project_name)
+    return row.id, run_record_of(row, entity_name, project_name)
 
 
-def _run_record(row: AnyRow, entity_name: str, project_name: str) -> RunRecord:
+def run_record_of(row: AnyRow, entity_name: str, project_name: str) -> RunRecord:
+    """Returns what a row of `run` says."""
     return RunRecord(
         entity=entity_name,
         project=project_name,
@@ -187,4 +223,5 @@ def _run_record(row: AnyRow, entity_name: str, project_name: str) -> RunRecord:
         state=row.state,
         host=row.host,
         created_at_ms=row.created_at_ms,
+        updated_at_ms=row.updated_at_ms or row.created_at_ms,
     )

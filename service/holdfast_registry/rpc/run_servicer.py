@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from holdfast_registry.database.lineage import LineageRepository
+from holdfast_registry.database.lineage import LineageRepository, Use
+from holdfast_registry.database.run_lists import RunListRepository
+from holdfast_registry.domain.filters import RUN_FIELDS, parse_filter
+from holdfast_registry.errors import invalid
 from holdfast_registry.rpc.boundary import Context
-from holdfast_registry.rpc.conversion import edge_kind, run_message, run_record
+from holdfast_registry.rpc.conversion import edge_kind, page_wish, run_message, run_record
 from holdfastpb.registry.v1 import run_pb2, run_pb2_grpc
+
+USES_MAX = 1000
+"""Of one call: a page, and one transaction that nobody waits for."""
 
 
 class RunServicer(run_pb2_grpc.RunServiceServicer):
     """Unpacks, calls, packs."""
 
-    def __init__(self, lineage: LineageRepository) -> None:
+    def __init__(self, lineage: LineageRepository, lists: RunListRepository) -> None:
         self._lineage = lineage
+        self._lists = lists
 
     async def UpsertRun(self, request: run_pb2.UpsertRunRequest, context: Context) -> run_pb2.UpsertRunResponse:
         """Makes or updates a run."""
@@ -29,6 +36,24 @@ class RunServicer(run_pb2_grpc.RunServiceServicer):
         kind = edge_kind(request.kind or run_pb2.EDGE_KIND_USED)
         await self._lineage.record_use(run_record(request.run), request.version_id, kind)
         return run_pb2.RecordUseResponse()
+
+    async def RecordUses(self, request: run_pb2.RecordUsesRequest, context: Context) -> run_pb2.RecordUsesResponse:
+        """Records many uses."""
+        if len(request.uses) > USES_MAX:
+            raise invalid(f"At most {USES_MAX} uses can be recorded at once, not {len(request.uses)}.")
+        uses = [
+            Use(run_record(use.run), use.version_id, edge_kind(use.kind or run_pb2.EDGE_KIND_USED))
+            for use in request.uses
+        ]
+        return run_pb2.RecordUsesResponse(unknown_version_ids=await self._lineage.record_uses(uses))
+
+    async def ListRuns(self, request: run_pb2.ListRunsRequest, context: Context) -> run_pb2.ListRunsResponse:
+        """Lists the runs of a project."""
+        wanted = parse_filter(request.filter_json, RUN_FIELDS)
+        page = await self._lists.list(request.entity, request.project, wanted, page_wish(request))
+        return run_pb2.ListRunsResponse(
+            runs=map(run_message, page.runs), next_page_token=page.next_token, total_count=page.total_count
+        )
 
     async def ListVersionRuns(
         self, request: run_pb2.ListVersionRunsRequest, context: Context
