@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 from blake3 import blake3
 
-from holdfastpb.daemon.v1.log_pb2 import Record, WaitArtifactRequest
+from holdfastpb.daemon.v1.log_pb2 import AddEntry, Record, WaitArtifactRequest
 from support.log_client import LogClient, LogSession, bytes_record, file_record, tree_record
 from support.processes import POLL_S, DidNotStartError, Host, Server
 
@@ -109,7 +109,16 @@ class User:
         data = b"number %d" % number
         artifact.records.append(bytes_record("inline", data))
         artifact.content["inline"] = blake3(data).digest()
+        self._take_from_the_last(artifact)
         return artifact
+
+    def _take_from_the_last(self, artifact: Artifact) -> None:
+        """One entry of the artifact before, which may be committed already or still be on its way."""
+        finalized = [before for before in self.artifacts if before.session.finalized]
+        if finalized:
+            taken = AddEntry(session_id=finalized[-1].session.session_id, source_path="inline", path="taken")
+            artifact.records.append(Record(add_entry=taken))
+            artifact.content["taken"] = finalized[-1].content["inline"]
 
     def log(self, client: LogClient, artifact: Artifact) -> None:
         """Logs one artifact; returns when it is acknowledged."""
