@@ -166,52 +166,30 @@ class CloudHandler(StorageHandler):
         etag = None if entry.digest == uri else str(entry.extra.get("etag") or entry.digest)
         if etag and _MD5.fullmatch(etag) and target.holds(entry.size or 0, etag):
             return
-        version = str(entry.extra.get("versionID") or place.version or "") or None
+        wanted = _Wanted(place, etag, str(entry.extra.get("versionID") or place.version or "") or None, entry.size or 0)
         store = self._store(place)
         try:
             with target.writing() as file:
-                self._fetch_checked(store, place, etag, version, file)
+                self._fetch_checked(store, wanted, file)
         except ReferenceMissingError as error:
-            raise ReferenceMissingError(_gone(entry, version)) from error
+            raise ReferenceMissingError(_gone(entry, wanted.version)) from error
         except ReferenceChangedError as error:
-            found = store.head(place.key, version)
+            found = store.head(place.key, wanted.version)
             raise ReferenceChangedError(_changed(entry, etag, found)) from error
 
-    def _fetch_checked(
-        self, store: ObjectStore, place: ObjectPlace, etag: str | None, version: str | None, file: FileIO
-    ) -> None:
-        self._fetch_all(store, place.key, etag, version, file)
-        if version or not etag or not _MD5.fullmatch(etag) or place.bucket in self._not_md5:
+    def _fetch_checked(self, store: ObjectStore, wanted: _Wanted, file: FileIO) -> None:
+        _fetch_all(store, wanted, file)
+        place, etag = wanted.place, wanted.etag
+        if wanted.version or not etag or not _MD5.fullmatch(etag) or place.bucket in self._not_md5:
             return
         first = md5_of(file)
         if first == etag:
             return
         # Either bytes were lost on the way, or this ETag is no MD5 (encryption with a key of one's own): the second try tells.
-        self._fetch_all(store, place.key, etag, version, file)
+        _fetch_all(store, wanted, file)
         if md5_of(file) != first:
             raise CommError(f"{self.uri_of(place, place.key)} came damaged, twice and differently; try again.")
         self._not_md5.add(place.bucket)
-
-    def _fetch_all(self, store: ObjectStore, key: str, etag: str | None, version: str | None, file: FileIO) -> None:
-        file.seek(0)
-        file.truncate()
-        info = store.head(key, version)
-        if info is None:
-            raise ReferenceMissingError(key)
-        if info.size <= PART_BYTES:
-            store.read(key, lambda data: _write_all(file, data), version=version, etag=etag)
-            return
-        # Without a recorded ETag, all parts are at least of the same object.
-        etag = etag or info.etag
-        starts = range(0, info.size, PART_BYTES)
-
-        def fetch_part(start: int) -> None:
-            write = _WriteAt(file.fileno(), start)
-            store.read(key, write, version=version, etag=etag, span=(start, min(start + PART_BYTES, info.size)))
-
-        with ThreadPoolExecutor(PARTS_AT_ONCE_MAX, "holdfast-reference-part") as pool:
-            for _ in _in_order(pool, fetch_part, starts):
-                pass
 
     # --- connections --------------------------------------------------------------------------------------------------
 
@@ -229,6 +207,42 @@ class CloudHandler(StorageHandler):
                 self._stores.clear()
             self._stores[bucket] = (settings, opened)
         return opened
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """One object that is to be fetched."""
+
+    place: ObjectPlace
+    etag: str | None
+    """None: whatever is there now."""
+    version: str | None
+    size: int
+    """Recorded; counts only with an ETag."""
+
+
+def _fetch_all(store: ObjectStore, wanted: _Wanted, file: FileIO) -> None:
+    """Writes the whole object into an open file, large ones in several parts at once."""
+    file.seek(0)
+    file.truncate()
+    key, etag, size = wanted.place.key, wanted.etag, wanted.size
+    if not etag:
+        info = store.head(key, wanted.version)
+        if info is None:
+            raise ReferenceMissingError(key)
+        # All parts are at least of the same object.
+        etag, size = info.etag, info.size
+    if size <= PART_BYTES:
+        store.read(key, partial(_write_all, file), version=wanted.version, etag=etag)
+        return
+
+    def fetch_part(start: int) -> None:
+        span = (start, min(start + PART_BYTES, size))
+        store.read(key, _WriteAt(file.fileno(), start), version=wanted.version, etag=etag, span=span)
+
+    with ThreadPoolExecutor(PARTS_AT_ONCE_MAX, "holdfast-reference-part") as pool:
+        for _ in _in_order(pool, fetch_part, range(0, size, PART_BYTES)):
+            pass
 
 
 class _WriteAt:

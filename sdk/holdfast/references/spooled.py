@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Iterator
 
 from holdfast.references.handlers import AddedReference
@@ -25,6 +26,7 @@ class SpooledReferences:
 
         # Kept open for as long as somebody looks at it.
         self._file = tempfile.SpooledTemporaryFile(MEMORY_BYTES_MAX, prefix="holdfast-")  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
         for added in found:
             if not isinstance(added.record, AddReference) or added.is_folder or added.must_be_read:
                 raise ValueError(f"{added.record} cannot be one of many references")
