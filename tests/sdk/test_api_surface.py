@@ -7,6 +7,7 @@ import pytest
 
 import holdfast
 from holdfast._artifact_files import ArtifactFiles, File
+from holdfast._run_code import is_of_a_run, is_program_file
 from holdfast.api import Api, Artifacts
 from holdfast.artifact import Artifact
 from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
@@ -65,6 +66,14 @@ DOCUMENTED: dict[Any, dict[str, Any]] = {
     Artifact.delete: {"delete_aliases": False},
     Artifact.used_by: {},
     Artifact.logged_by: {},
+    Artifact.add: {"obj": REQUIRED, "name": REQUIRED, "overwrite": False},
+    Artifact.get: {"name": REQUIRED},
+    Artifact.__getitem__: {"name": REQUIRED},
+    Artifact.__setitem__: {"name": REQUIRED, "item": REQUIRED},
+    Artifact.link: {"target_path": REQUIRED, "aliases": None},
+    Artifact.unlink: {},
+    Artifact.cancel: {},
+    Artifact.progress: {},
     Artifact.json_encode: {},
     ArtifactManifest.get_entry_by_path: {"path": REQUIRED},
     ArtifactManifest.get_entries_in_directory: {"directory": REQUIRED},
@@ -98,6 +107,17 @@ DOCUMENTED: dict[Any, dict[str, Any]] = {
     Run.log_artifact: {"artifact_or_path": REQUIRED, "name": None, "type": None, "aliases": None, "tags": None},
     Run.use_artifact: {"artifact_or_name": REQUIRED, "type": None, "aliases": None, "use_as": None},
     Run.finish: {"exit_code": None, "quiet": None},
+    Run.link_artifact: {"artifact": REQUIRED, "target_path": REQUIRED, "aliases": None},
+    Run.log_model: {"path": REQUIRED, "name": None, "aliases": None},
+    Run.use_model: {"name": REQUIRED},
+    Run.link_model: {"path": REQUIRED, "registered_model_name": REQUIRED, "name": None, "aliases": None},
+    Run.log_code: {"root": ".", "name": None, "include_fn": is_program_file, "exclude_fn": is_of_a_run},
+    Run.log: {"data": REQUIRED, "step": None, "commit": None, "sync": None},
+    holdfast.log: {"data": REQUIRED, "step": None, "commit": None, "sync": None},
+    holdfast.log_model: {"path": REQUIRED, "name": None, "aliases": None},
+    holdfast.use_model: {"name": REQUIRED},
+    holdfast.link_model: {"path": REQUIRED, "registered_model_name": REQUIRED, "name": None, "aliases": None},
+    holdfast.finish: {"exit_code": None, "quiet": None},
     holdfast.log_artifact: {
         "artifact_or_path": REQUIRED,
         "name": None,
@@ -138,9 +158,36 @@ PROPERTIES = [
     "created_at",
     "updated_at",
     "history_step",
+    "collection",
+    "source_collection",
+    "linked_artifacts",
+    "source_artifact",
+    "ttl",
+    "distributed_id",
+    "storage_region",
 ]
 
-SETTABLE = {"description", "metadata", "aliases", "tags"}
+SETTABLE = {"description", "metadata", "aliases", "tags", "ttl", "distributed_id"}
+
+INIT_ARGUMENTS = [
+    "entity",
+    "project",
+    "dir",
+    "id",
+    "name",
+    "notes",
+    "tags",
+    "config",
+    "config_exclude_keys",
+    "config_include_keys",
+    "allow_val_change",
+    "group",
+    "job_type",
+    "mode",
+    "reinit",
+    "resume",
+    "settings",
+]
 
 
 @pytest.mark.parametrize("function", DOCUMENTED, ids=lambda function: function.__qualname__)
@@ -155,6 +202,17 @@ def test_attribute_is_a_property(name: str) -> None:
     attribute = inspect.getattr_static(Artifact, name)
     assert isinstance(attribute, property)
     assert (attribute.fset is not None) == (name in SETTABLE)
+
+
+def test_arguments_of_init_are_all_optional_and_further_ones_are_taken() -> None:
+    parameters = inspect.signature(holdfast.init).parameters
+    assert list(parameters) == [*INIT_ARGUMENTS, "unknown"]
+    assert all(parameters[name].default is None for name in INIT_ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", ["Api", "Artifact", "ArtifactTTL", "Error", "Run", "Settings", "init", "login", "run"])
+def test_names_that_scripts_use_are_there(name: str) -> None:
+    assert name in holdfast.__all__
 
 
 def test_public_names_are_these() -> None:

@@ -26,6 +26,10 @@ LOGGED_ONLY = [
     "created_at",
     "updated_at",
     "history_step",
+    "collection",
+    "source_collection",
+    "linked_artifacts",
+    "source_artifact",
 ]
 
 LOGGED_ONLY_METHODS = [
@@ -39,6 +43,7 @@ LOGGED_ONLY_METHODS = [
     "used_by",
     "logged_by",
     "json_encode",
+    "unlink",
 ]
 
 
