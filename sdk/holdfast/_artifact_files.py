@@ -141,6 +141,9 @@ class ArtifactFiles(SizedPaginator[File]):
         super().__init__(per_page, start)
         self._artifact = artifact
         self._names = None if names is None else frozenset(names)
+        # By the cursor at which they go on: a page does not decode again what the page before has decoded.
+        self._walks: dict[str | None, tuple[list[ArtifactManifestEntry], Iterator[ArtifactManifestEntry]]] = {}
+        self._total: int | None = None
 
     @property
     def path(self) -> list[str]:
@@ -149,13 +152,14 @@ class ArtifactFiles(SizedPaginator[File]):
 
     def _fetch(self, cursor: str | None) -> Page[File]:
         # The cursor is the last path of the page before; one entry more tells whether there is a next page.
-        found = list(islice(self._entries_after(cursor or ""), self.per_page + 1))
-        page = found[: self.per_page]
-        return Page(
-            [File(self._artifact, entry) for entry in page],
-            page[-1].path if len(found) > self.per_page else None,
-            self._total(),
-        )
+        kept = self._walks.pop(cursor, None)
+        read, walk = kept or ([], self._entries_after(cursor or ""))
+        found = [*read, *islice(walk, self.per_page + 1 - len(read))]
+        page, rest = found[: self.per_page], found[self.per_page :]
+        next_cursor = page[-1].path if rest else None
+        if next_cursor is not None:
+            self._walks[next_cursor] = rest, walk
+        return Page([File(self._artifact, entry) for entry in page], next_cursor, self._count())
 
     def _entries_after(self, path: str) -> Iterator[ArtifactManifestEntry]:
         manifest = self._artifact.manifest
@@ -165,11 +169,15 @@ class ArtifactFiles(SizedPaginator[File]):
         found = (manifest.get_entry_by_path(name) for name in sorted(self._names, key=_as_sorted) if name > path)
         return (entry for entry in found if entry is not None)
 
-    def _total(self) -> int:
-        manifest = self._artifact.manifest
-        if self._names is None:
-            return len(manifest)
-        return sum(manifest.get_entry_by_path(name) is not None for name in self._names)
+    def _count(self) -> int:
+        if self._total is None:
+            manifest = self._artifact.manifest
+            names = self._names
+            if names is None:
+                self._total = len(manifest)
+            else:
+                self._total = sum(manifest.get_entry_by_path(name) is not None for name in names)
+        return self._total
 
     def __repr__(self) -> str:
         return f"<ArtifactFiles {'/'.join(self.path)} ({len(self)})>"

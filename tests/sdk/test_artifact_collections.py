@@ -172,7 +172,12 @@ def test_save_sends_what_was_changed_and_nothing_when_nothing_was(daemon: FakeDa
     collection.name, collection.type, collection.description = "digits", "images", None
     collection.tags = ["new", "new", "other"]
     collection.ttl = datetime.timedelta(days=1)
-    kept = record("digits", type="images", tags=["new", "other"], ttl=version_pb2.Ttl(kind=2, seconds=86400))
+    kept = record(
+        "digits",
+        type="images",
+        tags=["new", "other"],
+        ttl=version_pb2.Ttl(kind=version_pb2.TTL_KIND_DURATION, seconds=86400),
+    )
     answer(daemon, "UpdateCollection", collection_pb2.UpdateCollectionResponse(collection=kept))
     collection.save()
     asked = sent(daemon, "UpdateCollection")

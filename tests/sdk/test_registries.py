@@ -342,7 +342,9 @@ def test_project_keeps_description_and_time_to_live(daemon: FakeDaemon) -> None:
     one.save()
     assert daemon.calls.requests["UpdateProject"] == []
     one.description, one.ttl = "d", datetime.timedelta(hours=1)
-    kept = project(description="d", has_description=True, ttl=version_pb2.Ttl(kind=2, seconds=3600))
+    kept = project(
+        description="d", has_description=True, ttl=version_pb2.Ttl(kind=version_pb2.TTL_KIND_DURATION, seconds=3600)
+    )
     answer(daemon, "UpdateProject", collection_pb2.UpdateProjectResponse(project=kept))
     one.save()
     asked = sent(daemon, "UpdateProject")
