@@ -216,12 +216,12 @@ def test_it_is_pickled_and_shared_by_threads(fs: HoldfastFileSystem) -> None:
 
 
 def test_a_folder_of_a_large_version_is_listed_without_the_rest(host: SdkHost, tmp_path: Path) -> None:
-    many = {f"{number // 100:03}/{number:06}": b"" for number in range(8_000)}
+    many = {f"{number // 100:03}/{number:06}": b"" for number in range(12_000)}
     log_folder(write_tree(tmp_path / "in", many), "many")
     fs = HoldfastFileSystem(project=PROJECT, skip_instance_cache=True)
     whole = fetched_by(lambda: holdfast.Api().artifact(f"{PROJECT}/many:v0").manifest)
     part = fetched_by(lambda: fs.ls("many:v0/017"))
-    assert 0 < part < whole / 4
+    assert 0 < part < whole / 2
     assert len(fs.ls("many:v0/017")) == 100
     assert fetched_by(lambda: [fs.info(path) for path in fs.ls("many:v0/017", detail=False)]) == 0
 
