@@ -89,14 +89,14 @@ class RunBase(RunRecord):
         return self._resumed
 
     @property
-    def sweep_id(self) -> None:
+    def sweep_id(self) -> str | None:
         """Always None: there are no sweeps."""
-        return
+        return None
 
     @property
-    def sweep_url(self) -> None:
+    def sweep_url(self) -> str | None:
         """Always None: there are no sweeps."""
-        return
+        return None
 
     @property
     def start_time(self) -> float:
@@ -122,8 +122,9 @@ class RunBase(RunRecord):
         """Returns `project_url`; None of a run that is disabled or offline."""
         return None if self.disabled or self.offline else self.project_url
 
-    def get_sweep_url(self) -> None:
+    def get_sweep_url(self) -> str | None:
         """Returns None: there are no sweeps."""
+        return self.sweep_url
 
     def project_name(self) -> str:
         """Returns the project."""

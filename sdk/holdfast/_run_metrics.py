@@ -194,9 +194,10 @@ class RunMetrics(RunCode):
         tell_once()
         return []
 
-    def restore(self, name: str, run_path: str | None = None, replace: bool = False, root: str | None = None) -> None:
-        """Does nothing: runs have no files; use an artifact instead."""
+    def restore(self, name: str, run_path: str | None = None, replace: bool = False, root: str | None = None) -> Any:
+        """Does nothing and returns None: runs have no files; use an artifact instead."""
         tell_once()
+        return None
 
     def mark_preempting(self) -> None:
         """Does nothing: what was logged is safe already."""

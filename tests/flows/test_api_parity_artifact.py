@@ -49,7 +49,7 @@ def test_ttl_is_kept_and_can_be_changed() -> None:
     artifact.ttl = None
     artifact.save()
     assert (artifact.ttl, fetched(artifact).ttl) == (None, None)
-    artifact.ttl = ArtifactTTL.INHERIT  # type: ignore[assignment]
+    artifact.ttl = ArtifactTTL.INHERIT
     with pytest.raises(errors.ArtifactNotLoggedError):
         artifact.ttl  # noqa: B018
     artifact.save()

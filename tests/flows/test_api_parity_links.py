@@ -15,18 +15,20 @@ def _on_the_host(host: SdkHost) -> None:
     """Every test here logs."""
 
 
-def logged(text: str = "x", name: str | None = None, type: str = "dataset", **how: list[str]) -> holdfast.Artifact:
+def logged(
+    text: str = "x", name: str | None = None, type: str = "dataset", aliases: tuple[str, ...] = ()
+) -> holdfast.Artifact:
     """A version with one file."""
     artifact = new_artifact(name, type)
     with artifact.new_file("file") as file:
         file.write(text)
-    return log(artifact, **how)
+    return log(artifact, aliases=aliases)
 
 
 def test_a_link_has_its_own_name_number_and_aliases() -> None:
     name, portfolio = fresh_name(), fresh_name("portfolio")
     logged("a", name)
-    source = logged("b", name, aliases=["best"])
+    source = logged("b", name, aliases=("best",))
     link = source.link(f"{PROJECT}/{portfolio}", aliases=["prod"])
     assert (link.is_link, source.is_link) == (True, False)
     assert (link.name, link.version, link.project, link.entity) == (f"{portfolio}:v0", "v0", PROJECT, "local")

@@ -55,7 +55,7 @@ def test_ttl_of_a_draft_is_what_was_set_and_unknown_when_it_is_inherited() -> No
     assert artifact.ttl == DAY
     artifact.ttl = None
     assert artifact.ttl is None
-    artifact.ttl = ArtifactTTL.INHERIT  # type: ignore[assignment]
+    artifact.ttl = ArtifactTTL.INHERIT
     with pytest.raises(ArtifactNotLoggedError):
         artifact.ttl  # noqa: B018
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,6 +139,11 @@ def test_config_and_summary_of_the_module_are_the_active_runs() -> None:
 def test_finished_run_says_so(method: str) -> None:
     run: Run = holdfast.init()
     run.finish()
-    arguments = {"log": [{}], "link_model": ["x", "y"], "link_artifact": [Artifact("a", "t"), "x"], "log_code": []}
+    arguments: dict[str, list[Any]] = {
+        "log": [{}],
+        "link_model": ["x", "y"],
+        "link_artifact": [Artifact("a", "t"), "x"],
+        "log_code": [],
+    }
     with pytest.raises(UsageError, match=rf"Run \({run.id}\) is finished. The call to `{method}` will be ignored"):
         getattr(run, method)(*arguments.get(method, ["x"]))
