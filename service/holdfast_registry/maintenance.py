@@ -1,4 +1,4 @@
-"""The task beside the calls: ends leases that ran out, removes what was uploaded under them, forgets old answers."""
+"""The task beside the calls: ends leases and versions whose time is over, removes what was given up, forgets old answers."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ class Maintenance:
         now_ms = self._clock.now_ms()
         while expired := await self._repository.expire_leases():
             logger.info("leases expired count=%s", expired)
+        while versions := await self._repository.expire_versions():
+            logger.info("versions expired count=%s ids=%s", len(versions), ",".join(versions))
         # Their ids are never used again, so this can only hit files that nobody will ever ask for.
         for pack_id in await self._repository.given_up_packs(self._discarded_until_ms):
             await self._threads.run(self._store.discard, pack_id)

@@ -230,7 +230,7 @@ async def _compose(
     run_pb2_grpc.add_RunServiceServicer_to_server(
         RunServicer(LineageRepository(database, clock), RunListRepository(database)), server
     )
-    maintenance = Maintenance(MaintenanceRepository(database, clock), store, threads, clock, die_of_fsync)
+    maintenance = Maintenance(MaintenanceRepository(database, clock, ids), store, threads, clock, die_of_fsync)
     return Parts(database, store, threads, maintenance, gate, server)
 
 

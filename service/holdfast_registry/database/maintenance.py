@@ -1,14 +1,17 @@
-"""What has to be done from time to time: leases that ran out, answers nobody asks for any more."""
+"""What has to be done from time to time: leases and versions whose time is over, answers nobody asks for any more."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from holdfast_registry.clock import Clock
+from holdfast_registry.clock import Clock, IdSource
 from holdfast_registry.database.commits import end_lease
-from holdfast_registry.database.schema import lease, pack, request, version
+from holdfast_registry.database.deletion import delete_version
+from holdfast_registry.database.expiry import EXPIRES_AT_MS
+from holdfast_registry.database.schema import collection, lease, pack, project, request, version
 from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.domain.leases import may_expire
 from holdfast_registry.domain.records import LeaseState, PackState, VersionState
@@ -17,6 +20,8 @@ REQUESTS_KEPT_MS = 30 * 24 * 3600 * 1000
 """30 days: a job that was offline for longer begins again."""
 BATCH_ROWS = 500
 """Of one transaction, so that nobody waits for long."""
+EXPIRED_AT_ONCE = 50
+"""Each is a dozen statements."""
 
 _OVERDUE = (
     select(lease.c.id, lease.c.version_id, lease.c.state, lease.c.expires_at_ms)
@@ -28,6 +33,13 @@ _FAIL_PENDING = (
     .where(version.c.id == bindparam("version"), version.c.state == VersionState.PENDING.value)
     .values(state=VersionState.FAILED.value)
 )
+_EXPIRED = (
+    select(version.c.id)
+    .join(collection, collection.c.id == version.c.collection_id)
+    .join(project, project.c.id == collection.c.project_id)
+    .where(version.c.state == VersionState.COMMITTED.value, bindparam("now_ms") >= EXPIRES_AT_MS)
+    .limit(EXPIRED_AT_ONCE)
+)
 _UNSEALED_DOOMED = select(pack.c.pack_id).where(
     pack.c.state == PackState.DOOMED.value, pack.c.sealed_at_ms.is_(None), pack.c.doomed_at_ms >= bindparam("since_ms")
 )
@@ -37,9 +49,10 @@ _OLD_REQUESTS = select(request.c.request_id).where(request.c.created_at_ms < bin
 class MaintenanceRepository:
     """Expiry and forgetting."""
 
-    def __init__(self, database: SqliteDatabase, clock: Clock) -> None:
+    def __init__(self, database: SqliteDatabase, clock: Clock, ids: IdSource) -> None:
         self._database = database
         self._clock = clock
+        self._ids = ids
 
     async def expire_leases(self) -> int:
         """Ends leases whose time is over, and gives up what was uploaded under them; returns how many there were.
@@ -56,6 +69,25 @@ class MaintenanceRepository:
                 end_lease(connection, row.id, LeaseState.EXPIRED, now_ms)
                 connection.execute(_FAIL_PENDING, {"version": row.version_id})
         return len(overdue)
+
+    async def expire_versions(self) -> list[str]:
+        """Deletes versions whose time has passed, with their names; returns some of them, none when there are no more.
+
+        They are looked for beside the writer, and looked at again in the transaction: a link that has come, or a longer
+        ttl, keeps a version alive.
+        """
+        overdue = await self._database.read(self._overdue_versions)
+        return await self._database.write(partial(self._expire_versions, overdue=overdue)) if overdue else []
+
+    def _overdue_versions(self, connection: Connection, among: Sequence[str] = ()) -> Sequence[str]:
+        wanted = _EXPIRED.where(version.c.id.in_(among)) if among else _EXPIRED
+        return connection.execute(wanted, {"now_ms": self._clock.now_ms()}).scalars().all()
+
+    def _expire_versions(self, connection: Connection, overdue: Sequence[str]) -> list[str]:
+        expired = self._overdue_versions(connection, overdue)
+        for version_id in expired:
+            delete_version(connection, version_id, self._ids, self._clock.now_ms())
+        return list(expired)
 
     async def given_up_packs(self, since_ms: int) -> list[bytes]:
         """Returns the ids of packs that were given up before they were sealed; their files are of no use."""
