@@ -50,11 +50,11 @@ class _Checking:
             found = self._stat(entries.paths[row])
             if found is None:
                 missing.append(row)
-            elif self._is_right(row, found):
+            elif (self._task.keep_others and not stat.S_ISDIR(found.st_mode)) or self._is_right(row, found):
                 bytes_right += entries.sizes[row]
             else:
                 damaged.append(row)
-        changed = self._news or len(self._state) != len(self._known)
+        changed = not self._task.keep_others and (self._news or len(self._state) != len(self._known))
         return CheckResult(missing, damaged, bytes_right, self._state.encode() if changed else None)
 
     def _stat(self, path: str) -> os.stat_result | None:

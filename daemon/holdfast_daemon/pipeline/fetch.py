@@ -10,9 +10,10 @@ import os
 import secrets
 import time
 from array import array
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from holdfast_contract.limits import DIGEST_BYTES, MIB
@@ -37,12 +38,14 @@ from holdfast_daemon.pipeline.fetch_tasks import (
 )
 from holdfast_daemon.pipeline.manifest_pages import ManifestPages, Segment
 from holdfast_daemon.pipeline.pack_chunks import PackUnusableError
+from holdfast_daemon.pipeline.path_patterns import EntryFilter
 from holdfast_daemon.pipeline.place_files import place_files
-from holdfast_daemon.pipeline.place_references import local_path_of, place_reference
+from holdfast_daemon.pipeline.place_references import local_path_of, place_reference, stands_in_place
 from holdfast_daemon.pipeline.target_tree import write_error
 from holdfast_daemon.pipeline.tree_walk import ExtraFiles, make_root
 from holdfast_daemon.workers import Workers
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
+from holdfastpb.daemon.v1.fetch_pb2 import OverwritePolicy
 
 PROGRESS_S = 0.25
 """Twice as often as promised."""
@@ -51,6 +54,7 @@ CHECK_BYTES_MAX = 512 * MIB
 WARNINGS_MAX = 20
 UNRESOLVED_BYTES_MAX = 2 * MIB
 """Half a message; whoever has more references reads the manifest."""
+OTHERS_SHOWN_MAX = 5
 FOLDERS_CLEANED_MAX = 100_000
 """Folders remembered as cleared of leftovers, about 10 MiB; clearing one twice does no harm."""
 
@@ -80,6 +84,13 @@ class DownloadOrder:
     exact: bool = False
     allow_missing_references: bool = False
     skip_cache: bool = False
+    chosen: EntryFilter = field(default_factory=EntryFilter)
+    overwrite: OverwritePolicy = OverwritePolicy.OVERWRITE_POLICY_REPLACE
+
+    @property
+    def keeps_others(self) -> bool:
+        """Whether files that are there with other content stay as they are."""
+        return self.overwrite == OverwritePolicy.OVERWRITE_POLICY_KEEP
 
 
 @dataclass(slots=True)
@@ -156,11 +167,13 @@ class _Download:
         order = self._order
         version = await self._fetch.manifests.get_version(order.version_id)
         self._reader.entity = version.entity
-        if not (order.path_prefix or order.paths):
+        if not (order.path_prefix or order.paths) and order.chosen.is_open:
             self.progress.entries_total, self.progress.bytes_total = version.entry_count, version.size_bytes
         self._fetch.live_tokens.add(self._target.token)
         try:
             await self._make_root()
+            if order.overwrite == OverwritePolicy.OVERWRITE_POLICY_FAIL and not self._is_fresh:
+                await self._refuse_to_overwrite()
             await self._place_all()
             if order.exact:
                 await self._delete_extra()
@@ -177,10 +190,10 @@ class _Download:
 
     async def _place_all(self) -> None:
         order = self._order
-        prefix = common_prefix(order.paths) if order.paths else order.path_prefix
         async with BoundedTasks(self._workers.processes + 1) as tasks:
-            async for segment in self._fetch.manifests.segments(order.version_id, prefix):
+            async for segment in self._segments():
                 rows = self._selected(segment)
+                self._count(segment, rows)
                 if rows:
                     await tasks.start(self._bring_segment, segment, rows)
         absent = sorted(order.paths - self._found)
@@ -188,19 +201,64 @@ class _Download:
             text = f"version {order.version_id} has no entry {absent[0]!r}"
             raise HoldfastError(Reason.NOT_FOUND, text, path=absent[0])
 
+    def _segments(self) -> AsyncIterator[Segment]:
+        order = self._order
+        prefix = common_prefix(order.paths) if order.paths else order.path_prefix
+        return self._fetch.manifests.segments(order.version_id, prefix)
+
     def _selected(self, segment: Segment) -> Sequence[int]:
         order, paths = self._order, segment.entries.paths
-        if not (order.paths or order.path_prefix):
-            return range(len(paths))
+        rows: Sequence[int] = range(len(paths))
         if order.paths:
-            rows = [row for row, path in enumerate(paths) if path in order.paths]
+            rows = [row for row in rows if paths[row] in order.paths]
             self._found.update(paths[row] for row in rows)
+        if order.path_prefix:
             rows = [row for row in rows if paths[row].startswith(order.path_prefix)]
-        else:
-            rows = [row for row, path in enumerate(paths) if path.startswith(order.path_prefix)]
-        self.progress.entries_total += len(rows)
-        self.progress.bytes_total += sum(segment.entries.sizes[row] for row in rows)
+        if not order.chosen.is_open:
+            rows = [row for row in rows if order.chosen.admits(paths[row])]
         return rows
+
+    def _count(self, segment: Segment, rows: Sequence[int]) -> None:
+        order = self._order
+        if order.paths or order.path_prefix or not order.chosen.is_open:
+            self.progress.entries_total += len(rows)
+            self.progress.bytes_total += sum(segment.entries.sizes[row] for row in rows)
+
+    async def _refuse_to_overwrite(self) -> None:
+        """Compares everything before anything is written.
+
+        Raises:
+            HoldfastError: ALREADY_EXISTS: files are there with other content.
+        """
+        others: list[str] = []
+        async with BoundedTasks(self._workers.processes + 1) as tasks:
+            async for segment in self._segments():
+                rows = self._selected(segment)
+                if rows:
+                    await tasks.start(self._find_others, segment, rows, others)
+        if not others:
+            return
+        others.sort()
+        shown = ", ".join(others[:OTHERS_SHOWN_MAX]) + (", …" if len(others) > OTHERS_SHOWN_MAX else "")
+        many = f"{len(others)} files are" if len(others) > 1 else "1 file is"
+        root = os.fsdecode(self._target.root)
+        text = f"{many} in {root} already with other content: {shown}; nothing was written"
+        raise HoldfastError(Reason.ALREADY_EXISTS, text, path=others[0])
+
+    async def _find_others(self, segment: Segment, selected: Sequence[int], others: list[str]) -> None:
+        entries = segment.entries
+        rows = [row for row in selected if row not in entries.references]
+        for part in split_rows(entries, rows, CHECK_BYTES_MAX):
+            task = CheckTask(self._target, segment.encoded, part, None, self._fetch.clock_ns())
+            async with self._tasks:
+                result = await self._workers.in_process(check_files, task)
+            others.extend(entries.paths[row] for row in result.damaged)
+        for row in selected:
+            uri, digest = entries.references.get(row, ("", ""))
+            if local_path_of(uri) is not None:
+                path = entries.paths[row]
+                if await self._workers.in_thread(stands_in_place, self._target, path, uri, digest):
+                    others.append(path)
 
     async def _bring_segment(self, segment: Segment, selected: Sequence[int]) -> None:
         entries = segment.entries
@@ -224,7 +282,9 @@ class _Download:
         key = self._target.root + b"\0" + segment.entries.paths[rows[0]].encode()
         known = await self._fetch.placed.load(key)
         leftovers = self._leftovers(segment, rows)
-        task = CheckTask(self._target, segment.encoded, rows, known, self._fetch.clock_ns(), leftovers)
+        now_ns = self._fetch.clock_ns()
+        keep = self._order.keeps_others
+        task = CheckTask(self._target, segment.encoded, rows, known, now_ns, leftovers, keep)
         async with self._tasks:
             result = await self._workers.in_process(check_files, task)
         if result.state is not None:
@@ -336,7 +396,9 @@ class _Download:
 
     async def _copy_reference(self, path: str, uri: str, digest: str, size: int) -> None:
         try:
-            _, was_right = await self._workers.in_thread(place_reference, self._target, path, uri, digest)
+            keep = self._order.keeps_others
+            place = partial(place_reference, self._target, path, uri, digest, keep_others=keep)
+            _, was_right = await self._workers.in_thread(place)
         except HoldfastError as error:
             if error.reason is not Reason.REFERENCE_MISSING or not self._order.allow_missing_references:
                 raise

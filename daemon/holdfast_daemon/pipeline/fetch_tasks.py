@@ -121,6 +121,8 @@ class CheckTask:
     now_ns: int
     leftovers: "Leftovers | None" = None
     """What to clear away on this occasion."""
+    keep_others: bool = False
+    """A file with other content counts as right, and is not read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,21 @@ def local_path_of(uri: str) -> bytes | None:
     return path if path.startswith(b"/") and b"\0" not in path else None
 
 
-def place_reference(target: Target, path: str, uri: str, digest: str) -> tuple[int, bool]:
+def stands_in_place(target: Target, path: str, uri: str, digest: str) -> bool:
+    """Whether copying a referenced file would replace something that is not surely equal to it."""
+    with TargetTree(target) as tree:
+        return _exists(tree, path) and not (_is_checked(uri, digest) and _is_right(tree, path, digest))
+
+
+def place_reference(target: Target, path: str, uri: str, digest: str, *, keep_others: bool = False) -> tuple[int, bool]:
     """Copies one referenced file into place.
+
+    Args:
+        target: where to.
+        path: of the entry.
+        uri: what it refers to.
+        digest: of what was logged.
+        keep_others: a file that is there stays as it is, whatever it holds.
 
     Returns:
         Its bytes, and whether it was right in place already.
@@ -39,9 +52,10 @@ def place_reference(target: Target, path: str, uri: str, digest: str) -> tuple[i
     """
     source = local_path_of(uri)
     assert source is not None, "only references to files come here"
-    # Without a checksum the URI's own digest is recorded, which says nothing about the bytes.
-    checked = digest != digest_of(uri.encode()).hex()
+    checked = _is_checked(uri, digest)
     with TargetTree(target) as tree:
+        if keep_others and _exists(tree, path):
+            return 0, True
         if checked and _is_right(tree, path, digest):
             return 0, True
         descriptor = _open_source(source, uri, path)
@@ -64,6 +78,19 @@ def _open_source(source: bytes, uri: str, path: str) -> int:
         text = f"{path} refers to {uri}, which is not a regular file any more"
         raise HoldfastError(Reason.REFERENCE_CHANGED, text, path=path)
     return descriptor
+
+
+def _is_checked(uri: str, digest: str) -> bool:
+    """Without a checksum the URI's own digest is recorded, which says nothing about the bytes."""
+    return digest != digest_of(uri.encode()).hex()
+
+
+def _exists(tree: TargetTree, path: str) -> bool:
+    try:
+        found = tree.stat(path)
+    except (OSError, HoldfastError):
+        return False  # the write that follows names what is in the way
+    return found is not None and not stat.S_ISDIR(found.st_mode)
 
 
 def _is_right(tree: TargetTree, path: str, digest: str) -> bool:

@@ -11,6 +11,7 @@ from holdfast_contract.paths import check_path
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.fetch import DownloadOrder, Fetch
+from holdfast_daemon.pipeline.path_patterns import EntryFilter
 from holdfast_daemon.pipeline.read_entry import ReadEntry
 from holdfast_daemon.pipeline.verify import Verify
 from holdfastpb.daemon.v1.fetch_pb2 import (
@@ -51,6 +52,8 @@ class FetchService(FetchServiceServicer):
             request.exact,
             request.allow_missing_references,
             request.skip_cache,
+            EntryFilter(tuple(request.include), tuple(request.exclude)),
+            request.overwrite,
         )
         async with aclosing(self._fetch.download(order)) as updates:
             async for p in updates:
