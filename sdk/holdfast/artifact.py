@@ -97,6 +97,7 @@ class Artifact(ArtifactFilling):
         self._is_cancelled = False
         self._is_of_disabled_run = False
         self._is_new_version: bool | None = None
+        self._brought_part: version_pb2.Version | None = None
         self._manifest: ArtifactManifest | None = None
         # By the identity of the object, which is kept here: an id may be given again once its object is gone.
         self._added_objects = {}
@@ -161,16 +162,18 @@ class Artifact(ArtifactFilling):
     @property
     def digest(self) -> str:
         """BLAKE3 over all paths and digests, in hex; equal contents have equal digests.  On a draft as `manifest`."""
-        if self._version is not None:
-            return str(self._version.digest)
+        stored = self._version or self._brought_part
+        if stored is not None:
+            return str(stored.digest)
         listing = self._listing()
         return listing.digest if listing is not None else ArtifactDigest().hexdigest()
 
     @property
     def size(self) -> int:
         """Bytes of all entries, references included.  On a draft as `manifest`."""
-        if self._version is not None:
-            return int(self._version.size_bytes)
+        stored = self._version or self._brought_part
+        if stored is not None:
+            return int(stored.size_bytes)
         listing = self._listing()
         return listing.size_bytes if listing is not None else 0
 
@@ -194,6 +197,7 @@ class Artifact(ArtifactFilling):
             artifact_type=self._type,
             entity=run.entity if run is not None else process.settings.entity,
             project=run.project if run is not None else process.settings.project,
+            hold=run is not None and run.offline,
         )
         return process, opening
 
@@ -221,6 +225,14 @@ class Artifact(ArtifactFilling):
             if not isinstance(self._ttl, ArtifactTTL):
                 request.ttl.CopyFrom(ttl_message(self._ttl))
             self._job_id = self._contents.session().finalize(request)
+            self._is_part = bool(request.distributed_id) and not request.distributed_finish
+
+    def _go_on_after_part(self) -> None:
+        """Lets another job of this object follow the part that it has brought: the one that finishes the version."""
+        with self._lock:
+            if self.is_part:
+                self._job_id, self._brought_part, self._is_part = None, None, False
+                self._draft = Draft(self)
 
     def save(self, project: str | None = None, settings: Any = None) -> None:
         """Logs a draft with the active run, or with a run of type "auto"; keeps the changes of a logged version.
@@ -246,6 +258,8 @@ class Artifact(ArtifactFilling):
     def wait(self, timeout: float | None = None, *, progress: ProgressCallback | None = None) -> Self:
         """Waits until the version is committed; at once when it is.  An interruption leaves the job running.
 
+        Of a part of a distributed version: waits until it is brought; the artifact stays a draft, which `Run.finish_artifact` commits.
+
         Args:
             timeout: seconds; None waits as long as it takes.
             progress: is called with each `Progress`; default: a bar when standard error is a terminal.
@@ -258,7 +272,7 @@ class Artifact(ArtifactFilling):
             WaitTimeoutError: not yet committed; the job goes on.
             ArtifactError, CommError: the job has failed; the message says which file and why.
         """
-        if self.is_logged or self._is_of_disabled_run:
+        if self.is_logged or self._is_of_disabled_run or self._brought_part is not None:
             return self
         if self._job_id is None:
             raise not_logged(self, "wait")
@@ -266,6 +280,9 @@ class Artifact(ArtifactFilling):
         with progress_view(progress, enabled=process.settings.progress) as show:
             committed = JobWaiter(process.daemon, self._job_id).wait(timeout, show)
         with self._lock:
+            if committed.version.state == version_pb2.VERSION_STATE_PART:
+                self._brought_part = committed.version
+                return self
             self._take_version(committed.version)
             self._is_new_version = committed.is_new
         if not committed.is_new:

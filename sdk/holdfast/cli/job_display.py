@@ -34,8 +34,8 @@ class Snapshot:
 
 
 def state_word(job: Job) -> str:
-    """A job's state in one word; a state that a newer daemon has and this program does not know is "unknown"."""
-    return _STATE_WORDS.get(job.progress.state, "unknown")
+    """A job's state in one word: "held" when it waits for a sync, "unknown" for one that only a newer daemon knows."""
+    return "held" if job.held else _STATE_WORDS.get(job.progress.state, "unknown")
 
 
 def status_as_json(status: GetStatusResponse) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def status_as_json(status: GetStatusResponse) -> dict[str, Any]:
 def job_as_json(job: Job) -> dict[str, Any]:
     """A job as one flat object; sizes in bytes, times in milliseconds since 1970."""
     progress = {field.name: getattr(job.progress, field.name) for field in job.progress.DESCRIPTOR.fields}
-    names = {"qualified_name": job.qualified_name, "version": job.version, "error": job.error}
+    names = {"qualified_name": job.qualified_name, "version": job.version, "error": job.error, "held": job.held}
     return {**progress, "state": state_word(job), **names}
 
 
@@ -62,6 +62,7 @@ def status_fields(status: GetStatusResponse, now_ms: int) -> dict[str, object]:
         "jobs": f"{status.jobs_active} active, {status.clients} clients",
         "reading": f"{human_size(status.read_bytes_per_s)}/s",
         "sending": f"{human_size(status.sent_bytes_per_s)}/s",
+        "held": f"{status.jobs_held} jobs, {human_size(status.held_bytes)}" if status.jobs_held else "",
         "spool": f"{human_size(status.spool_bytes)} of {human_size(status.spool_bytes_max)}",
         "cache": f"{human_size(status.cache_bytes)} of {human_size(status.cache_bytes_max)}",
         "peak memory": human_size(status.peak_memory_bytes),
@@ -78,6 +79,7 @@ def render_snapshot(snapshot: Snapshot) -> RenderableType:
             f"{status.jobs_active} active · reading {human_size(status.read_bytes_per_s)}/s"
             f" · sending {human_size(status.sent_bytes_per_s)}/s"
             f" · spool {human_size(status.spool_bytes)} of {human_size(status.spool_bytes_max)}"
+            + (f" · {status.jobs_held} held, {human_size(status.held_bytes)}" if status.jobs_held else "")
         )
     ]
     if not status.registry_reachable:

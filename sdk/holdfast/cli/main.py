@@ -17,6 +17,7 @@ from holdfast.cli import (
     remove_command,
 )
 from holdfast.cli.artifact_commands import artifact_app
+from holdfast.cli.bundle_commands import bundle_app
 from holdfast.cli.cache_commands import cache_app
 from holdfast.cli.config_command import config
 from holdfast.cli.daemon_commands import daemon_app
@@ -25,6 +26,7 @@ from holdfast.cli.exit_codes import CommandError, ExitCode, exit_code_of
 from holdfast.cli.import_commands import import_app
 from holdfast.cli.registry_commands import registry_app
 from holdfast.cli.status_command import status
+from holdfast.cli.sync_command import sync
 
 __all__ = [
     "app",
@@ -74,8 +76,10 @@ app.add_typer(artifact_app, name="artifact")
 app.add_typer(daemon_app, name="daemon")
 app.add_typer(registry_app, name="registry")
 app.add_typer(cache_app, name="cache")
+app.add_typer(bundle_app, name="bundle")
 app.add_typer(import_app, name="import")
 app.command("status")(status)
+app.command("sync")(sync)
 app.command("config")(config)
 app.command("demo")(demo)
 
