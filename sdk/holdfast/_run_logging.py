@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from holdfast._artifact_names import complete_name
+from holdfast._catalogue_calls import CatalogueCalls
 from holdfast._known_types import known_types
 from holdfast._process import this_process
 from holdfast._registry_calls import RegistryCalls
@@ -118,11 +119,14 @@ class RunLogging(RunBase):
         )
 
     def _mark_logged(self, artifact: Artifact, aliases: list[str], tags: list[str]) -> Artifact:
-        """Puts aliases and tags on a version that exists already; its content is what it is."""
-        if artifact.entity != self.entity:
-            raise ValueError(f"Artifact {artifact.name} is owned by entity '{artifact.entity}', not '{self.entity}'")
-        if artifact.project != self.project:
-            raise ValueError(f"Artifact {artifact.name} exists in project '{artifact.project}', not '{self.project}'")
+        """Takes a version that exists already as an output of the run, with these aliases and tags; its content is what it is."""
+        name, entity, project = artifact.source_name, artifact.source_entity, artifact.source_project
+        if entity != self.entity:
+            raise ValueError(f"Artifact {name} is owned by entity '{entity}', not '{self.entity}'")
+        if project != self.project:
+            raise ValueError(f"Artifact {name} exists in project '{project}', not '{self.project}'")
+        if not self.offline:
+            CatalogueCalls(this_process().daemon).record_logged(self.as_message(), artifact.id or "")
         artifact.aliases = list(dict.fromkeys([*artifact.aliases, *aliases]))
         artifact.tags = list(dict.fromkeys([*artifact.tags, *tags]))
         artifact.save()

@@ -165,3 +165,12 @@ def test_run_is_changed_field_by_field() -> None:
     again = holdfast.Api().run(f"{PROJECT}/{run.id}")
     assert (again.name, again.group, again.tags, again.notes) == ("Shown", "g", [], "")
     assert again.config == {"lr": 0.1, "epochs": 3}
+
+
+def test_version_that_is_logged_again_is_an_output_of_both_runs() -> None:
+    name = fresh_name()
+    version = logged(name, 2)
+    with holdfast.init(project=PROJECT, id=fresh_name("run")) as again:
+        again.log_artifact(version, aliases=["again"])
+    assert [one.name for one in holdfast.Api().run(f"{PROJECT}/{again.id}").logged_artifacts()] == [f"{name}:v0"]
+    assert holdfast.Api().artifact(f"{PROJECT}/{name}:again").version == "v0"
