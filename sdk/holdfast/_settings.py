@@ -33,8 +33,10 @@ class SdkSettings:
     """Whether `wait()` shows a progress bar when standard error is a terminal."""
 
 
-RUN_VARIABLES = ("MODE", "RUN_ID", "RUN_GROUP", "JOB_TYPE", "NAME", "TAGS", "NOTES", "DIR")
-"""HOLDFAST_<NAME> is read by each `init`; they belong to one run, so they are no settings."""
+RUN_VARIABLES = tuple(
+    f"HOLDFAST_{name}" for name in ("MODE", "RUN_ID", "RUN_GROUP", "JOB_TYPE", "NAME", "TAGS", "NOTES", "DIR")
+)
+"""Read by each `init`; they belong to one run, so they are no settings."""
 
 _SHARED_VARIABLES = ("ENTITY", "PROJECT", "ARTIFACT_DIR")
 """Settings whose WANDB_<NAME> means the same."""
@@ -54,13 +56,17 @@ def load_sdk_settings(environ: Mapping[str, str]) -> SdkSettings:
         SettingError: a value cannot be understood.
     """
     known = [environment_name(SECTION, field.name) for field in dataclasses.fields(SdkSettings)]
-    known += [f"HOLDFAST_{name}" for name in RUN_VARIABLES]
+    known += RUN_VARIABLES
     unknown = [name for name in unknown_variables(environ, known) if not name.startswith(_OTHER_PROCESSES)]
     if unknown:
         warnings.warn(
             f"Nothing reads {', '.join(unknown)} from the environment; `holdfast config` lists what can be set.",
             stacklevel=2,
         )
-    theirs = {f"HOLDFAST_{name}": variable(name, environ) for name in _SHARED_VARIABLES}
-    stand_ins = {name: value for name, value in theirs.items() if value is not None}
-    return load_settings(SdkSettings, SECTION, {**environ, **stand_ins})
+    return load_settings(SdkSettings, SECTION, with_stand_ins(environ))
+
+
+def with_stand_ins(environ: Mapping[str, str]) -> dict[str, str]:
+    """Returns the environment with those of our variables that are not set and whose WANDB_<NAME> is."""
+    found = {f"HOLDFAST_{name}": variable(name, environ) for name in _SHARED_VARIABLES}
+    return {**environ, **{name: value for name, value in found.items() if value is not None}}

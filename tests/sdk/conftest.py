@@ -16,7 +16,7 @@ from support.fake_daemon import FakeDaemon
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
     """Folders of a host of its own, in the environment; the SDK knows no other."""
-    for name in [name for name in os.environ if name.startswith("HOLDFAST_")]:
+    for name in [name for name in os.environ if name.startswith(("HOLDFAST_", "WANDB_"))]:
         monkeypatch.delenv(name)
     # Sockets need a short path, which pytest's folders are not.
     runtime_dir = tempfile.mkdtemp(prefix="hf-")

@@ -35,3 +35,9 @@ def test_names_of_the_other_processes_are_left_to_them() -> None:
 def test_value_that_does_not_fit_is_refused() -> None:
     with pytest.raises(SettingError, match="HOLDFAST_START_TIMEOUT_S"):
         load_sdk_settings({"HOLDFAST_CONFIG": "/nonexistent", "HOLDFAST_START_TIMEOUT_S": "soon"})
+
+
+def test_variables_of_one_run_are_no_misspelt_settings() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_sdk_settings({"HOLDFAST_CONFIG": "/nonexistent", "HOLDFAST_RUN_ID": "r", "HOLDFAST_MODE": "offline"})

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from holdfast._settings import RUN_VARIABLES, SdkSettings, with_stand_ins
 from holdfast.cli import output
 from holdfast.cli.exit_codes import CommandError, ExitCode
 from holdfast.cli.server_process import read_settings
@@ -30,7 +31,7 @@ def config(as_json: Annotated[bool, typer.Option("--json", help="A list of objec
         output.print_json(settings)
     else:
         output.print_line(render_reference(settings, os.environ))
-    for name in unknown_variables(os.environ, (str(s["environment_name"]) for s in settings)):
+    for name in unknown_variables(os.environ, [*(str(s["environment_name"]) for s in settings), *RUN_VARIABLES]):
         output.say(f"warning: nothing reads the environment variable {name}; is it misspelt?")
 
 
@@ -41,9 +42,8 @@ def collect_settings(environ: Mapping[str, str]) -> list[Setting]:
         CommandError: a daemon's or registry's setting cannot be understood.
         SettingError: one of the SDK's cannot.
     """
-    from holdfast._settings import SdkSettings
-
-    own = [dataclasses.asdict(value) for value in explain_settings(SdkSettings, "holdfast", environ)]
+    found = explain_settings(SdkSettings, "holdfast", with_stand_ins(environ))
+    own = [dataclasses.asdict(value) for value in found]
     try:
         daemon = read_settings("holdfast_daemon", ["--print-config", "--json"])
         return [*own, *daemon, *read_settings("holdfast_registry", ["config"])]
