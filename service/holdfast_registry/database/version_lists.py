@@ -96,7 +96,7 @@ _MANIFESTS = (
 )
 
 
-class _OwnView:
+class OwnView:
     """Versions where they were logged."""
 
     id: ColumnElement[str] = version.c.id
@@ -110,11 +110,12 @@ class _OwnView:
     load = staticmethod(load_versions)
 
     @staticmethod
-    def select() -> Select[Any]:
+    def rows() -> Select[Any]:
+        """Returns all of them, in no order."""
         return _join_source(select(version.c.id.label("row_id")).select_from(version))
 
 
-class _LinkView:
+class LinkView:
     """Versions as portfolios show them: with the portfolio's name, numbers and aliases."""
 
     id: ColumnElement[str] = link.c.id
@@ -126,7 +127,8 @@ class _LinkView:
     load = staticmethod(load_linked)
 
     @staticmethod
-    def select() -> Select[Any]:
+    def rows() -> Select[Any]:
+        """Returns all of them, in no order."""
         linked = select(link.c.id.label("row_id")).select_from(link).join(version, version.c.id == link.c.version_id)
         return (
             _join_source(linked)
@@ -135,7 +137,7 @@ class _LinkView:
         )
 
 
-_View = type[_OwnView] | type[_LinkView]
+View = type[OwnView] | type[LinkView]
 
 
 def _join_source(statement: Select[Any]) -> Select[Any]:
@@ -147,7 +149,7 @@ def _join_source(statement: Select[Any]) -> Select[Any]:
     )
 
 
-def version_sources(view: _View) -> Mapping[str, FieldSource]:
+def version_sources(view: View) -> Mapping[str, FieldSource]:
     """Returns what the fields of VERSION_FIELDS are in a query on versions."""
     tagged = select(literal(1)).where(version_tag.c.version_id == version.c.id)
     own_ttl_s = case((version.c.ttl_kind == TtlKind.DURATION.value, version.c.ttl_s))
@@ -175,7 +177,7 @@ def version_sources(view: _View) -> Mapping[str, FieldSource]:
     }
 
 
-def _listing(view: _View, statement: Select[Any], default_order: str) -> Listing:
+def _listing(view: View, statement: Select[Any], default_order: str) -> Listing:
     orders: Mapping[str, ColumnElement[Any]] = {
         "version_index": view.index,
         "version": view.index,
@@ -250,7 +252,7 @@ class VersionListRepository:
             runs_project = project.alias("runs_project")
             the_run = run.alias("the_run")
             statement = (
-                _OwnView.select()
+                OwnView.rows()
                 .join(edge, and_(edge.c.version_id == version.c.id, edge.c.kind == kind.value))
                 .join(the_run, the_run.c.id == edge.c.run_id)
                 .join(runs_project, runs_project.c.id == the_run.c.project_id)
@@ -258,12 +260,12 @@ class VersionListRepository:
                 .where(the_run.c.run_id == run_id, runs_project.c.name == project_name, entity.c.name == entity_name)
             )
             listing = Listing(statement, {"edge": edge.c.id}, "+edge", edge.c.id, _TEXT_BYTES)
-            return _fetch(connection, _OwnView, listing, page)
+            return _fetch(connection, OwnView, listing, page)
 
         return await self._database.read(unit)
 
 
-def _fetch(connection: Connection, view: _View, listing: Listing, page: PageWish) -> VersionPage:
+def _fetch(connection: Connection, view: View, listing: Listing, page: PageWish) -> VersionPage:
     found = fetch_page(connection, listing, page)
     return VersionPage(view.load(connection, _ids(found.rows)), found.next_token, found.total_count)
 
@@ -280,23 +282,23 @@ def _of_collection(
         raise not_found(f"Artifact {wanted.name}")
     if wanted.type and found.type != wanted.type:
         raise not_found(f"Artifact {wanted.name} of type {wanted.type!r} (it is of type {found.type!r})")
-    view: _View = _LinkView if found.kind == CollectionKind.PORTFOLIO else _OwnView
-    held_in = link.c.collection_id if view is _LinkView else version.c.collection_id
+    view: View = LinkView if found.kind == CollectionKind.PORTFOLIO else OwnView
+    held_in = link.c.collection_id if view is LinkView else version.c.collection_id
     compiler = FilterCompiler(version_sources(view), connection.dialect.name)
-    statement = view.select().where(held_in == found.id, compiler.compile(wanted.filter))
+    statement = view.rows().where(held_in == found.id, compiler.compile(wanted.filter))
     if wanted.tags:
         statement = statement.where(version.c.id.in_(_ids_with_tags(wanted.tags)))
     return _fetch(connection, view, _listing(view, statement, default_order), page)
 
 
-def _view(query: VersionQuery) -> _View:
-    return _LinkView if query.of_registries else _OwnView
+def _view(query: VersionQuery) -> View:
+    return LinkView if query.of_registries else OwnView
 
 
 def _found(connection: Connection, query: VersionQuery) -> Select[Any]:
     view, dialect = _view(query), connection.dialect.name
     statement = (
-        view.select()
+        view.rows()
         .join(entity, entity.c.id == view.shelf.c.entity_id)
         .where(
             entity.c.name == query.entity,
