@@ -19,6 +19,9 @@ from holdfast_contract.limits import PAGE_SIZE_MAX
 from holdfast_contract.names import check_collection_name, check_tags, check_type_name
 from holdfastpb.registry.v1 import collection_pb2
 
+_CHANGES = ("new_name", "new_type", "set_description", "tags_to_add", "tags_to_remove", "set_ttl")
+"""Fields of an update that say that something is to be changed."""
+
 
 class ArtifactCollection:
     """The versions of one name: a sequence, which versions are logged into, or a portfolio, which they are linked into.
@@ -249,9 +252,7 @@ class ArtifactCollection:
         if self._ttl != ttl_of(saved.ttl):
             request.set_ttl = True
             request.ttl.CopyFrom(ttl_message(self._ttl))
-        if request != collection_pb2.UpdateCollectionRequest(
-            collection_id=saved.collection_id, description=description or "", description_is_null=description is None
-        ):
+        if any(getattr(request, field) for field in _CHANGES):
             self._take(_calls().update_collection(request))
 
     @normalize_exceptions

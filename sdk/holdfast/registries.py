@@ -20,6 +20,9 @@ from holdfastpb.registry.v1 import collection_pb2
 if TYPE_CHECKING:
     from holdfast.api import Api
 
+_CHANGES = ("new_name", "set_description", "visibility", "artifact_types_to_add", "set_allow_all_types")
+"""Fields of an update that say that something is to be changed."""
+
 Visibility = Literal["organization", "restricted"]
 
 _VISIBILITIES = ("organization", "restricted")
@@ -316,7 +319,8 @@ class Registry:
             set_allow_all_types=self._allow_all != allowed_all,
             allow_all_types=self._allow_all,
         )
-        self._take(_calls().update_project(request))
+        if any(getattr(request, field) for field in _CHANGES):
+            self._take(_calls().update_project(request))
 
     @normalize_exceptions
     def delete(self) -> None:

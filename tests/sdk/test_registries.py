@@ -112,8 +112,10 @@ def test_registry_with_bad_arguments_is_not_made(places: Any, arguments: dict[st
         Api().create_registry(**arguments)
 
 
-def test_save_sends_what_was_changed(daemon: FakeDaemon) -> None:
+def test_save_sends_what_was_changed_and_nothing_when_nothing_was(daemon: FakeDaemon) -> None:
     registry = found(daemon, artifact_types=["model"])
+    registry.save()
+    assert daemon.calls.requests["UpdateProject"] == []
     registry.name, registry.description, registry.visibility = "best", "new", "restricted"
     registry.artifact_types.append("dataset")
     kept = record("best", description="new", visibility="restricted", artifact_types=["model", "dataset"])
