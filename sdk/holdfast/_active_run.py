@@ -34,6 +34,15 @@ def activate(run: Run) -> None:
         atexit.register(finish)
 
 
+def _after_fork_in_child() -> None:
+    if _active is not None:
+        _active.after_fork_in_child()
+
+
+# Another thread may have been logging while this one forked.
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
 def forget(run: Run) -> None:
     """Leaves no run active, if it was this one."""
     global _active

@@ -108,7 +108,7 @@ class ArtifactFilling(VersionLinks):
         return self._contents.add_file(file, path, mutable=_is_mutable(policy), overwrite=overwrite)
 
     @ensure_not_finalized
-    def add_dir(
+    def add_dir(  # noqa: PLR0913 - W&B's signatures, and what users have asked for
         self,
         local_path: str,
         name: str | None = None,
@@ -119,6 +119,7 @@ class ArtifactFilling(VersionLinks):
         include: str | Iterable[str] | None = None,
         exclude: str | Iterable[str] | None = None,
         follow_symlinks: bool = True,
+        path: str | None = None,
     ) -> None:
         """Adds all regular files below a folder; the daemon walks it.
 
@@ -133,6 +134,7 @@ class ArtifactFilling(VersionLinks):
             include: only files that match one of these patterns, written as in .gitignore, relative to the folder.
             exclude: not what matches one of these.
             follow_symlinks: False leaves symbolic links out.
+            path: as `name`, which an old document of W&B's calls so.
 
         Raises:
             ArtifactFinalizedError: after `log_artifact`.
@@ -142,6 +144,7 @@ class ArtifactFilling(VersionLinks):
         folder = os.path.abspath(os.fspath(local_path))
         if not os.path.isdir(folder):
             raise ValueError(f"Path is not a directory: {os.fspath(local_path)!r}")
+        name = path if name is None else name
         prefix = "" if name is None or name in _ROOT_NAMES else logical_path(name)
         tree = log_pb2.AddTree(
             local_path=os.fsencode(folder),

@@ -5,7 +5,6 @@ A courtesy: the commit judges for good.  So nothing here waits for a registry th
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from functools import cache
@@ -31,7 +30,10 @@ KNOWN_MAX = 4_096
 
 
 class KnownTypes:
-    """The types of the collections that this process has logged to.  Thread-safe."""
+    """The types of the collections that this process has logged to.
+
+    Shared by threads without a lock, which a fork could leave taken: at worst a collection is asked for twice.
+    """
 
     def __init__(self, daemon: Callable[[], DaemonClient], monotonic: Callable[[], float] = time.monotonic) -> None:
         """Makes an empty memory.
@@ -42,7 +44,6 @@ class KnownTypes:
         """
         self._daemon = daemon
         self._monotonic = monotonic
-        self._lock = threading.Lock()
         self._types: dict[tuple[str, str, str], str] = {}
         self._asks_again_at = 0.0
 
@@ -61,11 +62,10 @@ class KnownTypes:
             raise TypeMismatchError(
                 f"Artifact {name} already exists with type '{found}'; cannot create another with type '{type}'"
             )
-        with self._lock:
-            if found is not None:
-                if len(self._types) >= KNOWN_MAX:
-                    self._types.clear()
-                self._types[key] = type
+        if found is not None:
+            if len(self._types) >= KNOWN_MAX:
+                self._types.clear()
+            self._types[key] = type
 
     def _ask(self, entity: str, project: str, name: str) -> str | None:
         """Returns the collection's type, "" when there is no collection, None when nobody answers at once."""

@@ -178,6 +178,11 @@ class RunBase(RunRecord):
         self._reports.append(thread)
         thread.start()
 
+    def after_fork_in_child(self) -> None:
+        """Makes the run of the parent usable here, whatever the parent's other threads were doing."""
+        self._lock = threading.RLock()
+        self._reports = []
+
     def _wait_for_reports(self) -> None:
         deadline = time.monotonic() + FINISH_PATIENCE_S
         for report in self._reports:
