@@ -177,7 +177,9 @@ class Draft:
             FileNotFoundError: there is neither.
         """
         self.session()
-        if path not in self._added:
+        owner = self._owner()
+        # What an incremental draft is laid over is known at its commit only.
+        if path not in self._added and not (owner is not None and owner.incremental):
             manifest = ArtifactManifest(()) if self.is_empty else self.listing().manifest
             if not (manifest.get_entry_by_path(path) or next(manifest.items_from(f"{path}/"), None)):
                 raise FileNotFoundError(f"No such file or directory: {path}")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from holdfast._run_base import StrPath
-from holdfast._run_logging import RunLogging
+from holdfast._run_distributed import RunDistributed
 from holdfast.artifact import Artifact
 from holdfast.errors import NotFoundError
 
@@ -14,7 +14,7 @@ MODEL_TYPE = "model"
 MODEL_REGISTRY_PROJECT = "model-registry"
 
 
-class RunModels(RunLogging):
+class RunModels(RunDistributed):
     """Base of `Run`: models."""
 
     def log_model(self, path: StrPath, name: str | None = None, aliases: Sequence[str] | str | None = None) -> None:

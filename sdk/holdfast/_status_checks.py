@@ -56,6 +56,13 @@ def ensure_not_finalized(method: Callable[Concatenate[S, P], R]) -> Callable[Con
 
 def not_logged(artifact: object, attribute: str) -> ArtifactNotLoggedError:
     """Returns the error for an attribute that needs a logged artifact."""
+    if getattr(artifact, "is_part", False):
+        return ArtifactNotLoggedError(
+            f"'{type(artifact).__name__}.{attribute}' used on a part of a distributed version."
+            " Run.finish_artifact commits it; use the artifact that it returns, after wait().",
+            attribute,
+            artifact,
+        )
     return ArtifactNotLoggedError(
         f"'{type(artifact).__name__}.{attribute}' used prior to logging artifact or while in offline mode."
         " Call Artifact.wait() before accessing logged artifact properties.",

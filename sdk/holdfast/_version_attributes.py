@@ -44,6 +44,7 @@ class VersionAttributes:
         self._use_as: str | None = None
         self._storage_region: str | None = None
         self._distributed_id: str | None = None
+        self._is_part = False
         self._version: version_pb2.Version | None = None
         self._finalized = False
 
@@ -68,6 +69,11 @@ class VersionAttributes:
     def is_logged(self) -> bool:
         """Whether there is a committed version behind this object."""
         return self._version is not None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a part of a version that several writers make together, and that nobody has finished here."""
+        return self._is_part and self._version is None
 
     @property
     def is_final(self) -> bool:

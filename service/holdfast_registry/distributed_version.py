@@ -120,6 +120,14 @@ class DistributedVersions:
                 return answer
         raise _busy(f"Part {content.version_id}")
 
+    async def readable(self, version_id: str) -> VersionRecord:
+        """Returns a version, or a part that is not finished yet, for its manifest.
+
+        Raises:
+            RegistryError: NOT_FOUND.
+        """
+        return await self._repository.readable(version_id)
+
     def _check_part(
         self, content: PartContent, manifest_root: bytes, once: Once[VersionRecord]
     ) -> bytes | MissingChunks | tuple[CheckedManifest | None, bool | None]:

@@ -82,7 +82,7 @@ class Committer:
         """
         finalize = finalize_of(job)
         job.set_state(JOB_STATE_UPLOAD)
-        if finalize.distributed_finish and not job.row.acked_seq:
+        if finalize.distributed_finish and not job.brings_part:
             await self._turns.wait(job)
             return await self._finish(job), []
         rounds = INCREMENTAL_ROUNDS_MAX if finalize.incremental else COMMIT_ROUNDS_MAX

@@ -128,7 +128,7 @@ class Intake:
         row.begin_request_id, row.commit_request_id = begin_id, commit_id
         job.finalize = finalize
         self._jobs.take_place(job)
-        if not finalize.distributed_id or job.is_held:
+        if not job.brings_part or job.is_held:
             job.changed()
             return
         job.is_announcing = True
@@ -224,6 +224,10 @@ def check_finalize(finalize: Finalize) -> None:
         check_type_name(finalize.type, finalize.collection, internal=True)
         check_user_aliases([alias for alias in finalize.aliases if alias != "latest"])
         check_tags(list(finalize.tags))
+        if finalize.incremental and finalize.distributed_id:
+            raise HoldfastError(
+                Reason.INVALID_ARGUMENT, "an incremental artifact cannot be a part of a distributed version"
+            )
         if len(finalize.metadata_json) > METADATA_BYTES_MAX:
             raise HoldfastError(Reason.INVALID_METADATA, f"metadata is at most {METADATA_BYTES_MAX} bytes of JSON")
         decode_metadata(finalize.metadata_json)

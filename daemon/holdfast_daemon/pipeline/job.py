@@ -124,6 +124,14 @@ class Job:
         return self.finalize.project if self.finalize else self.opened.project or "uncategorized"
 
     @property
+    def brings_part(self) -> bool:
+        """Whether it has something of its own for a distributed version; one that only finishes has not."""
+        finalize = self.finalize
+        return finalize is not None and bool(
+            finalize.distributed_id and (self.row.acked_seq or not finalize.distributed_finish)
+        )
+
+    @property
     def has_ended(self) -> bool:
         """Committed, failed or cancelled."""
         return self.row.state in ENDED_STATES

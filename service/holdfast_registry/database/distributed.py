@@ -122,6 +122,17 @@ class DistributedRepository:
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
+    async def readable(self, version_id: str) -> VersionRecord:
+        """Returns a version that is committed, or a part that is brought.
+
+        Raises:
+            RegistryError: NOT_FOUND.
+        """
+        record = await self._database.read(lambda connection: load_version(connection, version_id))
+        if record is None or record.state not in (VersionState.COMMITTED, VersionState.PART):
+            raise not_found(f"Version {version_id[:64]!r}")
+        return record
+
     def prepare_part(self, content: PartContent, once: Once[VersionRecord]) -> bytes | PendingPart:
         """Returns what a part is to be checked against, or the response when it is brought already.  Blocks.
 

@@ -143,7 +143,7 @@ class VersionServicer(VersionWriting):
         self, request: version_pb2.ListManifestSegmentsRequest, context: Context
     ) -> version_pb2.ListManifestSegmentsResponse:
         """Returns a page of a manifest."""
-        record = await self._versions.get(request.version_id)
+        record = await self._distributed.readable(request.version_id)
         segments, next_first, root = await self._threads.run(
             self._manifests.page,
             record.name.entity,
