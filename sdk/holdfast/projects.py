@@ -12,7 +12,10 @@ from holdfast._queries import Filter, filter_json, order_text, page_request
 from holdfast._times import iso_time
 from holdfast._ttl import TimeToLive, ttl_message, ttl_of
 from holdfast.artifact_collections import ArtifactTypes, ProjectArtifactCollections
+from holdfast_contract.names import REGISTRY_PREFIX
 from holdfastpb.registry.v1 import collection_pb2
+
+_NO_REGISTRY = {"name": {"$not": {"$regex": f"^{REGISTRY_PREFIX}"}}}
 
 
 class Project:
@@ -157,8 +160,9 @@ class Projects(SizedPaginator[Project]):
         """
         super().__init__(per_page, start)
         self.entity = entity
+        wanted = filter_json({"$and": [_NO_REGISTRY, filters]} if filters else _NO_REGISTRY)
         self._request = collection_pb2.ListProjectsRequest(
-            entity=entity, filter_json=filter_json(filters), order=order_text(order), page_size=self.per_page
+            entity=entity, filter_json=wanted, order=order_text(order), page_size=self.per_page
         )
 
     def _fetch(self, cursor: str | None) -> Page[Project]:

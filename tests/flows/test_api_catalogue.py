@@ -6,6 +6,7 @@ import pytest
 
 import holdfast
 from holdfast import errors
+from holdfast.apis.public import Projects
 from support.sdk_calls import fresh_name, log, new_artifact
 from support.sdk_host import SdkHost
 
@@ -211,7 +212,12 @@ def test_linked_artifact_knows_who_logged_its_source(api: holdfast.Api) -> None:
 def test_projects_are_listed_and_described(api: holdfast.Api) -> None:
     name = fresh_name("project")
     logged(fresh_name(), project=name)
-    assert name in [one.name for one in api.projects()]
+    api.create_registry(fresh_name("reg"), "organization")
+    listed = api.projects(per_page=1)
+    assert name in [one.name for one in listed]
+    assert not [one.name for one in listed if one.name.startswith("wandb-registry-")]
+    assert len(listed) == len(list(listed))
+    assert [one.name for one in Projects("local", filters={"name": name})] == [name]
     project = api.project(name)
     project.description, project.ttl = "What it is for", datetime.timedelta(days=7)
     project.save()
