@@ -132,7 +132,11 @@ class StoreCheck:
         """Checks everything."""
         for problem in self._inspection.integrity_problems():
             self._report.add("database", DATABASE_NAME, problem)
-        for name, problem in self._inspection.collection_problems():
+        for name, problem in (
+            *self._inspection.collection_problems(),
+            *self._inspection.portfolio_problems(),
+            *self._inspection.stray_names(),
+        ):
             self._report.add("collection", name, problem)
         self._packs = {pack.row: pack for pack in self._inspection.packs()}
         self._check_packs()

@@ -188,6 +188,41 @@ def test_numbers_and_latest_are_checked(damageable: RegistryProcess) -> None:
     assert kinds == {("collection", "team/vision/first")}
 
 
+def test_links_deleted_things_and_registries_are_sound(own_registry: RegistryProcess) -> None:
+    own_registry.start()
+    with Client(own_registry.target) as client:
+        versions = [client.log_files("c", {"a": b"%d" % number}) for number in range(3)]
+        links = [client.link(version.version_id, "p", aliases=["x"]) for version in versions]
+        client.unlink(links[1].link.link_id)
+        client.delete(versions[2].version_id, delete_aliases=True)
+        client.link(versions[0].version_id, "r", project="wandb-registry-m")
+        client.log_files("gone", {"a": b"gone"})
+        client.delete_collection(client.collection("gone").collection_id)
+    own_registry.stop()
+    assert fsck(own_registry, deep=True)["findings"] == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("UPDATE version SET state = 3 WHERE version_index = 0", "not committed"),
+        ("UPDATE link SET version_index = 7 WHERE version_index = 1", "the next would be v2"),
+        ("DELETE FROM alias WHERE name = 'latest'", "highest link"),
+        ("DELETE FROM link WHERE version_index = 1", "names no version"),
+        ("UPDATE link SET version_id = 'nobody' WHERE version_index = 1", "not there"),
+        ("UPDATE collection SET kind = 1 WHERE name = 'p'", "in no portfolio"),
+    ],
+)
+def test_damaged_links_are_found(own_registry: RegistryProcess, statement: str, problem: str) -> None:
+    own_registry.start()
+    with Client(own_registry.target) as client:
+        for number in range(2):
+            client.link(client.log_files("c", {"a": b"%d" % number}).version_id, "p")
+    own_registry.stop()
+    change_database(own_registry, statement)
+    assert any(problem in finding["problem"] for finding in fsck(own_registry)["findings"])
+
+
 def test_version_row_that_contradicts_its_manifest_is_found(damageable: RegistryProcess) -> None:
     change_database(damageable, "UPDATE version SET digest = zeroblob(32) WHERE version_index = 1")
     assert hurt(fsck(damageable, deep=True)) == {"team/vision/first:v1": {"(manifest)"}}

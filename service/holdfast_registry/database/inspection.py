@@ -7,16 +7,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, not_, or_, select
 from sqlalchemy.exc import DBAPIError
 
 from holdfast_registry.database import sqlite_chunks
 from holdfast_registry.database.migrate import current_revision
-from holdfast_registry.database.schema import HEAD_REVISION, alias, chunk, collection, entity, pack, project, version
+from holdfast_registry.database.schema import (
+    HEAD_REVISION,
+    alias,
+    chunk,
+    collection,
+    entity,
+    link,
+    pack,
+    project,
+    version,
+)
 from holdfast_registry.database.sqlite import connect_read_only, integrity_problems, transaction, translate
 from holdfast_registry.database.statements import AnyRow
 from holdfast_registry.domain.aliases import LATEST
-from holdfast_registry.domain.records import PackState, VersionState
+from holdfast_registry.domain.records import CollectionKind, PackState, VersionState
 from holdfast_registry.errors import StartError
 
 ROWS_AT_ONCE = 1000
@@ -181,8 +191,89 @@ class Inspection:
             .join(project, project.c.id == collection.c.project_id)
             .join(entity, entity.c.id == project.c.entity_id)
             .outerjoin(numbered, numbered.c.collection_id == collection.c.id)
+            .where(collection.c.kind != CollectionKind.PORTFOLIO.value)
         )
         return [(f"{row.entity}/{row.project}/{row.name}", problem) for row in rows for problem in _problems_of(row)]
+
+    def portfolio_problems(self) -> list[tuple[str, str]]:
+        """Returns (portfolio, problem) for links that show nothing, and for a `latest` that is not the highest link."""
+        highest = (
+            select(link.c.version_id)
+            .where(link.c.collection_id == collection.c.id)
+            .order_by(link.c.version_index.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        named = (
+            select(alias.c.version_id)
+            .where(alias.c.collection_id == collection.c.id, alias.c.name == LATEST)
+            .scalar_subquery()
+        )
+        top = select(func.max(link.c.version_index)).where(link.c.collection_id == collection.c.id).scalar_subquery()
+        hidden = (
+            select(func.count())
+            .select_from(link)
+            .join(version, version.c.id == link.c.version_id)
+            .where(link.c.collection_id == collection.c.id, version.c.state != VersionState.COMMITTED.value)
+            .scalar_subquery()
+        )
+        rows = self._connection.execute(
+            select(
+                collection.c.name,
+                project.c.name.label("project"),
+                entity.c.name.label("entity"),
+                collection.c.next_version_index,
+                collection.c.latest_version_id,
+                func.coalesce(top, -1).label("top"),
+                highest.label("highest"),
+                named.label("named"),
+                hidden.label("hidden"),
+            )
+            .join(project, project.c.id == collection.c.project_id)
+            .join(entity, entity.c.id == project.c.entity_id)
+            .where(collection.c.kind == CollectionKind.PORTFOLIO.value)
+        )
+        return [
+            (f"{row.entity}/{row.project}/{row.name}", problem)
+            for row in rows
+            for problem in _problems_of_portfolio(row)
+        ]
+
+    def stray_names(self) -> list[tuple[str, str]]:
+        """Returns (collection, problem) for aliases and links at a place where they name nothing."""
+        homeless = (
+            select(link.c.id)
+            .where(link.c.collection_id == alias.c.collection_id, link.c.version_id == alias.c.version_id)
+            .exists()
+        )
+        aliases = (
+            select(alias.c.name.label("alias"), collection.c.name)
+            .join(version, version.c.id == alias.c.version_id)
+            .join(collection, collection.c.id == alias.c.collection_id)
+            .where(
+                or_(
+                    version.c.state != VersionState.COMMITTED.value,
+                    and_(version.c.collection_id != alias.c.collection_id, not_(homeless)),
+                )
+            )
+        )
+        links = (
+            select(link.c.id, collection.c.name)
+            .join(collection, collection.c.id == link.c.collection_id)
+            .where(collection.c.kind != CollectionKind.PORTFOLIO.value)
+        )
+        found = [(row.name, f"alias {row.alias!r} names no version of it") for row in self._connection.execute(aliases)]
+        found += [(row.name, f"link {row.id} is in no portfolio") for row in self._connection.execute(links)]
+        return found
+
+
+def _problems_of_portfolio(row: AnyRow) -> Iterator[str]:
+    if row.top >= row.next_version_index:
+        yield f"a link has number v{row.top}, the next would be v{row.next_version_index}"
+    if not row.latest_version_id == row.highest == row.named:
+        yield "`latest` is not at the highest link"
+    if row.hidden:
+        yield f"{row.hidden} of its links are to versions that are not committed"
 
 
 def _problems_of(row: AnyRow) -> Iterator[str]:
