@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,13 +67,13 @@ class Host:
         """A folder with one small file, made by `warm_up`: for programs that only want to be connected."""
         return self.folder / "little"
 
-    def call(self, do: str, **task: str) -> dict[str, Any]:
-        """Runs one task of `caller.py` and returns what it printed.
+    def call(self, do: str, *, program: Path = CALLER, **task: str) -> dict[str, Any]:
+        """Runs one task of a user's program (`caller.py`) and returns what it printed.
 
         Raises:
             BenchmarkError: it failed; its messages are on standard error.
         """
-        command = [sys.executable, "-P", str(CALLER), json.dumps({"do": do, **task})]
+        command = [sys.executable, "-P", str(program), json.dumps({"do": do, **task})]
         finished = subprocess.run(command, check=False, stdout=subprocess.PIPE, env=self.environ)
         if finished.returncode:
             raise BenchmarkError(f"the program that should {do} failed; the daemon's log ends with\n{self.log_end()}")
@@ -107,15 +107,16 @@ class Host:
 
 
 @contextlib.contextmanager
-def running_host(folder: Path) -> Iterator[Host]:
+def running_host(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Host]:
     """Starts a daemon with its data below `folder`, which must not exist, and removes the data in the end."""
     folder.mkdir()
     # Sockets have short paths, which the data folder's may not be.
     runtime = Path(tempfile.mkdtemp(prefix="hfb-"))
     environ = {
-        **_own_environment(),
+        **own_environment(),
         "HOLDFAST_DATA_DIR": str(folder / "data"),
         "HOLDFAST_RUNTIME_DIR": str(runtime),
+        **(settings or {}),
     }
     daemon = _start_daemon(environ, folder / DAEMON_LOG)
     try:
@@ -131,7 +132,7 @@ def running_host(folder: Path) -> Iterator[Host]:
         shutil.rmtree(runtime, ignore_errors=True)
 
 
-def _own_environment() -> dict[str, str]:
+def own_environment() -> dict[str, str]:
     """The environment without settings of the user's own Holdfast, and with Python's cache of compiled modules."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)

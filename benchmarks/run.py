@@ -13,14 +13,17 @@ from benchmarks.data_sets import DATA_SETS, human_size
 from benchmarks.host import BenchmarkError
 from benchmarks.place import memory_to_touch, touch_memory, working_folder
 from benchmarks.process_steps import measure_processes
+from benchmarks.reading_steps import measure_reading
 from benchmarks.results import Row, table, write_json
 from benchmarks.set_steps import SetBenchmark
 
 PROCESSES = "processes"
 """Beside the data sets: import, first log, many workers at once."""
+READING = "reading"
+"""Downloads of what is there, and parts of files."""
 
 # Smallest first: the page cache that mid and big fill pushes nothing out that is still needed.
-ORDER = ("small", "tiny", "mid", "big", PROCESSES)
+ORDER = ("small", "tiny", "mid", "big", READING, PROCESSES)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,6 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _measure(name: str, folder: Path, repeat: int) -> list[Row]:
     if name == PROCESSES:
         return measure_processes(folder / PROCESSES, _say)
+    if name == READING:
+        return measure_reading(folder / READING, repeat, _say)
     return SetBenchmark(DATA_SETS[name], folder / name, repeat, _say).run()
 
 
