@@ -145,6 +145,10 @@ class SeaweedFS:
         """Removes an object (in a bucket with versions: hides it)."""
         self.request("DELETE", bucket, key)
 
+    def drop_bucket(self, bucket: str) -> None:
+        """Removes a bucket with all that is in it."""
+        self.request("DELETE", bucket)
+
     def request(
         self,
         method: str,

@@ -175,6 +175,8 @@ class CloudHandler(StorageHandler):
             raise ReferenceMissingError(_gone(entry, wanted.version)) from error
         except ReferenceChangedError as error:
             found = store.head(place.key, wanted.version)
+            if found is None:  # not every store tells the two apart
+                raise ReferenceMissingError(_gone(entry, wanted.version)) from error
             raise ReferenceChangedError(_changed(entry, etag, found)) from error
 
     def _fetch_checked(self, store: ObjectStore, wanted: _Wanted, file: FileIO) -> None:
@@ -187,7 +189,10 @@ class CloudHandler(StorageHandler):
             return
         # Either bytes were lost on the way, or this ETag is no MD5 (encryption with a key of one's own): the second try tells.
         _fetch_all(store, wanted, file)
-        if md5_of(file) != first:
+        second = md5_of(file)
+        if second == etag:
+            return
+        if second != first:
             raise CommError(f"{self.uri_of(place, place.key)} came damaged, twice and differently; try again.")
         self._not_md5.add(place.bucket)
 
@@ -300,9 +305,8 @@ def _gone(entry: ArtifactManifestEntry, version: str | None) -> str:
     )
 
 
-def _changed(entry: ArtifactManifestEntry, etag: str | None, found: ObjectInfo | None) -> str:
-    now = "nothing" if found is None else f"ETag {found.etag} with {found.size} bytes"
+def _changed(entry: ArtifactManifestEntry, etag: str | None, found: ObjectInfo) -> str:
     return (
         f"Digest mismatch for {entry.path}: {entry.ref} was recorded with ETag {etag} and {entry.size} bytes,"
-        f" and is {now} now; log the artifact again, or put the object back."
+        f" and has ETag {found.etag} and {found.size} bytes now; log the artifact again, or put the object back."
     )

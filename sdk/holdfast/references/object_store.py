@@ -11,7 +11,9 @@ from types import ModuleType
 from typing import Any
 
 from holdfast.errors import (
+    ArtifactError,
     CommError,
+    InvalidInputError,
     MissingPackageError,
     PermissionDeniedError,
     ReferenceChangedError,
@@ -120,6 +122,11 @@ class ObjectStore:
         errors = obstore.exceptions
         try:
             yield
+        except ArtifactError:
+            raise
+        except ValueError as error:
+            text = f"{self._place}: the key {key!r} cannot be asked for; give the object another one"
+            raise InvalidInputError(f"{text}: {_first_line(error)}") from error
         except FileNotFoundError as error:
             raise ReferenceMissingError(f"{self._place}: {_first_line(error)}") from error
         except errors.PreconditionError as error:

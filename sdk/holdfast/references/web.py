@@ -167,7 +167,7 @@ class HTTPHandler(StorageHandler):
                 problem = CommError(f"{uri} cannot be asked: {error}")
                 problem.__cause__ = error
             else:
-                if answer.status < http.client.BAD_REQUEST:
+                if answer.status in (http.client.OK, http.client.PARTIAL_CONTENT):
                     return answer
                 problem = _refusal(uri, answer.status)
                 opened.close()
