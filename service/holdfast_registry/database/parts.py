@@ -21,6 +21,9 @@ _FIND_ORIGIN = (
     .join(origin, origin.c.version_id == version.c.id)
     .where(origin.c.collection_id == bindparam("collection_id"), origin.c.origin_id == bindparam("origin_id"))
 )
+_FIND_ITSELF = select(version.c.id, version.c.state).where(
+    version.c.collection_id == bindparam("collection_id"), version.c.id == bindparam("origin_id")
+)
 _REMEMBER_ORIGIN = text(
     "INSERT INTO origin (collection_id, origin_id, version_id) VALUES (:collection_id, :origin_id, :version_id) "
     "ON CONFLICT (collection_id, origin_id) DO UPDATE SET version_id = excluded.version_id"
@@ -98,10 +101,14 @@ class PartWish:
 def find_origin(
     connection: Connection, collection_id: int, origin_id: str, states: Sequence[VersionState] = _COMMITTED_ONCE
 ) -> str | None:
-    """Returns the version that a job came to; None: the job is not known, or its version is in none of these states."""
+    """Returns the version that a job came to; None: the job is not known, or its version is in none of these states.
+
+    A committed version that is carried away in a bundle has its id for origin: brought back, it is itself.
+    """
     if not origin_id:
         return None
-    row = connection.execute(_FIND_ORIGIN, {"collection_id": collection_id, "origin_id": origin_id}).first()
+    values = {"collection_id": collection_id, "origin_id": origin_id}
+    row = connection.execute(_FIND_ORIGIN, values).first() or connection.execute(_FIND_ITSELF, values).first()
     return str(row.id) if row is not None and row.state in states else None
 
 
