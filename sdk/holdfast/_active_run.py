@@ -66,6 +66,19 @@ def login(*arguments: Any, **more: Any) -> bool:
     return True
 
 
+def require(*arguments: Any, **more: Any) -> None:
+    """Does nothing: there are no experimental parts to be asked for.  Arguments are accepted for compatibility."""
+
+
+def setup(*arguments: Any, **more: Any) -> None:
+    """Does nothing: the daemon is found or started by the first call that needs it."""
+
+
+def teardown(exit_code: int | None = None) -> None:
+    """Finishes the active run; the daemon goes on with what it has."""
+    finish(exit_code)
+
+
 def log_artifact(
     artifact_or_path: Artifact | StrPath,
     name: str | None = None,

@@ -100,6 +100,11 @@ def test_what_has_no_meaning_here_does_nothing(tmp_path: Path) -> None:
         holdfast.mark_preempting()
         assert holdfast.save() == []
         assert holdfast.login(key="secret") is True
+        holdfast.require("core")
+        holdfast.setup()
+        holdfast.teardown()
+    assert run.is_finished
+    holdfast.init(project="p")
     with pytest.warns(UserWarning, match="Alert of run .*: late: the loss is NaN"):
         holdfast.alert("late", "the loss is NaN")
 
