@@ -4,6 +4,7 @@ Runs in a worker process and touches nothing but user files (reading) and its sp
 """
 
 import os
+import stat
 import time
 import zlib
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from urllib.parse import quote
 from blake3 import blake3
 from pyfastcdc import FastCDC
 
+from holdfast_contract.digest import digest_of
 from holdfast_contract.errors import ManifestPathError
 from holdfast_contract.limits import (
     CHUNK_BYTES_AVG,
@@ -80,6 +82,8 @@ class FolderTask:
     """None: hash only (references to files)."""
     reference_uri: str = ""
     """URI of the root, when the files are only referenced."""
+    unread: bool = False
+    """Of references: no file is opened, the digest of its URI stands for it."""
     distrusted: frozenset[bytes] = frozenset()
     """Chunks that the registry does not have although we thought so: files that need them are read again."""
     wanted: TreeFilter | None = None
@@ -278,6 +282,9 @@ class _FolderIngest:
         base = "/".join(filter(None, (self._task.prefix, piece.relative)))
         base = base + "/" if base else ""
         names = self._admissible(base, names)
+        if self._task.unread:
+            self._add_unread(base, os.fsdecode(folder), dir_fd, names)
+            return
         known = KnownFiles(piece.state, piece.large_states)
         now_ns = time.time_ns()
         if self._all_unchanged(known, names, dir_fd, base):
@@ -374,10 +381,29 @@ class _FolderIngest:
     def _add(self, path: str, digest: bytes, size: int, chunks: Chunks | None) -> None:
         self._result.brought.bytes_total += size
         if self._references_only:
-            below = path[len(self._task.prefix) + 1 :] if self._task.prefix else path
-            self._columns.add_reference(path, f"{self._task.reference_uri}/{quote(below)}", digest.hex(), size)
+            self._columns.add_reference(path, self._uri_of(path), digest.hex(), size)
         else:
             self._columns.add_file(path, digest, size, chunks)
+
+    def _add_unread(self, base: str, folder: str, dir_fd: int, names: list[str]) -> None:
+        """Adds references to files that are only looked at from outside."""
+        for name in names:
+            path, shown = base + name, os.path.join(folder, name)
+            try:
+                found = os.stat(name, dir_fd=dir_fd)
+            except OSError as error:
+                self._note(unreadable(error, shown))
+                continue
+            if not stat.S_ISREG(found.st_mode):
+                self._note(
+                    HoldfastError(Reason.FILE_NOT_REGULAR, f"{shown} is not a regular file; leave it out", path=shown)
+                )
+                continue
+            self._add(path, digest_of(self._uri_of(path).encode()), found.st_size, None)
+
+    def _uri_of(self, path: str) -> str:
+        below = path[len(self._task.prefix) + 1 :] if self._task.prefix else path
+        return f"{self._task.reference_uri}/{quote(below)}"
 
 
 def _read_ignore_file(relative: str, folder: bytes) -> IgnoreFile:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from blake3 import blake3
 
@@ -153,7 +154,8 @@ class _Tree:
     async def _work(self, slices: list[FolderSlice]) -> FolderResult:
         async with self._steps:
             if self.reference is not None:
-                task = FolderTask(self._root, self._prefix, slices, None, self.reference.uri.rstrip("/"))
+                uri, unread = self.reference.uri.rstrip("/"), not self.reference.checksum
+                task = FolderTask(self._root, self._prefix, slices, None, uri, unread)
                 result = await self._ingest.workers.in_process(ingest_folders, task)
                 self._check_count(result)
                 await self._ingest.store(self._job, self._seq, result.brought)
@@ -170,7 +172,7 @@ class _Tree:
     def _check_count(self, result: FolderResult) -> None:
         assert self.reference is not None, "only references have a limit"
         limit = self.reference.objects_max
-        if limit and self._files + result.brought.entries > limit:
+        if limit and self._files + result.brought.entries + len(result.large_files) > limit:
             raise HoldfastError(
                 Reason.TOO_LARGE,
                 f"Exceeded {limit} objects tracked, pass max_objects to add_reference ({self.reference.uri})",
@@ -178,7 +180,7 @@ class _Tree:
 
     def _note(self, result: FolderResult, folders: int) -> None:
         self._queue.extend(result.folders)
-        self._files += result.brought.entries
+        self._files += result.brought.entries + len(result.large_files)
         self._folders_done += folders
         self._problems += result.problems
         self._problem_paths += result.problem_paths
@@ -190,7 +192,7 @@ class _Tree:
     async def _large(self, relative: str) -> None:
         local_path = os.path.join(self._root, os.fsencode(relative))
         path = f"{self._prefix}/{relative}" if self._prefix else relative
-        uri = f"{self.reference.uri.rstrip('/')}/{relative}" if self.reference is not None else ""
+        uri = f"{self.reference.uri.rstrip('/')}/{quote(relative)}" if self.reference is not None else ""
         try:
             await self._ingest.large.ingest(self._job, self._seq, local_path, path, uri)
         except HoldfastError as error:
