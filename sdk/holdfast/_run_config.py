@@ -91,7 +91,7 @@ class Config(MutableMapping[str, Any]):
         return key in self._values
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name not in self._values:
+        if name.startswith("_") or name not in self._values:
             raise AttributeError(f"config has no key {name!r}")
         return self[name]
 
@@ -141,6 +141,10 @@ class Config(MutableMapping[str, Any]):
     def encoded(self) -> bytes:
         """Returns the configuration as it travels: JSON, in which every value has some form."""
         return encode_config(self.as_dict())
+
+    def __reduce__(self) -> tuple[type[Config], tuple[dict[str, Any]]]:
+        """A copy has the values; what stands for artifacts in it stays as it is."""
+        return Config, (self.as_dict(),)
 
     def __repr__(self) -> str:
         return repr(self.as_dict())

@@ -49,10 +49,10 @@ class Summary(MutableMapping[str, Any]):
         return len(self._values)
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self._values[name]
-        except KeyError:
-            raise AttributeError(f"summary has no key {name!r}") from None
+        # Names with "_" are Python's own: a copy that is being made has no values yet.
+        if name.startswith("_") or name not in self._values:
+            raise AttributeError(f"summary has no key {name!r}")
+        return self._values[name]
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._values[name] = value

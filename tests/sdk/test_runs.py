@@ -1,7 +1,9 @@
 """`init` and runs: arguments, one active run, nothing needed that is up."""
 
 import argparse
+import copy
 import os
+import pickle
 import random
 import string
 from pathlib import Path
@@ -172,3 +174,22 @@ def test_disabled_run_logs_nothing(daemon: FakeDaemon, tree: Path) -> None:
 
 def test_run_directory_may_be_a_path(tmp_path: Path) -> None:
     assert holdfast.init(dir=tmp_path).dir == os.fspath(tmp_path)
+
+
+def test_run_is_passed_to_another_process(daemon: FakeDaemon) -> None:
+    run = holdfast.init(project="p", config={"lr": 1}, tags=["t"], group="g", mode="offline", dir="d")
+    passed = pickle.loads(pickle.dumps(run))
+    assert (passed.path, passed.config, passed.tags, passed.group) == (run.path, {"lr": 1}, ("t",), "g")
+    assert (passed.offline, passed.dir, passed.is_finished) == (True, "d", False)
+    passed.log_artifact(Artifact("a", "t"))
+    assert holdfast.run is run
+
+
+def test_config_and_summary_can_be_copied() -> None:
+    run = holdfast.init(config={"nested": {"lr": 1}})
+    run.summary.best = [1]
+    config, summary = copy.deepcopy(run.config), copy.deepcopy(run.summary)
+    config["nested"]["lr"] = 2
+    summary.best.append(2)
+    assert (run.config, run.summary) == ({"nested": {"lr": 1}}, {"best": [1]})
+    assert (dict(copy.copy(run.config)), dict(copy.copy(run.summary))) == (dict(run.config), dict(run.summary))
