@@ -20,8 +20,8 @@ from support.figures import figure
 from support.log_client import ENTITY, PROJECT, LogClient
 from support.processes import DidNotStartError, Host
 
-OTHER_SIDES = ("fetch.", "sync.", "bundle.")
-"""Downloads, held jobs and bundles are killed by tests of their own."""
+OTHER_SIDES = ("fetch.", "sync.", "bundle.", "finish.")
+"""Downloads, held jobs, bundles and distributed versions are killed by tests of their own."""
 RANDOM_KILL_S_MAX = 0.6
 """About as long as a daemon needs for the artifacts of one round."""
 
