@@ -24,13 +24,13 @@ FILES = {"a/b.txt": b"hello", "c": b"x" * 5000, "empty": b""}
 
 
 class StubbornWriter:
-    """Logs one version and tags it, repeating each call until the registry, started again, has answered it."""
+    """Logs one version, tags and links it, repeating each call until the registry, started again, has answered it."""
 
     def __init__(self, process: RegistryProcess) -> None:
         self.process = process
         self.restarts = 0
         # As the daemon: ids are made, and written down, before the first send.
-        self.ids = {name: new_request_id() for name in ("begin", "commit", "update")}
+        self.ids = {name: new_request_id() for name in ("begin", "commit", "update", "link")}
 
     def insist(self, call: Callable[[Client], T]) -> T:
         for _ in range(3):
@@ -60,13 +60,16 @@ class StubbornWriter:
         update = UpdateVersionRequest(
             request_id=self.ids["update"], version_id=committed.version.version_id, tags_to_add=["done"]
         )
-        return self.insist(lambda client: client.call(client.versions.UpdateVersion, update)).version
+        version = self.insist(lambda client: client.call(client.versions.UpdateVersion, update)).version
+        return self.insist(lambda client: client.link(version.version_id, "p", aliases=["prod"], id=self.ids["link"]))
 
 
 def check_outcome(process: RegistryProcess, version: Version, content: Content) -> None:
     assert (version.version_index, version.digest) == (0, content.artifact_digest)
     assert (list(version.aliases), list(version.tags)) == (["best", "latest"], ["done"])
+    assert (version.link.version_index, list(version.link.aliases)) == (0, ["latest", "prod"])
     with Client(process.target) as client:
+        assert client.list_versions("p").total_count == 1
         request = ListVersionsRequest(entity="team", project="vision", collection="c")
         assert client.call(client.versions.ListVersions, request).total_count == 1
         # The registry goes on as if nothing had been.

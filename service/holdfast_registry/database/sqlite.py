@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -29,6 +30,7 @@ from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from holdfast_contract.limits import NAME_CHARS_MAX
 from holdfast_contract.os_layer import FILE_MODE, FsyncError
 from holdfast_contract.reasons import Reason
 from holdfast_registry.database.filters import PATTERN_FUNCTION
@@ -47,6 +49,8 @@ BUSY_TIMEOUT_MS = 5000
 """Nobody else writes; a backup or an fsck may hold the file for a moment."""
 WRITER_CACHE_KIB = 64 * 1024
 """About a million rows of `chunk` stay in memory."""
+NAMES_KEPT = 8192
+"""Whether a pattern is in a name is kept for so many: all versions of a collection ask the same."""
 READER_CACHE_KIB = 16 * 1024
 """Of each reader; what is not there comes from the page cache of the system."""
 
@@ -99,7 +103,14 @@ def connect(path: Path, *, writable: bool) -> Connection:
 
 
 def _matches(pattern: str, text: object) -> bool:
-    return isinstance(text, str) and compile_pattern(pattern).is_in(text)
+    if not isinstance(text, str):
+        return False
+    return _name_matches(pattern, text) if len(text) <= NAME_CHARS_MAX else compile_pattern(pattern).is_in(text)
+
+
+@lru_cache(maxsize=NAMES_KEPT)
+def _name_matches(pattern: str, text: str) -> bool:
+    return compile_pattern(pattern).is_in(text)
 
 
 def connect_read_only(path: Path) -> Connection:
