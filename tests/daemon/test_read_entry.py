@@ -111,10 +111,24 @@ async def test_a_version_that_was_deleted_meanwhile_is_not_called_damaged(tmp_pa
     async with reading(tmp_path, workers, how="grpc") as side:
         version = side.registry.add_version({"large": LARGE})
         await side.read(version, "large", 0, 10)
-        del side.registry.versions[version]
         side.registry.faults.forget_chunks = True
-        with pytest.raises(HoldfastError) as told:
+        with pytest.raises(HoldfastError) as damaged:
             await side.read(version, "large", 10 * MIB, 10)
+        assert damaged.value.reason is Reason.STORE_DAMAGED
+        del side.registry.versions[version]
+        with pytest.raises(HoldfastError) as deleted:
+            await side.read(version, "large", 10 * MIB, 10)
+        assert deleted.value.reason is Reason.NOT_FOUND
+
+
+async def test_a_download_of_a_version_that_was_deleted_meanwhile_says_so(tmp_path: Path, workers: Workers) -> None:
+    async with reading(tmp_path, workers, how="grpc") as side:
+        version = side.registry.add_version({"large": LARGE})
+        await side.read(version, "large", 0, 10)
+        side.registry.faults.forget_chunks = True
+        del side.registry.versions[version]
+        with pytest.raises(HoldfastError) as told:
+            await side.download(version, tmp_path / "out")
         assert told.value.reason is Reason.NOT_FOUND
 
 

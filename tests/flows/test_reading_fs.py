@@ -5,6 +5,7 @@ import os
 import pickle
 import random
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ import pandas
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import dataset
 
 import holdfast
 from holdfast.fs import HoldfastFileSystem
@@ -273,3 +275,31 @@ def test_two_of_fifty_columns_cost_two_columns(host: SdkHost, tmp_path: Path) ->
     with HoldfastFileSystem(skip_instance_cache=True).open(url) as file:
         assert pq.ParquetFile(file).read_row_group(0, ["c49"]).column(0) == table["c49"]
     assert fetched_by(lambda: fetched(holdfast.Api().artifact(f"{PROJECT}/wide:v0"))) < 64 * KIB
+
+
+def test_other_libraries_read_through_it(host: SdkHost, tmp_path: Path) -> None:
+    table = pa.table({"a": [1, 2, 3], "b": ["x", "y", "z"]})
+    (tmp_path / "in").mkdir()
+    pq.write_table(table, tmp_path / "in/t.parquet")
+    (tmp_path / "in/t.csv").write_text("a,b\n1,x\n2,y\n")
+    with zipfile.ZipFile(tmp_path / "in/t.zip", "w") as archive:
+        archive.writestr("inner", b"zipped" * 100_000)
+    log_folder(tmp_path / "in", "mixed")
+    fs = HoldfastFileSystem(project=PROJECT, skip_instance_cache=True)
+    assert pq.read_table("mixed:v0/t.parquet", filesystem=fs) == table
+    assert dataset.dataset("mixed:v0/t.parquet", filesystem=fs).to_table(columns=["b"]) == table.select(["b"])
+    assert pandas.read_csv(f"holdfast://{PROJECT}/mixed:v0/t.csv")["b"].tolist() == ["x", "y"]
+    # What torch.load does: a zip archive in a file that can be sought in.
+    with fs.open("mixed:v0/t.zip") as file, zipfile.ZipFile(file) as archive:
+        assert archive.read("inner") == b"zipped" * 100_000
+
+
+def test_polars_reads_through_it(host: SdkHost, tmp_path: Path) -> None:
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "z"]})
+    (tmp_path / "in").mkdir()
+    frame.write_parquet(tmp_path / "in/t.parquet")
+    log_folder(tmp_path / "in", "polar")
+    fs = HoldfastFileSystem(project=PROJECT, skip_instance_cache=True)
+    with fs.open("polar:v0/t.parquet") as file:
+        assert polars.read_parquet(file, columns=["b"]).equals(frame.select("b"))

@@ -137,6 +137,10 @@ class Fetch:
             while not (await asyncio.wait({task}, timeout=PROGRESS_S))[0]:
                 yield replace(running.progress)
             await outcome(task)
+        except HoldfastError as error:
+            if error.reason is Reason.STORE_DAMAGED:
+                await self.manifests.ask_for_version(order.version_id)  # was deleted meanwhile, perhaps: says so
+            raise
         finally:
             await stop(task)
         yield replace(running.progress, done=True)
