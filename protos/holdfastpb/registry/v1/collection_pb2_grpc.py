@@ -104,7 +104,7 @@ class CollectionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListCollections(self, request, context):
-        """Collections of a project, or of all registries of an entity, by name unless asked otherwise; at most 1,000 a page. An unknown project has none.
+        """Collections of a project, of all projects, or of all registries of an entity, by name unless asked otherwise; at most 1,000 a page. An unknown project has none.
         * INVALID_ARGUMENT/INVALID_FILTER
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -121,7 +121,8 @@ class CollectionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCollection(self, request, context):
-        """Deletes a collection: the versions of a sequence with their links and aliases, the links of a portfolio. Idempotent by request_id. * NOT_FOUND
+        """Deletes a collection: the versions of a sequence with their links and aliases, the links of a portfolio. Its name is free then; uploads into it
+        lose their leases and begin again. Idempotent by request_id. * NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,7 +157,7 @@ class CollectionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateProject(self, request, context):
-        """Makes a project or registry. Idempotent by request_id. * ALREADY_EXISTS  * INVALID_ARGUMENT/INVALID_NAME
+        """Makes a project, or a registry when its name begins as one's. Idempotent by request_id. * ALREADY_EXISTS  * INVALID_ARGUMENT/INVALID_NAME
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -164,6 +165,7 @@ class CollectionServiceServicer(object):
 
     def UpdateProject(self, request, context):
         """Changes description, ttl, and of a registry name, visibility and types. Idempotent by request_id. * NOT_FOUND  * ALREADY_EXISTS
+        * FAILED_PRECONDITION/KIND_MISMATCH: name, visibility or types of a project that is no registry  * INVALID_ARGUMENT/INVALID_NAME
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

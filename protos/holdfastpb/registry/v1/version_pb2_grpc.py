@@ -137,7 +137,7 @@ class VersionServiceServicer(object):
         Creates project and collection when absent. Idempotent by request_id.
         * INVALID_ARGUMENT/INVALID_NAME
         * FAILED_PRECONDITION/TYPE_MISMATCH: the collection holds another artifact type
-        * FAILED_PRECONDITION/KIND_MISMATCH: the collection is a portfolio; versions are linked into it, not logged
+        * FAILED_PRECONDITION/KIND_MISMATCH: the collection is a portfolio, or the project a registry; versions are linked there, not logged
         With `distributed_id` also when that version is finished: only its content tells whether the part comes too late.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -258,9 +258,9 @@ class VersionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def LinkVersion(self, request, context):
-        """Links a version into a portfolio, which is made when absent. A version that is linked there already keeps its link; the aliases move.
+        """Links a version into a portfolio, which is made when absent, as is its project or registry. A version that is linked there already keeps its link; the aliases move.
         Linking a link links its source. Idempotent by request_id.
-        * NOT_FOUND  * FAILED_PRECONDITION/TYPE_MISMATCH, KIND_MISMATCH (the target is a sequence)  * INVALID_ARGUMENT/INVALID_NAME
+        * NOT_FOUND  * FAILED_PRECONDITION/TYPE_MISMATCH (the portfolio's type, or those that the registry takes), KIND_MISMATCH (the target is a sequence)  * INVALID_ARGUMENT/INVALID_NAME
         * INVALID_ARGUMENT/INVALID_ARGUMENT: another entity's
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
