@@ -28,9 +28,12 @@ class RunDistributed(RunLogging):
     ) -> Artifact:
         """Writes a part of a version that several processes make together; `finish_artifact` commits it.
 
-        Returns in milliseconds, and is as durable as `log_artifact`; `wait()` on the result waits until the part is at the registry.
-        A process may bring several parts: a later one replaces its own earlier entries.  Between processes a path may have one content
-        only: whoever finishes is told of two.
+        Returns in milliseconds (after two seconds, if the registry does not answer), and is as durable as `log_artifact`.
+        `wait()` on the result waits until the part is at the registry; the artifact stays a draft.  A finish, wherever it is
+        called, waits for every part whose upsert has returned.
+
+        A process may bring several parts: a later one replaces its own earlier entries.  Between processes a path may have one
+        content only: whoever finishes is told of two.
 
         Args:
             artifact_or_path: an artifact, a file, a folder, or a URI; all who take part give the same name and type.

@@ -11,6 +11,8 @@ import pytest
 
 import holdfast
 from holdfast import errors
+from holdfastpb.registry.v1.version_pb2 import AbortVersionRequest
+from registry.client import Client
 from support.figures import figure
 from support.own_registry import OwnRegistry
 from support.sdk_host import SdkHost
@@ -195,6 +197,21 @@ def test_a_finish_right_after_the_upserts_has_all_of_them(host: SdkHost, name: s
     for number in range(5):
         upsert(part(name, **{f"f{number}": "x" * number}), "soon", f"run-{number}")
     assert finish(holdfast.Artifact(name, "dataset"), "soon").wait(timeout=END_S).file_count == 5
+
+
+def test_parts_pass_a_finish_that_waits(registry: OwnRegistry, host: SdkHost, name: str) -> None:
+    """Else two processes that each finish a version, and then write a part of the other's, would wait for each other."""
+    upsert(part(name, a="1"), "first").wait(timeout=END_S)
+    with Client(registry.address, registry.token_file.read_text().strip()) as other:
+        begun = other.begin_part(name, "first", "somebody slow", entity="local", project=PROJECT)
+        finished = finish(part(name, b="2"), "first")
+        with pytest.raises(errors.WaitTimeoutError, match="somebody slow"):
+            finished.wait(timeout=3)
+        upsert(part(name, c="3"), "first").wait(timeout=END_S)
+        upsert(part(name, d="4"), "second").wait(timeout=END_S)
+        given_up = AbortVersionRequest(version_id=begun.version_id, withdrawn=True)
+        other.call(other.versions.AbortVersion, given_up)
+    assert sorted(finished.wait(timeout=END_S).manifest.entries) == ["a", "b", "c"]
 
 
 def test_nobody_has_begun_what_is_finished(host: SdkHost, name: str) -> None:

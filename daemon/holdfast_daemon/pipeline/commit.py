@@ -104,7 +104,7 @@ class Committer:
         was_sent = job.commit_sent  # before a crash, perhaps: then the answer is there already, and needs no packs
         if assembled.root_digest and not was_sent:
             await self._see_packs_off(job)
-        await self._turns.wait(job)
+        await self._turns.wait(job, for_part=job.brings_part)
         if job.row.begin_request_id != begin_id:
             return None  # the lease ended: what is sent under an id must follow from that id's begin, or a repeat would differ
         job.set_state(JOB_STATE_COMMIT)
@@ -132,6 +132,7 @@ class Committer:
         result, chunks = self._result(response, assembled)
         if finalize_of(job).distributed_finish:
             job.lease_id = ""  # the part is brought: nothing is left to be kept alive
+            await self._turns.wait(job)
             result = await self._finish(job)
         return result, chunks
 

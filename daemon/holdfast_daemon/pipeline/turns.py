@@ -2,6 +2,9 @@
 
 A job that waits for its turn has done all else; only the commit itself is in order, so one slow upload holds back its successors' last
 call and nothing of their work.  A job that waits for the commit of one behind it (it takes entries over from it) lets that one pass.
+
+Parts of distributed versions are in order among those of one version only, and pass whoever waits for others to finish theirs: else two
+processes that finish could wait for each other's parts.
 """
 
 from bisect import insort
@@ -32,17 +35,32 @@ class Turns:
             return
         queue.remove(job)
         if queue:
-            # Those behind a head that waits for others may be the ones it waits for.
-            for waiting in queue if queue[0].sources else queue[:1]:
+            # Those behind a head that waits for others may be the ones it waits for; and parts wait for parts, not for the head.
+            for waiting in queue if queue[0].sources or job.finalize.distributed_id else queue[:1]:
                 waiting.changed()
         else:
             del self._queues[job.order_key]
 
-    async def wait(self, job: Job) -> None:
-        """Returns when everyone before the job has ended, or waits for it."""
+    async def wait(self, job: Job, *, for_part: bool = False) -> None:
+        """Returns when everyone before the job has ended, or waits for it.
+
+        Args:
+            job: whose turn it is to be.
+            for_part: its part is to be brought, which nobody sees yet.
+        """
         queue = self._queues[job.order_key]
-        while not all(self._depends_on(before, job) for before in queue[: queue.index(job)]):
+        while not all(
+            self._depends_on(before, job) or (for_part and _lets_parts_pass(before, job))
+            for before in queue[: queue.index(job)]
+        ):
             await job.wait_changed()
+
+
+def _lets_parts_pass(before: Job, job: Job) -> bool:
+    assert before.finalize is not None, "only finalized jobs have an order"
+    assert job.finalize is not None, "only finalized jobs have an order"
+    is_other_version = before.finalize.distributed_id != job.finalize.distributed_id
+    return is_other_version or before.finalize.distributed_finish
 
 
 def _order(job: Job) -> int:
