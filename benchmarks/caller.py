@@ -35,6 +35,25 @@ def log(task: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def new_draft(task: dict[str, Any]) -> dict[str, Any]:
+    """Changes one file of the latest version; times from `new_draft` to the end of `wait()`."""
+    import holdfast
+
+    last: list[holdfast.Progress] = []
+    with holdfast.init(project=PROJECT, job_type="benchmark") as run:
+        base = holdfast.Api().artifact(f"{PROJECT}/{task['name']}:latest")
+        started = time.perf_counter()
+        draft = base.new_draft()
+        if task["step"] == "remove":
+            draft.remove(task["path"])
+        else:
+            draft.add_file(task["file"], task["path"], overwrite=True)
+        run.log_artifact(draft)
+        draft.wait(progress=lambda progress: last.__setitem__(slice(None), [progress]))
+        done_s = time.perf_counter() - started
+    return {"done_s": done_s, "bytes_sent": last[0].bytes_sent}
+
+
 def download(task: dict[str, Any]) -> dict[str, Any]:
     """Downloads the latest version into a folder that does not exist."""
     before_bytes = _memory_bytes("VmRSS")
@@ -90,7 +109,7 @@ def _memory_bytes(field: str) -> int:
         return 0
 
 
-TASKS = {"log": log, "download": download, "first_log": first_log, "warm_up": warm_up}
+TASKS = {"log": log, "new_draft": new_draft, "download": download, "first_log": first_log, "warm_up": warm_up}
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])

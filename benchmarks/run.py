@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from benchmarks.data_sets import DATA_SETS, human_size
+from benchmarks.draft_steps import measure_new_drafts
 from benchmarks.host import BenchmarkError
 from benchmarks.place import memory_to_touch, touch_memory, working_folder
 from benchmarks.process_steps import measure_processes
@@ -19,11 +20,13 @@ from benchmarks.set_steps import SetBenchmark
 
 PROCESSES = "processes"
 """Beside the data sets: import, first log, many workers at once."""
+NEW_DRAFT = "new_draft"
+"""One file of a large version changed."""
 READING = "reading"
 """Downloads of what is there, and parts of files."""
 
 # Smallest first: the page cache that mid and big fill pushes nothing out that is still needed.
-ORDER = ("small", "tiny", "mid", "big", READING, PROCESSES)
+ORDER = ("small", "tiny", NEW_DRAFT, "mid", "big", READING, PROCESSES)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,6 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _measure(name: str, folder: Path, repeat: int) -> list[Row]:
     if name == PROCESSES:
         return measure_processes(folder / PROCESSES, _say)
+    if name == NEW_DRAFT:
+        return measure_new_drafts(folder / NEW_DRAFT, repeat, _say)
     if name == READING:
         return measure_reading(folder / READING, repeat, _say)
     return SetBenchmark(DATA_SETS[name], folder / name, repeat, _say).run()
