@@ -245,6 +245,21 @@ def test_a_daemon_killed_during_an_import_makes_one_version(
     assert other.fsck() == ""
 
 
+def test_an_import_that_lost_its_bundle_can_be_done_again(one: Host, other: Host, source: Path, tmp_path: Path) -> None:
+    held = logged(one, "lost", source, hold=True)
+    export(one, tmp_path / "b.hfb", jobs=(held.session_id,))
+    other.restart("bundle.after_pack=kill_group@1")
+    with pytest.raises(grpc.RpcError):
+        import_(other, tmp_path / "b.hfb")
+    (tmp_path / "b.hfb").rename(tmp_path / "away")
+    other.restart()
+    with pytest.raises(grpc.RpcError) as error:
+        import_(other, tmp_path / "b.hfb")
+    assert reason_of(error) == "FILE_MISSING"
+    (tmp_path / "away").rename(tmp_path / "b.hfb")
+    assert committed(other, import_(other, tmp_path / "b.hfb")[0])[1] == DIGESTS
+
+
 def test_a_file_with_a_long_list_of_chunks_is_carried(one: Host, other: Host, tmp_path: Path) -> None:
     # More than 4,096 chunks: their list is chunks of its own. Few distinct ones, so that little is written.
     block = random_bytes(64 * MIB, seed=3)

@@ -164,8 +164,7 @@ def test_a_daemon_killed_around_a_sync_commits_once(host: Host, place: str) -> N
         session.until_ingested()
         session.finalize()
         with pytest.raises(grpc.RpcError):
-            client.until_resting(session.session_id)
-            client.sync()
+            _rest_and_sync(client, session)
     host.restart()
     with LogClient(host.places) as client:
         client.sync()
@@ -215,6 +214,11 @@ def test_a_sync_ends_the_pause_of_jobs_that_wait_for_the_registry(tmp_path: Path
                 client.sync()
                 assert time.monotonic() - began < 60
             assert committed_digest(client, session) == blake3(b"patient").digest()
+
+
+def _rest_and_sync(client: LogClient, session: LogSession) -> None:
+    client.until_resting(session.session_id)
+    client.sync()
 
 
 def _seconds(waiting_for: str) -> int:

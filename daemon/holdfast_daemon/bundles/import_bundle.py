@@ -65,18 +65,14 @@ class BundleImport:
         return [await self._import_one(local_path, index, number, f) for number, f in enumerate(finalizes)]
 
     async def _import_one(self, local_path: bytes, index: BundleIndex, number: int, finalize: Finalize) -> str:
-        job_id = await self._free_id(index, number, finalize)
-        opened = Open(
-            session_id=job_id,
-            client_id=index.bundle_id.hex(),
-            artifact_name=finalize.collection,
-            artifact_type=finalize.type,
-            entity=finalize.entity,
-            project=finalize.project,
-        )
-        job = await self._intake.open(opened)
+        job = await self._open(index, number, finalize)
+        if job.finalize is None and job.failed_records:
+            await self._jobs.cancel(
+                job
+            )  # of an import that was cut off, whose bundle was not there when the daemon went on
+            job = await self._open(index, number, finalize)
         if job.finalize is not None:
-            return job_id
+            return job.job_id
         job.streams += 1
         try:
             record = Record(add_bundle=AddBundle(local_path=local_path, number=number))
@@ -87,7 +83,18 @@ class BundleImport:
             await self._intake.finalize(job, finalize)
         finally:
             job.streams -= 1
-        return job_id
+        return job.job_id
+
+    async def _open(self, index: BundleIndex, number: int, finalize: Finalize) -> Job:
+        opened = Open(
+            session_id=await self._free_id(index, number, finalize),
+            client_id=index.bundle_id.hex(),
+            artifact_name=finalize.collection,
+            artifact_type=finalize.type,
+            entity=finalize.entity,
+            project=finalize.project,
+        )
+        return await self._intake.open(opened)
 
     async def _until_read(self, job: Job) -> None:
         while not job.is_ingested and not job.has_ended:

@@ -106,11 +106,11 @@ class Uploader:
             if len(held) == len(jobs):
                 pack.is_kept, pack.wanted = True, False
                 return
-            if held:
-                pack = await self._split(pack, [job for job in jobs if not job.is_held])
-                continue
             try:
-                await self._send_once(pack, jobs[0])
+                if held:
+                    pack = await self._split(pack, [job for job in jobs if not job.is_held])
+                else:
+                    await self._send_once(pack, jobs[0])
             except HoldfastError as error:
                 if not await self._after_error(pack, jobs, error, delay_s):
                     return
@@ -190,7 +190,9 @@ class Uploader:
         A draft says only at Finalize which entity it is for, and inline bytes exist nowhere else: its packs are kept until then,
         unless the spool is full.  Jobs of another entity need the same frames under another id.
         """
-        sent_for = [j for j in self._active_jobs(pack) if j.entity == job.entity and j.finalize is not None]
+        active = self._active_jobs(pack)
+        # A job that was held in the meantime keeps its bytes: nothing protects them at the registry until its Sync.
+        sent_for = [j for j in active if j.entity == job.entity and j.finalize is not None and not j.is_held]
         pack.jobs.difference_update(j.job_id for j in sent_for)
         left = self._active_jobs(pack)
         if any(j.finalize is not None for j in left):
