@@ -9,5 +9,7 @@ from support.sdk_host import SdkHost
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SdkHost]:
-    with SdkHost(tmp_path_factory.mktemp("host")).entered() as host:
+    folder = tmp_path_factory.mktemp("host")
+    # Downloads without a folder of their own stay out of the one that the tests are started in.
+    with SdkHost(folder, {"HOLDFAST_ARTIFACT_DIR": str(folder / "artifacts")}).entered() as host:
         yield host
