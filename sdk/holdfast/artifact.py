@@ -98,6 +98,7 @@ class Artifact(ArtifactFilling):
         self._is_of_disabled_run = False
         self._is_new_version: bool | None = None
         self._brought_part: version_pb2.Version | None = None
+        self._is_distributed = False
         self._manifest: ArtifactManifest | None = None
         # By the identity of the object, which is kept here: an id may be given again once its object is gone.
         self._added_objects = {}
@@ -225,12 +226,13 @@ class Artifact(ArtifactFilling):
             if not isinstance(self._ttl, ArtifactTTL):
                 request.ttl.CopyFrom(ttl_message(self._ttl))
             self._job_id = self._contents.session().finalize(request)
-            self._is_part = bool(request.distributed_id) and not request.distributed_finish
+            self._is_distributed = bool(request.distributed_id)
+            self._is_part = self._is_distributed and not request.distributed_finish
 
     def _go_on_after_part(self) -> None:
-        """Lets another job of this object follow the part that it has brought: the one that finishes the version."""
+        """Lets a job that finishes the version follow the part that this object has brought, or a finish that has failed."""
         with self._lock:
-            if self.is_part:
+            if self._is_distributed and self._version is None:
                 self._job_id, self._brought_part, self._is_part = None, None, False
                 self._draft = Draft(self)
 

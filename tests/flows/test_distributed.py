@@ -249,8 +249,9 @@ def test_a_writer_that_is_gone_is_named_and_can_be_left_out(tmp_path_factory: py
         gone.environ["HOLDFAST_FAILPOINTS"] = "commit.before_call=kill_group"
         assert end_of(start_writer(gone, "c", "d", 13, 3, wait=False)) == ["upserted"]
         upsert(part("c", here="1"), "d").wait(timeout=END_S)
+        artifact = holdfast.Artifact("c", "dataset")
         with pytest.raises(errors.DistributedError, match="rank-13") as refused:
-            finish(holdfast.Artifact("c", "dataset"), "d").wait(timeout=END_S)
+            finish(artifact, "d").wait(timeout=END_S)
         assert "rank-13" in refused.value.detail["writers"]
-        finished = finish(holdfast.Artifact("c", "dataset"), "d", lost=True).wait(timeout=END_S)
+        finished = finish(artifact, "d", lost=True).wait(timeout=END_S)
         assert list(finished.manifest.entries) == ["here"]
