@@ -222,7 +222,7 @@ def test_nothing_there_is_said_with_the_uri(bucket: str) -> None:
 
 
 def test_a_bucket_that_does_not_exist_is_an_error_with_the_servers_word() -> None:
-    with pytest.raises(CommError, match=r"s3://no-such-bucket/ cannot be asked .*NoSuchBucket"):
+    with pytest.raises(CommError, match=r"s3://no-such-bucket cannot be asked .*NoSuchBucket"):
         new_artifact().add_reference("s3://no-such-bucket/folder")
 
 

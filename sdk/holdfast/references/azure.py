@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from holdfast.references.cloud import CloudHandler, ObjectPlace
 from holdfast.references.network import NetworkLimits, metadata_service_answers
-from holdfast.references.object_store import ObjectInfo, client_options, load_obstore, retry_config
+from holdfast.references.object_store import ObjectInfo, client_options, retry_config
+
+if TYPE_CHECKING:
+    from obstore.store import AzureConfig
 
 HOST_SUFFIX = ".blob.core.windows.net"
 
@@ -80,10 +83,11 @@ class AzureHandler(CloudHandler):
 
     def open_store(self, place: ObjectPlace) -> Any:
         """Makes the store from the environment's settings."""
-        package = load_obstore(place.bucket)
+        from obstore.store import AzureStore
+
         account_url, _, container = place.bucket.rpartition("/")
         settings = _connection_settings(os.environ)
-        config: dict[str, Any] = {
+        config: AzureConfig = {
             "account_name": _account_name(account_url),
             "endpoint": account_url,
         }
@@ -95,7 +99,7 @@ class AzureHandler(CloudHandler):
             config["sas_key"] = settings["SharedAccessSignature"]
         elif not any(name in os.environ for name in _CREDENTIAL_VARIABLES) and not metadata_service_answers():
             config["skip_signature"] = True
-        return package.AzureStore(
+        return AzureStore(
             container,
             config=config,
             client_options=client_options(self._limits, allow_http=account_url.startswith("http://")),

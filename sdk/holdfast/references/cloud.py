@@ -206,7 +206,7 @@ class CloudHandler(StorageHandler):
             kept = self._stores.get(bucket)
             if kept is not None and kept[0] == settings:
                 return kept[1]
-        opened = ObjectStore(self.open_store(bucket), self.uri_of(bucket, ""))
+        opened = ObjectStore(partial(self.open_store, bucket), self.uri_of(bucket, "").rstrip("/"))
         with self._lock:
             if len(self._stores) >= STORES_KEPT_MAX:
                 self._stores.clear()

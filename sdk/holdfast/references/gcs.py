@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult
 
 from holdfast.references.cloud import CloudHandler, ObjectPlace
 from holdfast.references.network import NetworkLimits, metadata_service_answers
-from holdfast.references.object_store import client_options, load_obstore, retry_config
+from holdfast.references.object_store import client_options, retry_config
+
+if TYPE_CHECKING:
+    from obstore.store import GCSConfig
 
 _GENERATION = re.compile(r"#(\d+)$")
 _CREDENTIAL_VARIABLES = (
@@ -57,15 +60,16 @@ class GCSHandler(CloudHandler):
 
     def open_store(self, place: ObjectPlace) -> Any:
         """Makes the store from the environment's settings."""
-        package = load_obstore(f"{self._scheme}://{place.bucket}")
-        config: dict[str, Any] = {}
+        from obstore.store import GCSStore
+
+        config: GCSConfig = {}
         emulator = os.environ.get("STORAGE_EMULATOR_HOST")
         if emulator:
             config["base_url"] = (emulator if "://" in emulator else f"http://{emulator}").rstrip("/")
             config["skip_signature"] = True
         elif not _has_credentials() and not metadata_service_answers():
             config["skip_signature"] = True
-        return package.GCSStore(
+        return GCSStore(
             place.bucket,
             config=config,
             client_options=client_options(self._limits, allow_http=bool(emulator)),

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import (
     ArtifactError,
@@ -20,6 +19,9 @@ from holdfast.errors import (
     ReferenceMissingError,
 )
 from holdfast.references.network import NetworkLimits
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
 
 LIST_PAGE_OBJECTS = 1000
 """What the stores themselves send at a time."""
@@ -46,10 +48,25 @@ class ObjectInfo:
 class ObjectStore:
     """One bucket or container."""
 
-    def __init__(self, store: Any, place: str) -> None:
-        """Wraps a store of obstore's; `place` names it in messages."""
-        self._store = store
+    def __init__(self, open_store: Callable[[], Any], place: str) -> None:
+        """Opens a store of obstore's; nobody is asked yet.
+
+        Args:
+            open_store: makes it.
+            place: its name in messages.
+
+        Raises:
+            CommError: its settings cannot be understood.
+            MissingPackageError: obstore is not installed.
+        """
         self._place = place
+        load_obstore(place)
+        import obstore
+
+        try:
+            self._store = open_store()
+        except obstore.exceptions.BaseError as error:
+            raise CommError(f"{place} cannot be opened with these settings: {_first_line(error)}") from error
 
     def head(self, key: str, version: str | None = None) -> ObjectInfo | None:
         """Returns what is known of an object, or None if there is none.
@@ -139,8 +156,8 @@ class ObjectStore:
             raise CommError(f"{text}: {_first_line(error)}") from error
 
 
-def load_obstore(purpose: str) -> ModuleType:
-    """Returns the package, or says how to get it.
+def load_obstore(purpose: str) -> None:
+    """Loads the package, or says how to get it.
 
     Raises:
         MissingPackageError: it is not installed.
@@ -153,14 +170,13 @@ def load_obstore(purpose: str) -> ModuleType:
             " start it with the multiprocessing method 'spawn' or 'forkserver'."
         )
     try:
-        import obstore.store
+        import obstore.store  # noqa: F401
     except ImportError as error:
         raise MissingPackageError(f"{purpose} needs obstore: pip install 'holdfast[references]'") from error
     _first_user_pid = os.getpid()
-    return obstore.store
 
 
-def client_options(limits: NetworkLimits, *, allow_http: bool) -> dict[str, Any]:
+def client_options(limits: NetworkLimits, *, allow_http: bool) -> ClientConfig:
     """Returns obstore's form of the limits of one request."""
     return {
         "allow_http": allow_http,
@@ -171,7 +187,7 @@ def client_options(limits: NetworkLimits, *, allow_http: bool) -> dict[str, Any]
     }
 
 
-def retry_config(limits: NetworkLimits) -> dict[str, Any]:
+def retry_config(limits: NetworkLimits) -> RetryConfig:
     """Returns obstore's form of the limits of repetition."""
     return {
         "max_retries": limits.retries_max,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import SplitResult, urlsplit
 
 from holdfast.references.aws_profile import AwsProfile, read_profile
 from holdfast.references.cloud import CloudHandler, ObjectPlace
 from holdfast.references.network import NetworkLimits, metadata_service_answers
-from holdfast.references.object_store import client_options, load_obstore, retry_config
+from holdfast.references.object_store import client_options, retry_config
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
 
 ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 """The first that is set counts."""
@@ -61,9 +64,10 @@ class S3Handler(CloudHandler):
 
     def open_store(self, place: ObjectPlace) -> Any:
         """Makes the store from the environment's settings, and from the AWS profile."""
-        package = load_obstore(f"{self._scheme}://{place.bucket}")
+        from obstore.store import S3Store
+
         profile = read_profile(os.environ)
-        config: dict[str, Any] = {}
+        config: S3Config = {}
         endpoint = _endpoint(profile)
         if endpoint:
             config["endpoint"], config["virtual_hosted_style_request"] = _addressing(endpoint, place.bucket)
@@ -77,7 +81,7 @@ class S3Handler(CloudHandler):
             config["skip_signature"] = True
         elif not any(name in os.environ for name in _CREDENTIAL_VARIABLES):
             provider = _add_credentials(config, profile)
-        return package.S3Store(
+        return S3Store(
             place.bucket,
             config=config,
             client_options=client_options(self._limits, allow_http=(endpoint or "").startswith("http://")),
@@ -103,7 +107,7 @@ def _addressing(endpoint: str, bucket: str) -> tuple[str, bool]:
     return f"{scheme}://{bucket}.{rest}", True
 
 
-def _add_credentials(config: dict[str, Any], profile: AwsProfile) -> Any:
+def _add_credentials(config: S3Config, profile: AwsProfile) -> Any:
     """Takes the profile's credentials, the machine's, or none (public buckets need none).
 
     Returns:
@@ -111,7 +115,7 @@ def _add_credentials(config: dict[str, Any], profile: AwsProfile) -> Any:
     """
     keys = profile.keys()
     if keys:
-        config.update(keys)
+        config.update(cast("S3Config", keys))
     elif profile.needs_sdk:
         try:
             from obstore.auth.boto3 import Boto3CredentialProvider
