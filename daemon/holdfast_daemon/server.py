@@ -103,7 +103,9 @@ async def serve(settings: DaemonSettings, places: Places, ready_fd: int | None) 
     token = lifecycle.make_token(places.daemon_token)
     guard = Guard(token)
     parts = _make_parts(settings, places)
-    ending = lifecycle.Ending(settings.idle_exit_s, lambda: guard.calls > 0 or parts.jobs.is_busy)
+    ending = lifecycle.Ending(
+        settings.idle_exit_s, lambda: guard.calls > 0 or parts.jobs.is_busy or parts.uses.is_waiting
+    )
     server = grpc.aio.server(interceptors=(guard,), options=SERVER_OPTIONS)
     _add_services(server, settings, places, parts, ending)
     lifecycle.remove_stale_socket(places.daemon_socket)

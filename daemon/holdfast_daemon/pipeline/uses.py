@@ -43,6 +43,11 @@ class Uses:
         self._wanted = asyncio.Event()
         self._wanted.set()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the registry has yet to hear of some."""
+        return self._sent < self._recorded
+
     async def record(self, request: RecordUseRequest) -> None:
         """Takes a use over; it is on stable storage when this returns.
 
