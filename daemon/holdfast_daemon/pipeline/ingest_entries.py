@@ -76,7 +76,7 @@ class IngestEntries:
         wanted = frozenset(record.source_path for _, record in records)
 
         async def read() -> tuple[str, dict[str, EntryColumns]]:
-            version = await self._manifests.get_version(version_id)
+            version = await self._manifests.ask_for_version(version_id)  # it may have been deleted since
             found: dict[str, EntryColumns] = {}
             async for segment in self._manifests.segments(version_id, common_prefix(wanted)):
                 found.update(_singles(segment.entries, wanted))
