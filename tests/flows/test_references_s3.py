@@ -324,6 +324,25 @@ def test_links_are_not_followed_out_of_the_folder(seaweedfs: SeaweedFS, bucket: 
     assert list(outside.iterdir()) == []
 
 
+def test_any_part_of_an_object_is_read_where_it_lies(seaweedfs: SeaweedFS, bucket: str) -> None:
+    content = os.urandom(3 << 20)
+    seaweedfs.put(bucket, "x", content)
+    entry = refer(f"s3://{bucket}/x").get_entry("x")
+    with entry.open() as file:
+        file.seek(-7, os.SEEK_END)
+        assert file.read() == content[-7:]
+        file.seek(1_500_000)
+        assert file.read(100) == content[1_500_000:1_500_100]
+        file.seek(0)
+        assert file.read() == content
+    seaweedfs.put(bucket, "x", b"other")
+    with pytest.raises(ReferenceChangedError):
+        entry.open()
+    seaweedfs.delete(bucket, "x")
+    with pytest.raises(ReferenceMissingError):
+        entry.open()
+
+
 def test_an_entry_is_fetched_by_itself(seaweedfs: SeaweedFS, bucket: str, tmp_path: Path) -> None:
     seaweedfs.put(bucket, "d/x", b"one")
     seaweedfs.put(bucket, "d/y", b"two")

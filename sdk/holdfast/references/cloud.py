@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from io import FileIO
-from typing import Any, ClassVar, TypeVar
+from typing import IO, Any, ClassVar, TypeVar
 
 from holdfast.errors import CommError, ReferenceChangedError, ReferenceMissingError
 from holdfast.manifest import ArtifactManifestEntry
 from holdfast.references.handlers import AddedReference, ReferenceRequest, StorageHandler, extra_json
 from holdfast.references.network import NetworkLimits
+from holdfast.references.object_reader import buffered
 from holdfast.references.object_store import ObjectInfo, ObjectStore
 from holdfast.references.target_file import TargetFile, md5_of
 from holdfastpb.daemon.v1.log_pb2 import AddReference
@@ -161,12 +162,10 @@ class CloudHandler(StorageHandler):
 
     def fetch(self, entry: ArtifactManifestEntry, target: TargetFile) -> None:
         """Fetches the object, of the recorded version and with the recorded ETag, and puts it in place."""
-        uri = entry.ref_target()
-        place = self.parse(uri)
-        etag = None if entry.digest == uri else str(entry.extra.get("etag") or entry.digest)
+        wanted = self._wanted(entry)
+        place, etag = wanted.place, wanted.etag
         if etag and _MD5.fullmatch(etag) and target.holds(entry.size or 0, etag):
             return
-        wanted = _Wanted(place, etag, str(entry.extra.get("versionID") or place.version or "") or None, entry.size or 0)
         store = self._store(place)
         try:
             with target.writing() as file:
@@ -178,6 +177,36 @@ class CloudHandler(StorageHandler):
             if found is None:  # not every store tells the two apart
                 raise ReferenceMissingError(_gone(entry, wanted.version)) from error
             raise ReferenceChangedError(_changed(entry, etag, found)) from error
+
+    def open_reference(self, entry: ArtifactManifestEntry) -> IO[bytes]:
+        """Opens the object where it lies, for reading any part of it; each part is checked to be of the recorded object.
+
+        Raises:
+            ReferenceMissingError: it is gone.
+            CommError: the store refuses, or cannot be asked.
+        """
+        wanted = self._wanted(entry)
+        key, version, etag = wanted.place.key, wanted.version, wanted.etag
+        store = self._store(wanted.place)
+        info = store.head(key, version)
+        if info is None:
+            raise ReferenceMissingError(_gone(entry, version))
+        if etag and info.etag != etag:
+            raise ReferenceChangedError(_changed(entry, etag, info))
+
+        def read_span(start: int, end: int) -> bytes:
+            pieces: list[bytes] = []
+            store.read(key, pieces.append, version=version, etag=etag or info.etag, span=(start, end))
+            return b"".join(pieces)
+
+        return buffered(info.size, read_span)
+
+    def _wanted(self, entry: ArtifactManifestEntry) -> _Wanted:
+        uri = entry.ref_target()
+        place = self.parse(uri)
+        etag = None if entry.digest == uri else str(entry.extra.get("etag") or entry.digest)
+        version = str(entry.extra.get("versionID") or place.version or "") or None
+        return _Wanted(place, etag, version, entry.size or 0)
 
     def _fetch_checked(self, store: ObjectStore, wanted: _Wanted, file: FileIO) -> None:
         _fetch_all(store, wanted, file)
