@@ -29,6 +29,7 @@ from holdfast_registry.chunk_reader import ChunkReader
 from holdfast_registry.clock import Clock, IdSource, RandomIds, SystemClock
 from holdfast_registry.database.catalogue import CatalogueRepository
 from holdfast_registry.database.commits import CommitRepository
+from holdfast_registry.database.database import Database, OpenDatabase
 from holdfast_registry.database.distributed import DistributedRepository
 from holdfast_registry.database.lineage import LineageRepository
 from holdfast_registry.database.links import LinkRepository
@@ -96,7 +97,7 @@ _TCP_OPTIONS: Sequence[tuple[str, int]] = (
 class Parts:
     """What serving needs, put together."""
 
-    database: SqliteDatabase
+    database: OpenDatabase
     store: DirectoryStore
     threads: FileThreads
     maintenance: Maintenance
@@ -162,11 +163,20 @@ async def serve(
         lock.release()
 
 
+async def _open_database(settings: RegistrySettings, data_dir: Path) -> OpenDatabase:
+    if settings.database_url is None:
+        return await asyncio.to_thread(SqliteDatabase, data_dir / DATABASE_NAME, settings.database_readers)
+    # Imported where it is wanted: the embedded registry has neither the driver nor the time to load it.
+    from holdfast_registry.database.postgresql import open_database
+
+    return await open_database(settings.database_url, settings.database_connections)
+
+
 @asynccontextmanager
 async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids: IdSource) -> AsyncIterator[Parts]:
     """Builds all parts, and takes them down in the opposite order."""
     os_layer.fsync_folder(data_dir.parent)
-    database = await asyncio.to_thread(SqliteDatabase, data_dir / DATABASE_NAME, settings.database_readers)
+    database = await _open_database(settings, data_dir)
     threads = FileThreads(settings.file_threads)
     try:
         parts = await _compose(settings, data_dir, database, threads, clock, ids)
@@ -178,13 +188,13 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
             await asyncio.wait([maintaining])
     finally:
         await asyncio.to_thread(threads.close)
-        await asyncio.to_thread(database.close)
+        await database.aclose()
 
 
 async def _compose(
     settings: RegistrySettings,
     data_dir: Path,
-    database: SqliteDatabase,
+    database: OpenDatabase,
     threads: FileThreads,
     clock: Clock,
     ids: IdSource,
@@ -234,7 +244,7 @@ async def _compose(
     return Parts(database, store, threads, maintenance, gate, server)
 
 
-async def _authenticator(database: SqliteDatabase, *, on_socket: bool) -> Authenticator:
+async def _authenticator(database: Database, *, on_socket: bool) -> Authenticator:
     if on_socket:
         return SocketOwner()
     digests = await TokenRepository(database).active_digests()

@@ -30,8 +30,13 @@ class RegistrySettings:
     """The same for a writer's part of a distributed version, whose end others wait for."""
     maintenance_interval_s: float = 60.0
     """Seconds between looks for leases that have run out."""
+    database_url: str | None = None
+    """`postgresql://USER@HOST/NAME` for a database that several registries share; default: SQLite in `data_dir`.  A password belongs
+    into a pgpass file or PGPASSWORD, not here."""
+    database_connections: int = 10
+    """Connections to PostgreSQL of this registry at most."""
     database_readers: int = 2
-    """Connections that read, each with a thread of its own."""
+    """Connections to SQLite that read, each with a thread of its own."""
     file_threads: int = 4
     """Threads that read and write packs; bounds how many are open at once."""
     packs_verified_at_once: int = 2

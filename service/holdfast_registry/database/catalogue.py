@@ -14,12 +14,12 @@ from holdfast_contract.names import is_reserved_type
 from holdfast_contract.reasons import Reason
 from holdfast_registry.clock import Clock, IdSource
 from holdfast_registry.database.collection_rows import collection_sources, project_sources
+from holdfast_registry.database.database import Database
 from holdfast_registry.database.deletion import delete_portfolio, delete_sequence
 from holdfast_registry.database.filters import FilterCompiler
 from holdfast_registry.database.links import ensure_portfolio
 from holdfast_registry.database.paging import Listing, PageWish, fetch_page
 from holdfast_registry.database.schema import alias, collection, collection_tag, entity, link, project, version
-from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import (
     AnyRow,
     Once,
@@ -120,7 +120,7 @@ class CollectionChange:
 class CatalogueRepository:
     """Collections."""
 
-    def __init__(self, database: SqliteDatabase, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, database: Database, clock: Clock, ids: IdSource) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids

@@ -17,12 +17,12 @@ from sqlalchemy import Connection, and_, bindparam, insert, or_, select, text, u
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_registry.clock import Clock, IdSource
-from holdfast_registry.database import sqlite_chunks
+from holdfast_registry.database.chunks import chunk_statements
+from holdfast_registry.database.database import Database
 from holdfast_registry.database.expiry import EXPIRES_AT_MS
 from holdfast_registry.database.lineage import add_edge, upsert_run
 from holdfast_registry.database.parts import PartWish, begin_part, find_origin, forget_part, remember_origin
 from holdfast_registry.database.schema import alias, collection, entity, lease, pack, project, version
-from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import (
     Once,
     ensure_project,
@@ -270,7 +270,7 @@ class CommitRepository:
     """Begins, commits and aborts versions."""
 
     def __init__(
-        self, database: SqliteDatabase, clock: Clock, ids: IdSource, *, lease_ttl_s: int, part_lease_ttl_s: int
+        self, database: Database, clock: Clock, ids: IdSource, *, lease_ttl_s: int, part_lease_ttl_s: int
     ) -> None:
         self._database = database
         self._clock = clock
@@ -463,7 +463,7 @@ class CommitRepository:
         now_ms: int,
     ) -> None:
         if manifest.condemned:
-            sqlite_chunks.revive(connection, pending.entity_id, manifest.condemned)
+            chunk_statements(connection).revive(connection, pending.entity_id, manifest.condemned)
         index = take_number(connection, pending.collection_id, wish.version_id, now_ms)
         values = {
             "state": VersionState.COMMITTED.value,

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, update
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_registry.clock import Clock
-from holdfast_registry.database import sqlite_chunks
+from holdfast_registry.database.chunks import chunk_statements
 from holdfast_registry.database.commits import (
     CheckedManifest,
     CommitRepository,
@@ -23,6 +23,7 @@ from holdfast_registry.database.commits import (
     PendingVersion,
     end_lease,
 )
+from holdfast_registry.database.database import Database
 from holdfast_registry.database.parts import (
     brought_at_ms,
     distributed_of,
@@ -34,7 +35,6 @@ from holdfast_registry.database.parts import (
     remember_origin,
 )
 from holdfast_registry.database.schema import version
-from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import (
     Once,
     find_collection,
@@ -114,7 +114,7 @@ class Finished:
 class DistributedRepository:
     """Parts and what becomes of them."""
 
-    def __init__(self, database: SqliteDatabase, commits: CommitRepository, clock: Clock, *, lease_ttl_s: int) -> None:
+    def __init__(self, database: Database, commits: CommitRepository, clock: Clock, *, lease_ttl_s: int) -> None:
         self._database = database
         self._commits = commits
         self._clock = clock
@@ -217,7 +217,7 @@ class DistributedRepository:
 
     def _keep_part(self, connection: Connection, found: PendingPart, manifest: CheckedManifest, now_ms: int) -> None:
         if manifest.condemned:
-            sqlite_chunks.revive(connection, found.pending.entity_id, manifest.condemned)
+            chunk_statements(connection).revive(connection, found.pending.entity_id, manifest.condemned)
         values = {
             "version": found.pending.version_id,
             "state": VersionState.PART.value,

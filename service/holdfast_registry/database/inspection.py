@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, and_, func, not_, or_, select
 from sqlalchemy.exc import DBAPIError
 
-from holdfast_registry.database import sqlite_chunks
+from holdfast_registry.database.chunks import chunk_statements
 from holdfast_registry.database.migrate import current_revision
 from holdfast_registry.database.schema import (
     HEAD_REVISION,
@@ -129,7 +129,7 @@ class Inspection:
 
     def chunks(self, entity_id: int, digests: Sequence[bytes]) -> dict[bytes, InspectedChunk]:
         """Returns digest → row of the chunks that have one."""
-        found = sqlite_chunks.select_places(self._connection, entity_id, digests)
+        found = chunk_statements(self._connection).select_places(self._connection, entity_id, digests)
         return {digest: InspectedChunk(*row[1:]) for digest, row in found.items()}
 
     def versions(self) -> list[InspectedVersion]:

@@ -10,8 +10,8 @@ from functools import partial
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from holdfast_registry.clock import Clock
+from holdfast_registry.database.database import Database
 from holdfast_registry.database.schema import edge, entity, project, run, version
-from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import AnyRow, ensure_project, find_project, load_version
 from holdfast_registry.domain.records import EdgeKind, RunRecord, VersionState
 from holdfast_registry.domain.registries import check_working_project
@@ -100,7 +100,7 @@ class Use:
 class LineageRepository:
     """Runs and their edges; each method is one transaction."""
 
-    def __init__(self, database: SqliteDatabase, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 

@@ -16,8 +16,8 @@ from holdfast_contract.digest import digest_of
 from holdfast_contract.failpoints import failpoint
 from holdfast_registry.clock import Clock, IdSource
 from holdfast_registry.database.commits import change_aliases, take_number
+from holdfast_registry.database.database import Database
 from holdfast_registry.database.schema import alias, collection, entity, link, project, version
-from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import (
     AnyRow,
     Once,
@@ -91,7 +91,7 @@ class LinkWish:
 class LinkRepository:
     """Links versions, and takes links away."""
 
-    def __init__(self, database: SqliteDatabase, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, database: Database, clock: Clock, ids: IdSource) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids

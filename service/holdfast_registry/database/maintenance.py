@@ -9,10 +9,10 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from holdfast_registry.clock import Clock, IdSource
 from holdfast_registry.database.commits import end_lease
+from holdfast_registry.database.database import Database
 from holdfast_registry.database.deletion import delete_version
 from holdfast_registry.database.expiry import EXPIRES_AT_MS
 from holdfast_registry.database.schema import collection, lease, pack, project, request, version
-from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.domain.leases import may_expire
 from holdfast_registry.domain.records import LeaseState, PackState, VersionState
 
@@ -49,7 +49,7 @@ _OLD_REQUESTS = select(request.c.request_id).where(request.c.created_at_ms < bin
 class MaintenanceRepository:
     """Expiry and forgetting."""
 
-    def __init__(self, database: SqliteDatabase, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, database: Database, clock: Clock, ids: IdSource) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids

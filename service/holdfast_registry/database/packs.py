@@ -16,9 +16,9 @@ from holdfast_contract.failpoints import failpoint
 from holdfast_contract.pack import PackIndex
 from holdfast_contract.reasons import Reason
 from holdfast_registry.clock import Clock
-from holdfast_registry.database import sqlite_chunks
+from holdfast_registry.database.chunks import chunk_statements
+from holdfast_registry.database.database import Database
 from holdfast_registry.database.schema import entity, lease, pack, part
-from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import AnyRow, find_entity
 from holdfast_registry.domain.leases import is_usable, lease_expired, needs_renewal, rest_s
 from holdfast_registry.domain.manifest import split_digests
@@ -101,7 +101,7 @@ class ActiveLease:
 class PackRepository:
     """Leases, packs, chunks.  What blocks is for the file threads, which look things up in the middle of their work."""
 
-    def __init__(self, database: SqliteDatabase, clock: Clock, *, lease_ttl_s: int, part_lease_ttl_s: int) -> None:
+    def __init__(self, database: Database, clock: Clock, *, lease_ttl_s: int, part_lease_ttl_s: int) -> None:
         self._database = database
         self._clock = clock
         self._lease_ttl_s = lease_ttl_s
@@ -124,7 +124,7 @@ class PackRepository:
 
         def unit(connection: Connection) -> tuple[ActiveLease, set[bytes]]:
             active = self._active(connection, lease_id)
-            return active, sqlite_chunks.select_present(connection, active.entity_id, digests)
+            return active, chunk_statements(connection).select_present(connection, active.entity_id, digests)
 
         active, present = await self._database.read(unit)
         grant = await self._renew_when_due(active)
@@ -192,7 +192,7 @@ class PackRepository:
             raise _no_grant(index.pack_id)
         live = row.live_chunks
         if row.state == PackState.UPLOADING:
-            live = sqlite_chunks.insert_absent(connection, _chunk_rows(active.entity_id, row.id, index))
+            live = chunk_statements(connection).insert_absent(connection, _chunk_rows(active.entity_id, row.id, index))
             connection.execute(_SEAL, {"row_id": row.id, "live": live, "now_ms": self._clock.now_ms()})
         grant = self._renewed(connection, lease_id)
         failpoint("seal.before_commit")
@@ -212,7 +212,9 @@ class PackRepository:
 
     def lengths(self, entity_id: int, digests: Sequence[bytes]) -> dict[bytes, int]:
         """Returns digest → length of the chunks that are stored; negative of those that are condemned.  Blocks."""
-        return self._database.read_here(partial(sqlite_chunks.select_lengths, entity_id=entity_id, digests=digests))
+        return self._database.read_here(
+            lambda connection: chunk_statements(connection).select_lengths(connection, entity_id, digests)
+        )
 
     def entity_id(self, name: str) -> int | None:
         """Returns the row of an entity.  Blocks."""
@@ -310,7 +312,7 @@ def _chunk_rows(entity_id: int, pack_row: int, index: PackIndex) -> list[tuple[i
 
 
 def _places(connection: Connection, entity_id: int, digests: Sequence[bytes]) -> list[ChunkPlace | None]:
-    found = sqlite_chunks.select_places(connection, entity_id, digests)
+    found = chunk_statements(connection).select_places(connection, entity_id, digests)
     pack_rows = sorted({row[1] for row in found.values()})
     packs: dict[int, tuple[bytes, int]] = {}
     for first in range(0, len(pack_rows), PACK_ROWS_AT_ONCE):

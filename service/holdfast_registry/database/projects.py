@@ -12,11 +12,11 @@ from sqlalchemy import Connection, func, select, update
 from holdfast_contract.reasons import Reason
 from holdfast_registry.clock import Clock
 from holdfast_registry.database.collection_rows import project_sources
+from holdfast_registry.database.database import Database
 from holdfast_registry.database.deletion import delete_portfolio
 from holdfast_registry.database.filters import FilterCompiler
 from holdfast_registry.database.paging import Listing, PageWish, fetch_page
 from holdfast_registry.database.schema import collection, entity, project
-from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import (
     AnyRow,
     Once,
@@ -80,7 +80,7 @@ class ProjectChange:
 class ProjectRepository:
     """Projects and registries."""
 
-    def __init__(self, database: SqliteDatabase, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, String, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 
+from holdfast_registry.database.database import Database
 from holdfast_registry.database.filters import FieldSource, FilterCompiler, Several
 from holdfast_registry.database.lineage import run_record_of
 from holdfast_registry.database.paging import Listing, PageWish, fetch_page
 from holdfast_registry.database.schema import run
-from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import find_project
 from holdfast_registry.domain.filters import Filter
 from holdfast_registry.domain.records import RunRecord
@@ -43,7 +43,7 @@ class RunPage:
 class RunListRepository:
     """Lists of runs; each method is one transaction."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     async def list(self, entity_name: str, project_name: str, wanted: Filter, page: PageWish) -> RunPage:

@@ -16,7 +16,7 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
@@ -33,13 +33,13 @@ from sqlalchemy.pool import NullPool
 from holdfast_contract.limits import NAME_CHARS_MAX
 from holdfast_contract.os_layer import FILE_MODE, FsyncError
 from holdfast_contract.reasons import Reason
+from holdfast_registry.database.database import Unit
 from holdfast_registry.database.filters import PATTERN_FUNCTION
 from holdfast_registry.database.migrate import migrate
 from holdfast_registry.domain.patterns import compile_pattern
 from holdfast_registry.errors import DatabaseError, RegistryError
 
 T = TypeVar("T")
-Unit = Callable[[Connection], T]
 
 DATABASE_NAME = "registry.sqlite3"
 """In the data folder."""
@@ -296,6 +296,10 @@ class SqliteDatabase:
             connection = self._local.connection = connect(self._path, writable=False)
             self._opened.append(connection)
         return connection
+
+    async def aclose(self) -> None:
+        """As `close`, without blocking the event loop."""
+        await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         """Finishes what is queued, writes everything into the main file, and closes; blocks.

@@ -6,14 +6,14 @@ from functools import partial
 
 from sqlalchemy import Connection, func, insert, select
 
+from holdfast_registry.database.database import Database
 from holdfast_registry.database.schema import token
-from holdfast_registry.database.sqlite import SqliteDatabase
 
 
 class TokenRepository:
     """The digests of the tokens that may call."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, name: str, digest: bytes, now_ms: int, *, only_first: bool = False) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, func, literal, select
 
 from holdfast_registry.database.collection_rows import collection_sources, project_sources
+from holdfast_registry.database.database import Database
 from holdfast_registry.database.expiry import EXPIRES_AT_MS
 from holdfast_registry.database.filters import FieldSource, FilterCompiler, Several
 from holdfast_registry.database.links import load_linked
@@ -25,7 +26,6 @@ from holdfast_registry.database.schema import (
     version,
     version_tag,
 )
-from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import AnyRow, find_collection, load_versions
 from holdfast_registry.domain.filters import Filter
 from holdfast_registry.domain.records import CollectionKind, CollectionName, EdgeKind, VersionRecord, VersionState
@@ -192,7 +192,7 @@ def _listing(view: View, statement: Select[Any], default_order: str) -> Listing:
 class VersionListRepository:
     """Lists of versions; each method is one transaction."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     async def of_collection(self, wanted: CollectionVersions, page: PageWish, *, oldest_first: bool) -> VersionPage:

@@ -11,11 +11,11 @@ from holdfast_contract.failpoints import failpoint
 from holdfast_contract.reasons import Reason
 from holdfast_registry.clock import Clock, IdSource
 from holdfast_registry.database.commits import add_tags, change_aliases
+from holdfast_registry.database.database import Database
 from holdfast_registry.database.deletion import collection_of, delete_version
 from holdfast_registry.database.links import change_link_aliases, find_link, load_linked, load_linked_of
 from holdfast_registry.database.name_lookup import resolve
 from holdfast_registry.database.schema import version, version_tag
-from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.statements import (
     Once,
     find_response,
@@ -53,7 +53,7 @@ class VersionChange:
 class VersionRepository:
     """Versions that are committed."""
 
-    def __init__(self, database: SqliteDatabase, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, database: Database, clock: Clock, ids: IdSource) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids

@@ -1,0 +1,45 @@
+"""The statements on `chunk` that go over tens of thousands of rows, in the words of whichever database the connection has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from holdfast_registry.database import postgresql_chunks, sqlite_chunks
+
+Place = tuple[bytes, int, int, int, int, int]
+"""Digest, pack row, offset, stored length, length, codec."""
+NewChunk = tuple[int, bytes, int, int, int, int, int]
+"""Entity, digest, pack row, offset, stored length, length, codec."""
+
+
+class ChunkStatements(Protocol):
+    """What each database has words of its own for; connections are in a transaction."""
+
+    def select_present(self, connection: Connection, entity_id: int, digests: Sequence[bytes]) -> set[bytes]:
+        """Returns those chunks that are stored and not condemned."""
+
+    def select_lengths(self, connection: Connection, entity_id: int, digests: Sequence[bytes]) -> dict[bytes, int]:
+        """Returns digest → length of those chunks that have a row; the length of a condemned one is negative."""
+
+    def select_places(self, connection: Connection, entity_id: int, digests: Sequence[bytes]) -> dict[bytes, Place]:
+        """Returns digest → place of those chunks that have a row."""
+
+    def insert_absent(self, connection: Connection, rows: Sequence[NewChunk]) -> int:
+        """Adds chunks that have no row, and moves condemned ones to where they were brought now, which revives them.
+
+        Returns:
+            How many of them serve from their new place; the others were stored before.
+        """
+
+    def revive(self, connection: Connection, entity_id: int, digests: Sequence[bytes]) -> None:
+        """Takes back the condemnation of chunks that a commit names."""
+
+
+def chunk_statements(connection: Connection) -> ChunkStatements:
+    """Returns the statements for a connection."""
+    if connection.dialect.name == "postgresql":
+        return postgresql_chunks
+    return sqlite_chunks

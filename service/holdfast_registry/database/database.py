@@ -1,0 +1,32 @@
+"""What the repositories ask of a database: units of work, each a transaction; SQLite and PostgreSQL both give that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+T = TypeVar("T")
+Unit = Callable[[Connection], T]
+"""A plain function on a connection.  It may run more than once (only the last run counts), so it changes nothing but the database."""
+
+
+class Database(Protocol):
+    """Runs units."""
+
+    async def write(self, unit: Unit[T]) -> T:
+        """Runs a unit that may change things; returns when that is committed.  A caller that is cancelled does not undo it."""
+
+    async def read(self, unit: Unit[T]) -> T:
+        """Runs a unit that only reads; it sees one state of the database, with all writes that were answered."""
+
+    def read_here(self, unit: Unit[T]) -> T:
+        """As `read`, from a thread that is not the event loop's; blocks."""
+
+
+class OpenDatabase(Database, Protocol):
+    """A database with whoever has opened it."""
+
+    async def aclose(self) -> None:
+        """Finishes what is queued and closes; no unit may run any more."""

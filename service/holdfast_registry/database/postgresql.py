@@ -1,0 +1,196 @@
+"""PostgreSQL as the registry's database: a pool of connections, any number of registries at once.
+
+A *unit* is a plain function on a connection, the same as on SQLite; it is one transaction, or it has not happened.  It runs in a
+greenlet of the event loop on asyncpg, at READ COMMITTED: a unit that decides by what it read locks that row first and reads in the
+next statement (`locks.py` has the order).  A unit that lost against another one, or whose connection died, runs again: what it
+did is undone, or its request id says that it was done.
+
+Write order: BEGIN, the unit, COMMIT, answer.  A crash before the COMMIT leaves nothing; after it the caller repeats its request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from holdfast_contract.reasons import Reason
+from holdfast_registry.database.database import Unit
+from holdfast_registry.database.migrate import migrate
+from holdfast_registry.errors import DatabaseError, RegistryError
+
+T = TypeVar("T")
+
+STATEMENT_TIMEOUT_S = 30
+"""A statement that takes longer is a defect or a stuck lock; calls themselves end after a minute at most."""
+LOCK_TIMEOUT_S = 10
+POOL_TIMEOUT_S = 15
+CONNECTION_AGE_MAX_S = 1800
+"""Connections are replaced, so that a pool finds its way to a new primary and balancers can drain."""
+ATTEMPTS_MAX = 8
+RETRY_BASE_S = 0.01
+RETRY_MAX_S = 1.0
+MIGRATION_LOCK = 0x686F6C64
+"""Key of the advisory lock under which one replica at a time brings the schema up to date."""
+
+_LOST_RACES = frozenset({"40001", "40P01", "55P03", "23505"})
+"""Serialization failure, deadlock, lock not available, and a unique key that another unit has written since we looked."""
+_GONE = frozenset({"57P01", "57P02", "57P03", "25006", "08000", "08003", "08006"})
+"""The server stops, starts, or is a standby by now; or the connection is broken."""
+_FULL = frozenset({"53100", "53200"})
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """Returns PostgreSQL's code of an error; empty when the error is the driver's own."""
+    return str(getattr(error.orig, "sqlstate", "") or "")
+
+
+def may_pass(error: DBAPIError) -> bool:
+    """Whether the same unit may succeed when it runs again at once."""
+    return error.connection_invalidated or sqlstate(error) in _LOST_RACES | _GONE
+
+
+def translate(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
+    """Returns what a database error means for the caller."""
+    translated = _meaning(error)
+    translated.__cause__ = error
+    return translated
+
+
+def _meaning(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
+    if isinstance(error, PoolTimeoutError):
+        return RegistryError(Reason.UNAVAILABLE, "All connections to the registry's database are in use; repeat it.")
+    if isinstance(error, OSError):
+        return RegistryError(Reason.UNAVAILABLE, f"The registry's database cannot be reached ({error}); repeat it.")
+    state = sqlstate(error)
+    if state in _FULL:
+        return RegistryError(
+            Reason.OUT_OF_SPACE, "The disk of the registry's database is full; make space, then repeat."
+        )
+    if may_pass(error) or state == "57014":
+        return RegistryError(Reason.UNAVAILABLE, f"The registry's database is busy or restarting ({state}); repeat it.")
+    return DatabaseError(f"{state}: {error.orig}")
+
+
+def make_engine(url: str, pool_size: int) -> AsyncEngine:
+    """Makes the pool; nothing is connected yet.
+
+    Args:
+        url: `postgresql://…`; the driver is ours to choose.
+        pool_size: connections of this process at most.
+    """
+    settings = {
+        "application_name": "holdfast-registry",
+        "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+        "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+        "idle_in_transaction_session_timeout": f"{STATEMENT_TIMEOUT_S}s",
+        # Bulk look-ups bring arrays of digests: their plans must see how long those are.
+        "plan_cache_mode": "force_custom_plan",
+        "jit": "off",
+    }
+    return create_async_engine(
+        driver_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_S,
+        pool_recycle=CONNECTION_AGE_MAX_S,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        connect_args={"server_settings": settings},
+    )
+
+
+def driver_url(url: str) -> str:
+    """Returns a `postgresql://` or `postgres://` address with the driver that is used."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.split("+")[0] not in ("postgresql", "postgres"):
+        raise ValueError("the database's address begins with postgresql://")
+    return f"postgresql+asyncpg://{rest}"
+
+
+class PostgresDatabase:
+    """Runs units: any number at once, each in a transaction of its own."""
+
+    def __init__(self, engine: AsyncEngine, loop: asyncio.AbstractEventLoop) -> None:
+        """Wraps a pool whose schema is up to date; use `open_database`."""
+        self._engine = engine
+        self._loop = loop
+
+    async def write(self, unit: Unit[T]) -> T:
+        """Runs a unit that may change things; returns when that is committed.
+
+        Raises:
+            RegistryError: UNAVAILABLE: it lost against others too often, or the database is away; OUT_OF_SPACE.
+            DatabaseError: a defect.
+        """
+        return await self._with_patience(unit, "READ COMMITTED", read_only=False)
+
+    async def read(self, unit: Unit[T]) -> T:
+        """Runs a unit that only reads; it sees one state of the database, with all writes that were answered."""
+        return await self._with_patience(unit, "REPEATABLE READ", read_only=True)
+
+    def read_here(self, unit: Unit[T]) -> T:
+        """As `read`, from a thread that is not the event loop's; blocks."""
+        return asyncio.run_coroutine_threadsafe(self.read(unit), self._loop).result()
+
+    async def _with_patience(self, unit: Unit[T], isolation: str, *, read_only: bool) -> T:
+        attempt = 0
+        while True:
+            try:
+                return await self._once(unit, isolation, read_only=read_only)
+            except DBAPIError as error:
+                attempt += 1
+                if not may_pass(error) or attempt == ATTEMPTS_MAX:
+                    raise translate(error) from error
+            except (PoolTimeoutError, OSError) as error:
+                raise translate(error) from error
+            # Full jitter: those that met once are not to meet again.
+            await asyncio.sleep(random.uniform(0, min(RETRY_MAX_S, RETRY_BASE_S * 2**attempt)))
+
+    async def _once(self, unit: Unit[T], isolation: str, *, read_only: bool) -> T:
+        async with self._engine.connect() as connection:
+            await connection.execution_options(isolation_level=isolation, postgresql_readonly=read_only)
+            async with connection.begin():
+                return await connection.run_sync(unit)
+
+    async def aclose(self) -> None:
+        """Closes all connections; no unit may run any more."""
+        await self._engine.dispose()
+
+
+async def open_database(url: str, pool_size: int) -> PostgresDatabase:
+    """Connects, and brings the schema up to date while no other registry does.
+
+    Raises:
+        StartError: the schema is newer than this software.
+        RegistryError: UNAVAILABLE.
+    """
+    engine = make_engine(url, pool_size)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_migrate_alone)
+    except (DBAPIError, OSError) as error:
+        await engine.dispose()
+        raise translate(error) from error
+    except BaseException:
+        await engine.dispose()
+        raise
+    return PostgresDatabase(engine, asyncio.get_running_loop())
+
+
+def _migrate_alone(connection: Connection) -> None:
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+    migrate(connection)
+
+
+def count_statements(engine: AsyncEngine, seen: list[str]) -> None:
+    """Adds every statement that is sent to `seen`; for tests and measurements of round trips."""
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def note(*arguments: Any) -> None:
+        seen.append(arguments[2])
