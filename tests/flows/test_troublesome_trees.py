@@ -60,14 +60,14 @@ def assert_others_can_be_logged(source: Path, tmp_path: Path) -> None:
 
 
 def assert_refused(source: Path, error: type[errors.Error], *words: str) -> None:
-    """Both policies tell of the trouble: `mutable` at once, `immutable` by `wait` at the latest."""
+    """Both policies tell of the trouble: `mutable` at once, and who has heard of it can go on; `immutable` by `wait` at the latest."""
     artifact = new_artifact()
     with pytest.raises(error) as told:
         artifact.add_dir(str(source))
     for word in words:
         assert word in str(told.value)
-    with pytest.raises(error), holdfast.init(project="p") as run:
-        run.log_artifact(artifact)
+    artifact.add_file(__file__, name="sound")
+    assert list(log(artifact).manifest.entries) == ["sound"]
     later = new_artifact()
     later.add_dir(str(source), policy="immutable")
     with pytest.raises(error) as told, holdfast.init(project="p") as run:
