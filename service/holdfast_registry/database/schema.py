@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD_REVISION = "0002"
+HEAD_REVISION = "0003"
 """Revision of the last migration."""
 
 # SQLite numbers rows only in a column that is exactly INTEGER.
@@ -65,6 +65,8 @@ project = Table(
     Column("visibility", Text, nullable=False, server_default=text("''")),
     Column("types_json", Text, nullable=False, server_default=text("'[]'")),
     Column("updated_at_ms", BigInteger, nullable=False, server_default=text("0")),
+    # A RetentionPolicy as JSON; NULL: none.
+    Column("retention_json", Text),
     UniqueConstraint("entity_id", "name"),
 )
 
@@ -87,6 +89,8 @@ collection = Table(
     # TtlKind; the default of the collection's versions.
     Column("ttl_kind", SmallInteger, nullable=False, server_default=text("0")),
     Column("ttl_s", BigInteger),
+    # A RetentionPolicy as JSON; NULL: the project's.
+    Column("retention_json", Text),
     UniqueConstraint("project_id", "name"),
 )
 
@@ -138,6 +142,8 @@ version = Table(
     # TtlKind, and its seconds: when a version expires by its own wish.
     Column("ttl_kind", SmallInteger, nullable=False, server_default=text("0")),
     Column("ttl_s", BigInteger),
+    # When garbage collection first saw it DELETED, by the registry's age; a version that is purged has no `manifest_root` any more.
+    Column("deleted_age_ms", BigInteger),
     UniqueConstraint("collection_id", "version_index"),
     Index(None, "collection_id", "digest"),
     Index(None, "state", "created_at_ms"),
@@ -245,6 +251,10 @@ pack = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("sealed_at_ms", BigInteger),
     Column("doomed_at_ms", BigInteger),
+    # By the registry's age; only of a pack that has served.
+    Column("doomed_age_ms", BigInteger),
+    Column("removed_at_ms", BigInteger),
+    Index(None, "state", "removed_at_ms"),
 )
 
 chunk = Table(
@@ -283,4 +293,47 @@ token = Table(
     Column("is_admin", Boolean, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("revoked_at_ms", BigInteger),
+)
+
+gc_state = Table(
+    "gc_state",
+    metadata,
+    # One row: what garbage collection goes by, and which cycle may change anything.
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("age_ms", BigInteger, nullable=False),
+    Column("seen_at_ms", BigInteger, nullable=False),
+    Column("epoch", Text, nullable=False),
+    Column("announced_epoch", Text, nullable=False),
+    Column("cycle", _ROW_ID),
+    Column("held_until_ms", BigInteger, nullable=False),
+)
+
+gc_cycle = Table(
+    "gc_cycle",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    # `condemned_at_ms` of the rows that it condemned; only ever rises, whatever the clock does.
+    Column("stamp", BigInteger, nullable=False, unique=True),
+    # Whether `gc_awaited` has the leases that were ACTIVE when it condemned.
+    Column("settled", Boolean, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("started_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    Column("report_json", Text, nullable=False),
+)
+
+gc_awaited = Table(
+    "gc_awaited",
+    metadata,
+    Column("cycle", ForeignKey("gc_cycle.id"), primary_key=True),
+    Column("lease_id", ForeignKey("lease.id"), primary_key=True),
+)
+
+gc_orphan = Table(
+    "gc_orphan",
+    metadata,
+    # A pack in the store that no row names.
+    Column("pack_id", LargeBinary(16), primary_key=True),
+    Column("seen_age_ms", BigInteger, nullable=False),
+    Column("listings", Integer, nullable=False),
 )
