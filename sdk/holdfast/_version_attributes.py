@@ -14,7 +14,7 @@ from holdfast._status_checks import ensure_logged, not_logged
 from holdfast._times import iso_time
 from holdfast._ttl import ArtifactTTL, TimeToLive, ttl_message, ttl_of
 from holdfast_contract.metadata import decode_metadata, encode_metadata, to_plain_metadata
-from holdfast_contract.names import check_alias, check_tags, is_version_alias
+from holdfast_contract.names import check_tags, check_user_alias, is_version_alias
 from holdfastpb.registry.v1 import version_pb2
 
 HISTORY_TYPE = "wandb-history"
@@ -209,8 +209,13 @@ class VersionAttributes:
     @ensure_logged
     def aliases(self, aliases: list[str]) -> None:
         for alias in aliases:
-            check_alias(alias)
+            self._check_new_alias(alias)
         self._aliases = list(aliases)
+
+    def _check_new_alias(self, alias: str) -> None:
+        """Refuses versions, except its own: lists that W&B's clients gave have it among the aliases, where it changes nothing."""
+        if alias != self.version:
+            check_user_alias(alias)
 
     @property
     @ensure_logged
@@ -352,7 +357,7 @@ class VersionAttributes:
     def _say_names_to_change(self, request: version_pb2.UpdateVersionRequest) -> None:
         saved_aliases, saved_tags = _aliases_of(self._logged), self._logged.tags
         for alias in self._aliases:
-            check_alias(alias)
+            self._check_new_alias(alias)
         check_tags(self._tags)
         request.aliases_to_add.extend(_difference(self._aliases, saved_aliases))
         request.aliases_to_remove.extend(_difference(saved_aliases, self._aliases))

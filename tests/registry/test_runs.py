@@ -60,6 +60,24 @@ def test_runs_are_found_by_filters(
     assert ([run.run_id for run in page.runs], page.total_count) == (expected, len(expected))
 
 
+def test_what_arrives_after_a_runs_end_does_not_begin_it_again(client: Client, collection: str) -> None:
+    then = Run(entity="team", project=collection, run_id="r", state="running", config_json=b"{}", created_at_ms=1000)
+    client.upsert_run("r", project=collection, state="finished", config_json=b'{"lr": 1}', created_at_ms=1000)
+    version = client.log_files(collection, {"a": b"a"}, run=then)
+    client.call(
+        client.runs.RecordUses, RecordUsesRequest(uses=[RecordUseRequest(run=then, version_id=version.version_id)])
+    )
+    [found] = client.list_runs(collection).runs
+    assert (found.state, found.config_json) == ("finished", b'{"lr": 1}')
+
+
+def test_run_that_is_resumed_runs_again(client: Client, collection: str) -> None:
+    ended = client.upsert_run("r", project=collection, state="failed")
+    again = Run(entity="team", project=collection, run_id="r", state="running", created_at_ms=ended.updated_at_ms + 1)
+    client.log_files(collection, {"a": b"a"}, run=again)
+    assert [run.state for run in client.list_runs(collection).runs] == ["running"]
+
+
 def test_runs_are_listed_in_pages_and_orders(client: Client, project: str) -> None:
     page = client.list_runs(project, order="+name", page_size=2)
     assert ([run.run_id for run in page.runs], page.total_count) == (["r1", "r2"], 3)

@@ -296,6 +296,17 @@ def test_bad_alias_is_refused_when_set_or_saved(run: Run, tree: Path, alias: str
         artifact.save()
 
 
+def test_another_version_is_no_alias_that_could_be_saved(run: Run, tree: Path) -> None:
+    artifact = logged(run, tree)
+    artifact.aliases = ["latest", artifact.version]
+    artifact.save()
+    with pytest.raises(ValueError, match="'v7' looks like a version"):
+        artifact.aliases = ["v7"]
+    artifact.aliases.append("v7")
+    with pytest.raises(ValueError, match="'v7' looks like a version"):
+        artifact.save()
+
+
 def test_delete_needs_leave_for_aliases(run: Run, tree: Path) -> None:
     artifact = logged(run, tree)
     with pytest.raises(HasAliasesError) as caught:

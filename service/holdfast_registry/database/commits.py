@@ -500,7 +500,7 @@ class CommitRepository:
         touch(connection, touched - {wish.version_id}, self._ids.new_id, now_ms)
         if wish.run is None:
             return
-        run_row = upsert_run(connection, wish.run, now_ms)
+        run_row = upsert_run(connection, wish.run, now_ms, carried=True)
         add_edge(connection, target, run_row, EdgeKind.LOGGED, now_ms)
         if wish.use_after_commit:
             add_edge(connection, target, run_row, EdgeKind.USED, now_ms)

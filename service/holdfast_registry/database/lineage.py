@@ -52,10 +52,18 @@ _CLEARABLE = {
     "notes": "notes",
 }
 """Columns of the fields that a caller may empty."""
+_RUNNING = "running"
 
 
-def upsert_run(connection: Connection, wanted: RunRecord, now_ms: int, cleared: Sequence[str] = ()) -> int:
-    """Makes a run or updates it; returns its row.  Fields that are empty leave what is stored, unless they are `cleared`."""
+def upsert_run(
+    connection: Connection, wanted: RunRecord, now_ms: int, cleared: Sequence[str] = (), *, carried: bool = False
+) -> int:
+    """Makes a run or updates it; returns its row.  Fields that are empty leave what is stored, unless they are `cleared`.
+
+    Args:
+        carried: the run is told of along with what it logged or used, as it was then.  That may come long after the run's
+            end was told, and then only fills what is not known.
+    """
     check_working_project(wanted.project)
     _, project_id = ensure_project(connection, wanted.entity, wanted.project, now_ms)
     given = {
@@ -73,6 +81,8 @@ def upsert_run(connection: Connection, wanted: RunRecord, now_ms: int, cleared: 
         values = {"project_id": project_id, "run_id": wanted.run_id}
         values |= {"created_at_ms": wanted.created_at_ms or now_ms, "updated_at_ms": now_ms}
         return int(connection.execute(_INSERT_RUN, given | values).scalar_one())
+    if carried and _is_of_the_past(wanted, stored):
+        given = {name: value for name, value in given.items() if not stored._mapping[name]}
     emptied = {_CLEARABLE[name] for name in cleared}
     changed: dict[str, object] = {
         name: value for name, value in given.items() if (value or name in emptied) and value != stored._mapping[name]
@@ -81,6 +91,12 @@ def upsert_run(connection: Connection, wanted: RunRecord, now_ms: int, cleared: 
         changed["updated_at_ms"] = now_ms
         connection.execute(update(run).where(run.c.id == stored.id).values(changed))
     return int(stored.id)
+
+
+def _is_of_the_past(wanted: RunRecord, stored: AnyRow) -> bool:
+    """Tells whether a record says "running" of a run that has ended since; one that began after that end was resumed."""
+    ended = stored.state not in ("", _RUNNING)
+    return wanted.state == _RUNNING and ended and wanted.created_at_ms <= stored.updated_at_ms
 
 
 def add_edge(connection: Connection, version_id: str, run_row: int, kind: EdgeKind, now_ms: int) -> None:
@@ -141,7 +157,8 @@ class LineageRepository:
         def unit(connection: Connection) -> None:
             _require_committed(connection, version_id)
             now_ms = self._clock.now_ms()
-            add_edge(connection, version_id, upsert_run(connection, wanted, now_ms), kind, now_ms)
+            run_row = upsert_run(connection, wanted, now_ms, carried=True)
+            add_edge(connection, version_id, run_row, kind, now_ms)
 
         await self._database.write(unit)
 
@@ -161,7 +178,7 @@ class LineageRepository:
                 if use.version_id in known:
                     row = rows.get(use.run)
                     if row is None:
-                        row = rows[use.run] = upsert_run(connection, use.run, now_ms)
+                        row = rows[use.run] = upsert_run(connection, use.run, now_ms, carried=True)
                     add_edge(connection, use.version_id, row, use.kind, now_ms)
             return [version_id for version_id in ids if version_id not in known]
 
