@@ -60,9 +60,8 @@ def upsert_run(
 ) -> int:
     """Makes a run or updates it; returns its row.  Fields that are empty leave what is stored, unless they are `cleared`.
 
-    Args:
-        carried: the run is told of along with what it logged or used, as it was then.  That may come long after the run's
-            end was told, and then only fills what is not known.
+    A run that is `carried` is told of along with what it logged or used, as it was then.  That may come long after the run's
+    end was told, and then only fills what is not known.
     """
     check_working_project(wanted.project)
     _, project_id = ensure_project(connection, wanted.entity, wanted.project, now_ms)
