@@ -25,13 +25,17 @@ _sym_db = _symbol_database.Default()
 from holdfastpb.registry.v1 import version_pb2 as holdfastpb_dot_registry_dot_v1_dot_version__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!holdfastpb/registry/v1/pack.proto\x12\x14holdfast.registry.v1\x1a$holdfastpb/registry/v1/version.proto\"7\n\x12\x46indMissingRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64igests\x18\x02 \x01(\x0c\"p\n\x13\x46indMissingResponse\x12\x16\n\x0emissing_bitmap\x18\x01 \x01(\x0c\x12\x15\n\rmissing_count\x18\x02 \x01(\r\x12*\n\x05lease\x18\x03 \x01(\x0b\x32\x1b.holdfast.registry.v1.Lease\"V\n\x11GrantPacksRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12/\n\x05packs\x18\x02 \x03(\x0b\x32 .holdfast.registry.v1.PackIntent\"F\n\nPackIntent\x12\x0f\n\x07pack_id\x18\x01 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x13\n\x0b\x63hunk_count\x18\x03 \x01(\r\"E\n\x12GrantPacksResponse\x12/\n\x06grants\x18\x01 \x03(\x0b\x32\x1f.holdfast.registry.v1.PackGrant\"\xa1\x01\n\tPackGrant\x12\x0f\n\x07pack_id\x18\x01 \x01(\x0c\x12;\n\nfilesystem\x18\x02 \x01(\x0b\x32%.holdfast.registry.v1.FilesystemGrantH\x00\x12/\n\x04grpc\x18\x03 \x01(\x0b\x32\x1f.holdfast.registry.v1.GrpcGrantH\x00\x12\x0e\n\x06sealed\x18\x04 \x01(\x08\x42\x05\n\x03how\"\x1f\n\x0f\x46ilesystemGrant\x12\x0c\n\x04path\x18\x01 \x01(\t\"$\n\tGrpcGrant\x12\x17\n\x0f\x63ommitted_bytes\x18\x01 \x01(\x04\"c\n\x10WritePackRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0f\n\x07pack_id\x18\x02 \x01(\x0c\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x0e\n\x06\x66inish\x18\x05 \x01(\x08\",\n\x11WritePackResponse\x12\x17\n\x0f\x63ommitted_bytes\x18\x01 \x01(\x04\"H\n\x0fSealPackRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0f\n\x07pack_id\x18\x02 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\"S\n\x10SealPackResponse\x12\x13\n\x0blive_chunks\x18\x01 \x01(\r\x12*\n\x05lease\x18\x02 \x01(\x0b\x32\x1b.holdfast.registry.v1.Lease\"6\n\x13LocateChunksRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07\x64igests\x18\x02 \x01(\x0c\"\xaa\x01\n\x14LocateChunksResponse\x12\x32\n\x05packs\x18\x01 \x03(\x0b\x32#.holdfast.registry.v1.PackReadGrant\x12\x14\n\x0cpack_indexes\x18\x02 \x03(\r\x12\x0f\n\x07offsets\x18\x03 \x03(\r\x12\x16\n\x0estored_lengths\x18\x04 \x03(\r\x12\x0f\n\x07lengths\x18\x05 \x03(\r\x12\x0e\n\x06\x63odecs\x18\x06 \x01(\x0c\"\xad\x01\n\rPackReadGrant\x12\x0f\n\x07pack_id\x18\x01 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12;\n\nfilesystem\x18\x03 \x01(\x0b\x32%.holdfast.registry.v1.FilesystemGrantH\x00\x12\x33\n\x04grpc\x18\x04 \x01(\x0b\x32#.holdfast.registry.v1.GrpcReadGrantH\x00\x42\x05\n\x03how\"\x0f\n\rGrpcReadGrant\"T\n\x0fReadPackRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07pack_id\x18\x02 \x01(\x0c\x12\x0f\n\x07offsets\x18\x03 \x03(\r\x12\x0f\n\x07lengths\x18\x04 \x03(\r\" \n\x10ReadPackResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\xd1\x04\n\x0bPackService\x12\x62\n\x0b\x46indMissing\x12(.holdfast.registry.v1.FindMissingRequest\x1a).holdfast.registry.v1.FindMissingResponse\x12_\n\nGrantPacks\x12\'.holdfast.registry.v1.GrantPacksRequest\x1a(.holdfast.registry.v1.GrantPacksResponse\x12^\n\tWritePack\x12&.holdfast.registry.v1.WritePackRequest\x1a\'.holdfast.registry.v1.WritePackResponse(\x01\x12Y\n\x08SealPack\x12%.holdfast.registry.v1.SealPackRequest\x1a&.holdfast.registry.v1.SealPackResponse\x12\x65\n\x0cLocateChunks\x12).holdfast.registry.v1.LocateChunksRequest\x1a*.holdfast.registry.v1.LocateChunksResponse\x12[\n\x08ReadPack\x12%.holdfast.registry.v1.ReadPackRequest\x1a&.holdfast.registry.v1.ReadPackResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!holdfastpb/registry/v1/pack.proto\x12\x14holdfast.registry.v1\x1a$holdfastpb/registry/v1/version.proto\"7\n\x12\x46indMissingRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64igests\x18\x02 \x01(\x0c\"p\n\x13\x46indMissingResponse\x12\x16\n\x0emissing_bitmap\x18\x01 \x01(\x0c\x12\x15\n\rmissing_count\x18\x02 \x01(\r\x12*\n\x05lease\x18\x03 \x01(\x0b\x32\x1b.holdfast.registry.v1.Lease\"V\n\x11GrantPacksRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12/\n\x05packs\x18\x02 \x03(\x0b\x32 .holdfast.registry.v1.PackIntent\"V\n\nPackIntent\x12\x0f\n\x07pack_id\x18\x01 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x13\n\x0b\x63hunk_count\x18\x03 \x01(\r\x12\x0e\n\x06sha256\x18\x04 \x01(\x0c\"E\n\x12GrantPacksResponse\x12/\n\x06grants\x18\x01 \x03(\x0b\x32\x1f.holdfast.registry.v1.PackGrant\"\xe8\x01\n\tPackGrant\x12\x0f\n\x07pack_id\x18\x01 \x01(\x0c\x12;\n\nfilesystem\x18\x02 \x01(\x0b\x32%.holdfast.registry.v1.FilesystemGrantH\x00\x12/\n\x04grpc\x18\x03 \x01(\x0b\x32\x1f.holdfast.registry.v1.GrpcGrantH\x00\x12/\n\x04http\x18\x05 \x01(\x0b\x32\x1f.holdfast.registry.v1.HttpGrantH\x00\x12\x0e\n\x06sealed\x18\x04 \x01(\x08\x12\x14\n\x0cneeds_sha256\x18\x06 \x01(\x08\x42\x05\n\x03how\"\x1f\n\x0f\x46ilesystemGrant\x12\x0c\n\x04path\x18\x01 \x01(\t\"$\n\tGrpcGrant\x12\x17\n\x0f\x63ommitted_bytes\x18\x01 \x01(\x04\"\x9d\x01\n\tHttpGrant\x12\x0b\n\x03url\x18\x01 \x01(\t\x12=\n\x07headers\x18\x02 \x03(\x0b\x32,.holdfast.registry.v1.HttpGrant.HeadersEntry\x12\x14\n\x0c\x65xpires_in_s\x18\x03 \x01(\r\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"c\n\x10WritePackRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0f\n\x07pack_id\x18\x02 \x01(\x0c\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x0e\n\x06\x66inish\x18\x05 \x01(\x08\",\n\x11WritePackResponse\x12\x17\n\x0f\x63ommitted_bytes\x18\x01 \x01(\x04\"H\n\x0fSealPackRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0f\n\x07pack_id\x18\x02 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\"S\n\x10SealPackResponse\x12\x13\n\x0blive_chunks\x18\x01 \x01(\r\x12*\n\x05lease\x18\x02 \x01(\x0b\x32\x1b.holdfast.registry.v1.Lease\"6\n\x13LocateChunksRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07\x64igests\x18\x02 \x01(\x0c\"\xaa\x01\n\x14LocateChunksResponse\x12\x32\n\x05packs\x18\x01 \x03(\x0b\x32#.holdfast.registry.v1.PackReadGrant\x12\x14\n\x0cpack_indexes\x18\x02 \x03(\r\x12\x0f\n\x07offsets\x18\x03 \x03(\r\x12\x16\n\x0estored_lengths\x18\x04 \x03(\r\x12\x0f\n\x07lengths\x18\x05 \x03(\r\x12\x0e\n\x06\x63odecs\x18\x06 \x01(\x0c\"\xe2\x01\n\rPackReadGrant\x12\x0f\n\x07pack_id\x18\x01 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12;\n\nfilesystem\x18\x03 \x01(\x0b\x32%.holdfast.registry.v1.FilesystemGrantH\x00\x12\x33\n\x04grpc\x18\x04 \x01(\x0b\x32#.holdfast.registry.v1.GrpcReadGrantH\x00\x12\x33\n\x04http\x18\x05 \x01(\x0b\x32#.holdfast.registry.v1.HttpReadGrantH\x00\x42\x05\n\x03how\"\x0f\n\rGrpcReadGrant\"\xa5\x01\n\rHttpReadGrant\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x41\n\x07headers\x18\x02 \x03(\x0b\x32\x30.holdfast.registry.v1.HttpReadGrant.HeadersEntry\x12\x14\n\x0c\x65xpires_in_s\x18\x03 \x01(\r\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"5\n\x11GrantReadsRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x10\n\x08pack_ids\x18\x02 \x03(\x0c\"I\n\x12GrantReadsResponse\x12\x33\n\x06grants\x18\x01 \x03(\x0b\x32#.holdfast.registry.v1.PackReadGrant\"T\n\x0fReadPackRequest\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07pack_id\x18\x02 \x01(\x0c\x12\x0f\n\x07offsets\x18\x03 \x03(\r\x12\x0f\n\x07lengths\x18\x04 \x03(\r\" \n\x10ReadPackResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\xb2\x05\n\x0bPackService\x12\x62\n\x0b\x46indMissing\x12(.holdfast.registry.v1.FindMissingRequest\x1a).holdfast.registry.v1.FindMissingResponse\x12_\n\nGrantPacks\x12\'.holdfast.registry.v1.GrantPacksRequest\x1a(.holdfast.registry.v1.GrantPacksResponse\x12^\n\tWritePack\x12&.holdfast.registry.v1.WritePackRequest\x1a\'.holdfast.registry.v1.WritePackResponse(\x01\x12Y\n\x08SealPack\x12%.holdfast.registry.v1.SealPackRequest\x1a&.holdfast.registry.v1.SealPackResponse\x12\x65\n\x0cLocateChunks\x12).holdfast.registry.v1.LocateChunksRequest\x1a*.holdfast.registry.v1.LocateChunksResponse\x12_\n\nGrantReads\x12\'.holdfast.registry.v1.GrantReadsRequest\x1a(.holdfast.registry.v1.GrantReadsResponse\x12[\n\x08ReadPack\x12%.holdfast.registry.v1.ReadPackRequest\x1a&.holdfast.registry.v1.ReadPackResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'holdfastpb.registry.v1.pack_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_HTTPGRANT_HEADERSENTRY']._loaded_options = None
+  _globals['_HTTPGRANT_HEADERSENTRY']._serialized_options = b'8\001'
+  _globals['_HTTPREADGRANT_HEADERSENTRY']._loaded_options = None
+  _globals['_HTTPREADGRANT_HEADERSENTRY']._serialized_options = b'8\001'
   _globals['_FINDMISSINGREQUEST']._serialized_start=97
   _globals['_FINDMISSINGREQUEST']._serialized_end=152
   _globals['_FINDMISSINGRESPONSE']._serialized_start=154
@@ -39,35 +43,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GRANTPACKSREQUEST']._serialized_start=268
   _globals['_GRANTPACKSREQUEST']._serialized_end=354
   _globals['_PACKINTENT']._serialized_start=356
-  _globals['_PACKINTENT']._serialized_end=426
-  _globals['_GRANTPACKSRESPONSE']._serialized_start=428
-  _globals['_GRANTPACKSRESPONSE']._serialized_end=497
-  _globals['_PACKGRANT']._serialized_start=500
-  _globals['_PACKGRANT']._serialized_end=661
-  _globals['_FILESYSTEMGRANT']._serialized_start=663
-  _globals['_FILESYSTEMGRANT']._serialized_end=694
-  _globals['_GRPCGRANT']._serialized_start=696
-  _globals['_GRPCGRANT']._serialized_end=732
-  _globals['_WRITEPACKREQUEST']._serialized_start=734
-  _globals['_WRITEPACKREQUEST']._serialized_end=833
-  _globals['_WRITEPACKRESPONSE']._serialized_start=835
-  _globals['_WRITEPACKRESPONSE']._serialized_end=879
-  _globals['_SEALPACKREQUEST']._serialized_start=881
-  _globals['_SEALPACKREQUEST']._serialized_end=953
-  _globals['_SEALPACKRESPONSE']._serialized_start=955
-  _globals['_SEALPACKRESPONSE']._serialized_end=1038
-  _globals['_LOCATECHUNKSREQUEST']._serialized_start=1040
-  _globals['_LOCATECHUNKSREQUEST']._serialized_end=1094
-  _globals['_LOCATECHUNKSRESPONSE']._serialized_start=1097
-  _globals['_LOCATECHUNKSRESPONSE']._serialized_end=1267
-  _globals['_PACKREADGRANT']._serialized_start=1270
-  _globals['_PACKREADGRANT']._serialized_end=1443
-  _globals['_GRPCREADGRANT']._serialized_start=1445
-  _globals['_GRPCREADGRANT']._serialized_end=1460
-  _globals['_READPACKREQUEST']._serialized_start=1462
-  _globals['_READPACKREQUEST']._serialized_end=1546
-  _globals['_READPACKRESPONSE']._serialized_start=1548
-  _globals['_READPACKRESPONSE']._serialized_end=1580
-  _globals['_PACKSERVICE']._serialized_start=1583
-  _globals['_PACKSERVICE']._serialized_end=2176
+  _globals['_PACKINTENT']._serialized_end=442
+  _globals['_GRANTPACKSRESPONSE']._serialized_start=444
+  _globals['_GRANTPACKSRESPONSE']._serialized_end=513
+  _globals['_PACKGRANT']._serialized_start=516
+  _globals['_PACKGRANT']._serialized_end=748
+  _globals['_FILESYSTEMGRANT']._serialized_start=750
+  _globals['_FILESYSTEMGRANT']._serialized_end=781
+  _globals['_GRPCGRANT']._serialized_start=783
+  _globals['_GRPCGRANT']._serialized_end=819
+  _globals['_HTTPGRANT']._serialized_start=822
+  _globals['_HTTPGRANT']._serialized_end=979
+  _globals['_HTTPGRANT_HEADERSENTRY']._serialized_start=933
+  _globals['_HTTPGRANT_HEADERSENTRY']._serialized_end=979
+  _globals['_WRITEPACKREQUEST']._serialized_start=981
+  _globals['_WRITEPACKREQUEST']._serialized_end=1080
+  _globals['_WRITEPACKRESPONSE']._serialized_start=1082
+  _globals['_WRITEPACKRESPONSE']._serialized_end=1126
+  _globals['_SEALPACKREQUEST']._serialized_start=1128
+  _globals['_SEALPACKREQUEST']._serialized_end=1200
+  _globals['_SEALPACKRESPONSE']._serialized_start=1202
+  _globals['_SEALPACKRESPONSE']._serialized_end=1285
+  _globals['_LOCATECHUNKSREQUEST']._serialized_start=1287
+  _globals['_LOCATECHUNKSREQUEST']._serialized_end=1341
+  _globals['_LOCATECHUNKSRESPONSE']._serialized_start=1344
+  _globals['_LOCATECHUNKSRESPONSE']._serialized_end=1514
+  _globals['_PACKREADGRANT']._serialized_start=1517
+  _globals['_PACKREADGRANT']._serialized_end=1743
+  _globals['_GRPCREADGRANT']._serialized_start=1745
+  _globals['_GRPCREADGRANT']._serialized_end=1760
+  _globals['_HTTPREADGRANT']._serialized_start=1763
+  _globals['_HTTPREADGRANT']._serialized_end=1928
+  _globals['_HTTPREADGRANT_HEADERSENTRY']._serialized_start=933
+  _globals['_HTTPREADGRANT_HEADERSENTRY']._serialized_end=979
+  _globals['_GRANTREADSREQUEST']._serialized_start=1930
+  _globals['_GRANTREADSREQUEST']._serialized_end=1983
+  _globals['_GRANTREADSRESPONSE']._serialized_start=1985
+  _globals['_GRANTREADSRESPONSE']._serialized_end=2058
+  _globals['_READPACKREQUEST']._serialized_start=2060
+  _globals['_READPACKREQUEST']._serialized_end=2144
+  _globals['_READPACKRESPONSE']._serialized_start=2146
+  _globals['_READPACKRESPONSE']._serialized_end=2178
+  _globals['_PACKSERVICE']._serialized_start=2181
+  _globals['_PACKSERVICE']._serialized_end=2871
 # @@protoc_insertion_point(module_scope)

@@ -34,14 +34,16 @@ class GrantPacksRequest(_message.Message):
     def __init__(self, lease_id: _Optional[str] = ..., packs: _Optional[_Iterable[_Union[PackIntent, _Mapping]]] = ...) -> None: ...
 
 class PackIntent(_message.Message):
-    __slots__ = ("pack_id", "size_bytes", "chunk_count")
+    __slots__ = ("pack_id", "size_bytes", "chunk_count", "sha256")
     PACK_ID_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     CHUNK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
     pack_id: bytes
     size_bytes: int
     chunk_count: int
-    def __init__(self, pack_id: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., chunk_count: _Optional[int] = ...) -> None: ...
+    sha256: bytes
+    def __init__(self, pack_id: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., chunk_count: _Optional[int] = ..., sha256: _Optional[bytes] = ...) -> None: ...
 
 class GrantPacksResponse(_message.Message):
     __slots__ = ("grants",)
@@ -50,16 +52,20 @@ class GrantPacksResponse(_message.Message):
     def __init__(self, grants: _Optional[_Iterable[_Union[PackGrant, _Mapping]]] = ...) -> None: ...
 
 class PackGrant(_message.Message):
-    __slots__ = ("pack_id", "filesystem", "grpc", "sealed")
+    __slots__ = ("pack_id", "filesystem", "grpc", "http", "sealed", "needs_sha256")
     PACK_ID_FIELD_NUMBER: _ClassVar[int]
     FILESYSTEM_FIELD_NUMBER: _ClassVar[int]
     GRPC_FIELD_NUMBER: _ClassVar[int]
+    HTTP_FIELD_NUMBER: _ClassVar[int]
     SEALED_FIELD_NUMBER: _ClassVar[int]
+    NEEDS_SHA256_FIELD_NUMBER: _ClassVar[int]
     pack_id: bytes
     filesystem: FilesystemGrant
     grpc: GrpcGrant
+    http: HttpGrant
     sealed: bool
-    def __init__(self, pack_id: _Optional[bytes] = ..., filesystem: _Optional[_Union[FilesystemGrant, _Mapping]] = ..., grpc: _Optional[_Union[GrpcGrant, _Mapping]] = ..., sealed: bool = ...) -> None: ...
+    needs_sha256: bool
+    def __init__(self, pack_id: _Optional[bytes] = ..., filesystem: _Optional[_Union[FilesystemGrant, _Mapping]] = ..., grpc: _Optional[_Union[GrpcGrant, _Mapping]] = ..., http: _Optional[_Union[HttpGrant, _Mapping]] = ..., sealed: bool = ..., needs_sha256: bool = ...) -> None: ...
 
 class FilesystemGrant(_message.Message):
     __slots__ = ("path",)
@@ -72,6 +78,23 @@ class GrpcGrant(_message.Message):
     COMMITTED_BYTES_FIELD_NUMBER: _ClassVar[int]
     committed_bytes: int
     def __init__(self, committed_bytes: _Optional[int] = ...) -> None: ...
+
+class HttpGrant(_message.Message):
+    __slots__ = ("url", "headers", "expires_in_s")
+    class HeadersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    URL_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_IN_S_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    headers: _containers.ScalarMap[str, str]
+    expires_in_s: int
+    def __init__(self, url: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., expires_in_s: _Optional[int] = ...) -> None: ...
 
 class WritePackRequest(_message.Message):
     __slots__ = ("lease_id", "pack_id", "offset", "data", "finish")
@@ -136,20 +159,53 @@ class LocateChunksResponse(_message.Message):
     def __init__(self, packs: _Optional[_Iterable[_Union[PackReadGrant, _Mapping]]] = ..., pack_indexes: _Optional[_Iterable[int]] = ..., offsets: _Optional[_Iterable[int]] = ..., stored_lengths: _Optional[_Iterable[int]] = ..., lengths: _Optional[_Iterable[int]] = ..., codecs: _Optional[bytes] = ...) -> None: ...
 
 class PackReadGrant(_message.Message):
-    __slots__ = ("pack_id", "size_bytes", "filesystem", "grpc")
+    __slots__ = ("pack_id", "size_bytes", "filesystem", "grpc", "http")
     PACK_ID_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     FILESYSTEM_FIELD_NUMBER: _ClassVar[int]
     GRPC_FIELD_NUMBER: _ClassVar[int]
+    HTTP_FIELD_NUMBER: _ClassVar[int]
     pack_id: bytes
     size_bytes: int
     filesystem: FilesystemGrant
     grpc: GrpcReadGrant
-    def __init__(self, pack_id: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., filesystem: _Optional[_Union[FilesystemGrant, _Mapping]] = ..., grpc: _Optional[_Union[GrpcReadGrant, _Mapping]] = ...) -> None: ...
+    http: HttpReadGrant
+    def __init__(self, pack_id: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., filesystem: _Optional[_Union[FilesystemGrant, _Mapping]] = ..., grpc: _Optional[_Union[GrpcReadGrant, _Mapping]] = ..., http: _Optional[_Union[HttpReadGrant, _Mapping]] = ...) -> None: ...
 
 class GrpcReadGrant(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class HttpReadGrant(_message.Message):
+    __slots__ = ("url", "headers", "expires_in_s")
+    class HeadersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    URL_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_IN_S_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    headers: _containers.ScalarMap[str, str]
+    expires_in_s: int
+    def __init__(self, url: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., expires_in_s: _Optional[int] = ...) -> None: ...
+
+class GrantReadsRequest(_message.Message):
+    __slots__ = ("entity", "pack_ids")
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    PACK_IDS_FIELD_NUMBER: _ClassVar[int]
+    entity: str
+    pack_ids: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, entity: _Optional[str] = ..., pack_ids: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class GrantReadsResponse(_message.Message):
+    __slots__ = ("grants",)
+    GRANTS_FIELD_NUMBER: _ClassVar[int]
+    grants: _containers.RepeatedCompositeFieldContainer[PackReadGrant]
+    def __init__(self, grants: _Optional[_Iterable[_Union[PackReadGrant, _Mapping]]] = ...) -> None: ...
 
 class ReadPackRequest(_message.Message):
     __slots__ = ("entity", "pack_id", "offsets", "lengths")

@@ -60,6 +60,11 @@ class PackServiceStub(object):
                 request_serializer=holdfastpb_dot_registry_dot_v1_dot_pack__pb2.LocateChunksRequest.SerializeToString,
                 response_deserializer=holdfastpb_dot_registry_dot_v1_dot_pack__pb2.LocateChunksResponse.FromString,
                 _registered_method=True)
+        self.GrantReads = channel.unary_unary(
+                '/holdfast.registry.v1.PackService/GrantReads',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_pack__pb2.GrantReadsRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_pack__pb2.GrantReadsResponse.FromString,
+                _registered_method=True)
         self.ReadPack = channel.unary_stream(
                 '/holdfast.registry.v1.PackService/ReadPack',
                 request_serializer=holdfastpb_dot_registry_dot_v1_dot_pack__pb2.ReadPackRequest.SerializeToString,
@@ -99,7 +104,8 @@ class PackServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SealPack(self, request, context):
-        """Checks every chunk of a brought pack against its digest, makes it durable, and lets its chunks serve. Idempotent by pack id.
+        """Checks every chunk of a brought pack against its digest (under an HTTP grant by reading it back from the store), makes it durable, and
+        lets its chunks serve. Idempotent by pack id; a repeat joins the check that runs.
         * DATA_LOSS/PACK_TORN, PACK_DAMAGED, CHUNK_DIGEST_MISMATCH: send it again under a new id
         * FAILED_PRECONDITION/LEASE_EXPIRED, GRANT_INVALID (nothing was brought under this grant)
         """
@@ -110,6 +116,14 @@ class PackServiceServicer(object):
     def LocateChunks(self, request, context):
         """Where chunks are, and how to read the packs. The answer's columns are in the order of the request. At most 65,536 digests a call.
         * NOT_FOUND: metadata "digest" names the first chunk that is not stored (for this entity)
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GrantReads(self, request, context):
+        """Fresh grants to read these packs, since addresses expire; in the order asked for. At most 1,000 packs a call.
+        * NOT_FOUND: metadata "pack" names the first that is not there (for this entity)
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,6 +163,11 @@ def add_PackServiceServicer_to_server(servicer, server):
                     servicer.LocateChunks,
                     request_deserializer=holdfastpb_dot_registry_dot_v1_dot_pack__pb2.LocateChunksRequest.FromString,
                     response_serializer=holdfastpb_dot_registry_dot_v1_dot_pack__pb2.LocateChunksResponse.SerializeToString,
+            ),
+            'GrantReads': grpc.unary_unary_rpc_method_handler(
+                    servicer.GrantReads,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_pack__pb2.GrantReadsRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_pack__pb2.GrantReadsResponse.SerializeToString,
             ),
             'ReadPack': grpc.unary_stream_rpc_method_handler(
                     servicer.ReadPack,
@@ -292,6 +311,33 @@ class PackService(object):
             '/holdfast.registry.v1.PackService/LocateChunks',
             holdfastpb_dot_registry_dot_v1_dot_pack__pb2.LocateChunksRequest.SerializeToString,
             holdfastpb_dot_registry_dot_v1_dot_pack__pb2.LocateChunksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GrantReads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.PackService/GrantReads',
+            holdfastpb_dot_registry_dot_v1_dot_pack__pb2.GrantReadsRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_pack__pb2.GrantReadsResponse.FromString,
             options,
             channel_credentials,
             insecure,
