@@ -15,6 +15,7 @@ from holdfast_contract.places import Places, find_places
 
 if TYPE_CHECKING:
     from holdfast._daemon_client import DaemonClient
+    from holdfast._own_writes import OwnWrites
 
 
 class ProcessContext:
@@ -34,6 +35,7 @@ class ProcessContext:
         self._settings = settings
         self._places = places
         self._daemon: DaemonClient | None = None
+        self._own_writes: OwnWrites | None = None
 
     def for_child(self) -> ProcessContext:
         """Returns the context of a forked child: what the parent has read holds, and what was wrong with it has been said."""
@@ -62,6 +64,16 @@ class ProcessContext:
             if self._daemon is None:
                 self._daemon = self._new_daemon_client()
             return self._daemon
+
+    @property
+    def own_writes(self) -> OwnWrites:
+        """What this process has logged."""
+        with self._lock:
+            if self._own_writes is None:
+                from holdfast._own_writes import OwnWrites
+
+                self._own_writes = OwnWrites()
+            return self._own_writes
 
     def _new_daemon_client(self) -> DaemonClient:
         from holdfast._daemon_client import DaemonClient

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast._artifact_names import complete_name
 from holdfast._catalogue_calls import CatalogueCalls
 from holdfast._known_types import known_types
+from holdfast._own_writes import resolve_after_own_writes
 from holdfast._process import this_process
 from holdfast._registry_calls import RegistryCalls
 from holdfast._run_base import RunBase, StrPath
@@ -143,6 +144,8 @@ class RunLogging(RunBase):
     ) -> Artifact:
         """Declares an artifact as an input of this run, and returns it; `download()` gets its files.
 
+        What this process has logged under the name before is waited for.
+
         Args:
             artifact_or_name: `[[entity/]project/]name[:alias]`, where the alias may be "vN" or a digest; a digest alone, of this run's
                 project; or an artifact, which is logged and waited for when it is a draft.
@@ -200,9 +203,10 @@ class RunLogging(RunBase):
 
     def _version_of(self, text: str) -> version_pb2.Version:
         """Returns the version of a name; a name that is a digest may also be the digest of a version of the project."""
-        calls = RegistryCalls(this_process().daemon)
+        process = this_process()
+        name = complete_name(text, entity=self.entity, project=self.project)
         try:
-            return calls.resolve_version(complete_name(text, entity=self.entity, project=self.project))
+            return resolve_after_own_writes(name, process.daemon, process.own_writes)
         except NotFoundError:
             found = self._version_of_digest(text) if _DIGEST.fullmatch(text) else None
             if found is None:

@@ -9,6 +9,7 @@ from typing import Any
 from holdfast._artifact_names import complete_name, project_of_path, run_of_path
 from holdfast._catalogue_calls import CatalogueCalls
 from holdfast._comm_errors import normalize_exceptions
+from holdfast._own_writes import resolve_after_own_writes
 from holdfast._process import this_process
 from holdfast._queries import Filter
 from holdfast._registry_calls import RegistryCalls
@@ -99,7 +100,8 @@ class Api:
         if name is None:
             raise ValueError("You must specify name= to fetch an artifact.")
         full_name = complete_name(name, entity=self.default_entity, project=self.default_project)
-        artifact = Artifact._of_version(RegistryCalls(this_process().daemon).resolve_version(full_name))
+        process = this_process()
+        artifact = Artifact._of_version(resolve_after_own_writes(full_name, process.daemon, process.own_writes))
         if type is not None and artifact.type != type:
             raise ValueError(f"type {type!r} specified but this artifact is of type {artifact.type!r}")
         return artifact

@@ -228,6 +228,8 @@ class Artifact(ArtifactFilling):
             self._job_id = self._contents.session().finalize(request)
             self._is_distributed = bool(request.distributed_id)
             self._is_part = self._is_distributed and not request.distributed_finish
+            if not (self._is_part or request.hold):
+                this_process().own_writes.add((request.entity, request.project, self._name), self._job_id)
 
     def _go_on_after_part(self) -> None:
         """Lets a job that finishes the version follow the part that this object has brought, or a finish that has failed."""
