@@ -200,8 +200,8 @@ def __getattr__(name: str) -> Any:
         return _load("_active_run").active_run()
     if name in ("config", "summary"):
         return _load("_active_run").of_active_run(name)
-    if name == "apis":
-        return _load(name)  # scripts write `wandb.apis.public.Api` without importing it
+    if name in ("apis", "errors"):
+        return _load(name)  # scripts write `wandb.apis.public.Api` and `wandb.errors.CommError` without importing them
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
