@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast_contract.errors import PackError
 from holdfast_contract.limits import FIND_MISSING_DIGESTS_MAX, MIB
 from holdfast_contract.pack import decode_frame
 from holdfast_contract.reasons import Reason
-from holdfast_registry.blobstore.store import BlobStore, PackFile
+from holdfast_registry.blobstore.store import BlobStore, PackFile, PackGoneError
+from holdfast_registry.blobstore.transfers import Transfers, Way
 from holdfast_registry.blobstore.zstd import decompress
 from holdfast_registry.database.packs import PackRepository
 from holdfast_registry.domain.records import ChunkPlace
@@ -20,6 +21,21 @@ READ_BYTES_MAX = 1 * MIB
 """Of one message."""
 RANGES_MAX = FIND_MISSING_DIGESTS_MAX
 """Of one ReadPack: every chunk of the largest pack."""
+
+
+CHUNKS_AT_ONCE = 64
+"""Frames of one pack in memory beside their chunks: some 6 MiB of segments, 64 MiB at worst."""
+PACKS_GRANTED_MAX = 1000
+"""In one call of GrantReads."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadablePack:
+    """A pack and how a daemon reads it."""
+
+    pack_id: bytes
+    size_bytes: int
+    way: Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +50,10 @@ class WantedChunk:
 class ChunkReader:
     """Finds and reads what is stored."""
 
-    def __init__(self, packs: PackRepository, store: BlobStore, threads: FileThreads) -> None:
+    def __init__(self, packs: PackRepository, store: BlobStore, transfers: Transfers, threads: FileThreads) -> None:
         self._packs = packs
         self._store = store
+        self._transfers = transfers
         self._threads = threads
 
     def read(self, entity_id: int, digests: Sequence[bytes]) -> list[bytes | None]:
@@ -53,14 +70,16 @@ class ChunkReader:
         chunks: list[bytes | None] = [None] * len(digests)
         for pack_id, wanted in by_pack.items():
             with self._open(pack_id) as pack:
-                for chunk in wanted:
-                    chunks[chunk.position] = _read_chunk(pack, chunk)
+                for first in range(0, len(wanted), CHUNKS_AT_ONCE):
+                    group = wanted[first : first + CHUNKS_AT_ONCE]
+                    for chunk, data in zip(group, _read_chunks(pack, group), strict=True):
+                        chunks[chunk.position] = data
         return chunks
 
     def _open(self, pack_id: bytes) -> PackFile:
         pack = self._store.open_pack(pack_id)
         if pack is None:
-            raise _damaged(pack_id, "its file is gone")
+            raise _damaged(pack_id, "it is gone")
         return pack
 
     async def locate(self, entity: str, digests: Sequence[bytes]) -> list[ChunkPlace]:
@@ -84,6 +103,31 @@ class ChunkReader:
             raise RegistryError(Reason.NOT_FOUND, f"Chunk {absent} is not stored.", {"digest": absent})
         return found
 
+    async def ways_to(self, sizes: Mapping[bytes, int]) -> list[ReadablePack]:
+        """Returns how to read packs that were located.
+
+        Args:
+            sizes: pack id → bytes.
+        """
+        ways = await self._transfers.downloads(list(sizes))
+        return [ReadablePack(pack_id, sizes[pack_id], way) for pack_id, way in zip(sizes, ways, strict=True)]
+
+    async def grant_reads(self, entity: str, pack_ids: Sequence[bytes]) -> list[ReadablePack]:
+        """Returns anew how to read packs.
+
+        Raises:
+            RegistryError: NOT_FOUND names the first that is not there; TOO_LARGE.
+        """
+        if len(pack_ids) > PACKS_GRANTED_MAX:
+            raise RegistryError(
+                Reason.TOO_LARGE, f"{len(pack_ids)} packs were asked for; at most {PACKS_GRANTED_MAX} a call."
+            )
+        records = await self._threads.run(self._packs.readable_packs, entity, pack_ids)
+        absent = next((pack_id for pack_id in pack_ids if pack_id not in records), None)
+        if absent is not None:
+            raise RegistryError(Reason.NOT_FOUND, f"Pack {absent.hex()} does not exist.", {"pack": absent.hex()})
+        return await self.ways_to({pack_id: records[pack_id].size_bytes for pack_id in pack_ids})
+
     async def read_ranges(self, entity: str, pack_id: bytes, ranges: Sequence[tuple[int, int]]) -> AsyncIterator[bytes]:
         """Yields the bytes of ranges (offset, length) of a pack, one after another, in pieces of at most 1 MiB.
 
@@ -99,15 +143,22 @@ class ChunkReader:
             )
         with await self._threads.run(self._open, pack_id) as pack:
             for group in _pieces(ranges):
-                data = await self._threads.run(_read_group, pack, group)
+                data = await self._threads.run(_read_group, pack, pack_id, group)
                 if len(data) != sum(length for _, length in group):
                     raise _damaged(pack_id, "its file is too short")
                 yield data
 
 
-def _read_chunk(pack: PackFile, chunk: WantedChunk) -> bytes:
+def _read_chunks(pack: PackFile, wanted: Sequence[WantedChunk]) -> list[bytes]:
+    try:
+        frames = pack.read_ranges([(chunk.place.offset, chunk.place.stored_length) for chunk in wanted])
+    except PackGoneError as error:
+        raise _damaged(wanted[0].place.pack_id, "it is gone") from error
+    return [_decoded(chunk, stored) for chunk, stored in zip(wanted, frames, strict=True)]
+
+
+def _decoded(chunk: WantedChunk, stored: bytes) -> bytes:
     place = chunk.place
-    stored = pack.pread(place.offset, place.stored_length)
     try:
         return bytes(decode_frame(stored, place.codec, place.length, chunk.digest, decompress))
     except PackError as error:
@@ -129,8 +180,11 @@ def _pieces(ranges: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
     return [piece for piece in pieces if piece]
 
 
-def _read_group(pack: PackFile, group: Sequence[tuple[int, int]]) -> bytes:
-    return b"".join([pack.pread(offset, length) for offset, length in group])
+def _read_group(pack: PackFile, pack_id: bytes, group: Sequence[tuple[int, int]]) -> bytes:
+    try:
+        return b"".join(pack.read_ranges(group))
+    except PackGoneError as error:
+        raise _damaged(pack_id, "it is gone") from error
 
 
 def _damaged(pack_id: bytes, what: str) -> RegistryError:

@@ -6,7 +6,6 @@ in between is newer than both.  Order: database · packs (with `deep` each frame
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +13,8 @@ from pathlib import Path
 from holdfast_contract.digest import EMPTY_DIGEST
 from holdfast_contract.errors import ContractError, PackError
 from holdfast_contract.pack import PackIndex, decode_frame, read_index, verify_frames
-from holdfast_registry.blobstore.directory import (
-    INCOMING_FOLDER,
-    PACK_SUFFIX,
-    PACKS_FOLDER,
-    PART_SUFFIX,
-    DirectoryStore,
-)
+from holdfast_registry.blobstore.directory import INCOMING_FOLDER, PACKS_FOLDER, DirectoryStore
+from holdfast_registry.blobstore.store import BlobStore, PackGoneError, StoredNames, StoreUnavailableError
 from holdfast_registry.blobstore.zstd import decompress
 from holdfast_registry.database.inspection import (
     InspectedChunk,
@@ -48,17 +42,6 @@ from holdfast_registry.lifecycle import LOCK_NAME
 from holdfastpb.common.v1.manifest_pb2 import ManifestRoot
 
 _OWN_NAMES = {LOCK_NAME, DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm", PACKS_FOLDER, INCOMING_FOLDER}
-_PACK_NAME = re.compile(f"([0-9a-f]{{32}}){re.escape(PACK_SUFFIX)}")
-_INCOMING_NAME = re.compile(f"([0-9a-f]{{32}})({re.escape(PART_SUFFIX)})?")
-
-
-@dataclass(slots=True)
-class StoreFiles:
-    """What lies in the data folder."""
-
-    packs: set[bytes] = field(default_factory=set)
-    incoming: set[bytes] = field(default_factory=set)
-    foreign: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -68,56 +51,37 @@ class _SegmentDamage:
     hurts: list[tuple[Finding, list[str]]] = field(default_factory=list)
 
 
-def check_store(data_dir: Path, *, deep: bool) -> FsckReport:
-    """Checks everything below a data folder.
+def check_store(data_dir: Path, store: BlobStore | None = None, *, deep: bool) -> FsckReport:
+    """Checks everything that a registry has.
 
     Args:
-        data_dir: of the registry.
+        data_dir: folder of its database.
+        store: where its packs lie; None: in the same folder.
         deep: read every frame of every pack, too.
 
     Raises:
         StartError: there is no registry, or one of another schema.
+        StoreUnavailableError: the store does not answer, which says nothing of what it holds.
     """
     report = FsckReport(deep)
-    files = list_files(data_dir)
+    store = store or DirectoryStore(data_dir)
+    names = store.list_names()
+    beside = sorted(data_dir.iterdir()) if data_dir.is_dir() else []
+    names.foreign += [path.name for path in beside if path.name not in _OWN_NAMES]
     try:
         with open_inspection(data_dir / DATABASE_NAME) as inspection:
-            StoreCheck(inspection, DirectoryStore(data_dir), report, deep=deep).run(files)
+            StoreCheck(inspection, store, report, deep=deep).run(names)
+    except StoreUnavailableError:
+        raise
     except (RegistryError, DatabaseError) as error:
         report.add("database", DATABASE_NAME, f"cannot be read: {error}")
     return report
 
 
-def list_files(data_dir: Path) -> StoreFiles:
-    """Sorts the files of a data folder by what their names say."""
-    files = StoreFiles()
-    for path in _entries(data_dir):
-        if path.name not in _OWN_NAMES:
-            files.foreign.append(path.name)
-    for folder in _entries(data_dir / PACKS_FOLDER):
-        for path in _entries(folder) if folder.is_dir() else [folder]:
-            matched = _PACK_NAME.fullmatch(path.name)
-            if matched and folder.name == path.name[:2]:
-                files.packs.add(bytes.fromhex(matched[1]))
-            else:
-                files.foreign.append(str(path.relative_to(data_dir)))
-    for path in _entries(data_dir / INCOMING_FOLDER):
-        matched = _INCOMING_NAME.fullmatch(path.name)
-        if matched:
-            files.incoming.add(bytes.fromhex(matched[1]))
-        else:
-            files.foreign.append(str(path.relative_to(data_dir)))
-    return files
-
-
-def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
 class StoreCheck:
     """One run over one snapshot."""
 
-    def __init__(self, inspection: Inspection, store: DirectoryStore, report: FsckReport, *, deep: bool) -> None:
+    def __init__(self, inspection: Inspection, store: BlobStore, report: FsckReport, *, deep: bool) -> None:
         self._inspection = inspection
         self._store = store
         self._report = report
@@ -128,7 +92,7 @@ class StoreCheck:
         self._segments: dict[tuple[int, bytes], _SegmentDamage] = {}
         self._rowless: dict[tuple[int, bytes], Finding] = {}
 
-    def run(self, files: StoreFiles) -> None:
+    def run(self, files: StoredNames) -> None:
         """Checks everything."""
         for problem in self._inspection.integrity_problems():
             self._report.add("database", DATABASE_NAME, problem)
@@ -169,7 +133,7 @@ class StoreCheck:
         """Returns a damage that makes the whole pack useless; smaller ones are noted chunk by chunk."""
         subject = pack.pack_id.hex()
         try:
-            opened = self._store.open_pack(pack.pack_id)
+            opened = self._store.open_pack(pack.pack_id, whole=self._deep)
             if opened is None:
                 return self._report.add("pack", subject, "its file is gone")
             with opened:
@@ -181,6 +145,10 @@ class StoreCheck:
                 if self._deep:
                     self._report.bytes_read += opened.size_bytes
                     self._note_damaged(pack, index, verify_frames(index, opened.pread, decompress))
+        except StoreUnavailableError:
+            raise
+        except PackGoneError:
+            return self._report.add("pack", subject, "its file is gone")
         except (PackError, RegistryError) as error:
             return self._report.add("pack", subject, error.message)
         except OSError as error:
@@ -342,6 +310,10 @@ class StoreCheck:
             with opened:
                 stored = opened.pread(row.offset, row.stored_length)
             return bytes(decode_frame(stored, row.codec, row.length, digest, decompress))
+        except StoreUnavailableError:
+            raise
+        except PackGoneError:
+            return None
         except (PackError, RegistryError, OSError) as error:
             if (entity_id, digest) not in self._lost:
                 problem = error.message if isinstance(error, PackError | RegistryError) else str(error.strerror)
@@ -350,7 +322,7 @@ class StoreCheck:
 
     # --- files ---
 
-    def _note_files(self, files: StoreFiles) -> None:
+    def _note_files(self, files: StoredNames) -> None:
         states = {pack.pack_id: pack.state for pack in self._packs.values()}
         for pack_id in sorted(files.packs):
             if pack_id not in states:

@@ -56,6 +56,6 @@ class Maintenance:
         # Their ids are never used again, so this can only hit files that nobody will ever ask for.
         for pack_id in await self._repository.given_up_packs(self._discarded_until_ms):
             await self._threads.run(self._store.discard, pack_id)
-        self._discarded_until_ms = now_ms
+        self._discarded_until_ms = now_ms - round(self._store.late_writes_s * 1000)
         while await self._repository.forget_requests():
             logger.debug("old answers forgotten")

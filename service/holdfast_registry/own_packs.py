@@ -82,8 +82,7 @@ class OwnPacks:
     async def _bring(self, lease_id: str, pack: BuiltPack) -> None:
         size_bytes = len(pack.encoded)
         await self._packs.grant(lease_id, [PackIntent(pack.pack_id, size_bytes, pack.chunk_count)])
-        await self._threads.run(self._store.write, pack.pack_id, 0, pack.encoded)
-        await self._threads.run(self._store.finish, pack.pack_id)
+        await self._threads.run(self._store.put, pack.pack_id, pack.encoded)
         await self._intake.seal(lease_id, pack.pack_id, size_bytes)
 
 

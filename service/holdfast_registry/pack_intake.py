@@ -11,13 +11,16 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from holdfast_contract.errors import PackError
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import FIND_MISSING_DIGESTS_MAX, PACK_BYTES_MAX, PACK_CHUNKS_MAX
 from holdfast_contract.pack import PACK_ID_BYTES, PackIndex, read_index, verify_frames
 from holdfast_contract.reasons import Reason
+from holdfast_registry.blobstore.directory import DirectoryStore
 from holdfast_registry.blobstore.store import BlobStore
+from holdfast_registry.blobstore.transfers import OutgoingPack, Transfers, Way
 from holdfast_registry.blobstore.zstd import decompress
 from holdfast_registry.database.packs import Missing, PackIntent, PackRecord, PackRepository
 from holdfast_registry.domain.records import LeaseGrant, PackState
@@ -28,8 +31,7 @@ logger = logging.getLogger(__name__)
 
 INTENTS_MAX = 64
 """Packs granted in one call: 4 GiB of work ahead."""
-FREE_BYTES_MIN = 256 * 1024 * 1024
-"""Left free for the database, which must be able to record what happens."""
+SHA256_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ class Grant:
 
     pack_id: bytes
     sealed: bool
-    received_bytes: int
-    """Of a pack that is streamed."""
+    way: Way | None
+    """None: it is sealed, or its SHA-256 is needed first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +80,34 @@ class PackIntake:
     """Takes packs in."""
 
     def __init__(
-        self, packs: PackRepository, store: BlobStore, threads: FileThreads, *, verified_at_once: int, streams: bool
+        self,
+        packs: PackRepository,
+        store: BlobStore,
+        transfers: Transfers,
+        threads: FileThreads,
+        *,
+        streamed_to: DirectoryStore | None,
+        verified_at_once: int,
     ) -> None:
         """Puts it together.
 
         Args:
             packs: the index.
             store: the bytes.
+            transfers: how they come.
             threads: where the work is done.
+            streamed_to: the store, if it takes packs over the wire.
             verified_at_once: packs that are checked in parallel.
-            streams: packs come over the wire, so that space for them is needed here.
         """
         self._packs = packs
         self._store = store
+        self._transfers = transfers
         self._threads = threads
+        self._streamed_to = streamed_to
         self._verifying = asyncio.Semaphore(verified_at_once)
+        self._seals: dict[tuple[str, bytes, int], asyncio.Task[Sealed]] = {}
         self._sealing = KeyedLocks()
         self._writing = KeyedLocks()
-        self._streams = streams
 
     async def find_missing(self, lease_id: str, digests: Sequence[bytes]) -> Missing:
         """Tells which chunks are not stored.
@@ -116,24 +128,17 @@ class PackIntake:
             RegistryError: LEASE_EXPIRED, TOO_LARGE, PACK_ID_REUSED, OUT_OF_SPACE.
         """
         _check_intents(intents)
-        if self._streams:
-            await self._threads.run(self._check_space, sum(intent.size_bytes for intent in intents))
-        granted = await self._packs.grant(lease_id, intents)
-        return await self._threads.run(self._grants, granted) if self._streams else self._grants(granted)
-
-    def _check_space(self, needed_bytes: int) -> None:
-        if self._store.free_bytes() < needed_bytes + FREE_BYTES_MIN:
-            raise RegistryError(
-                Reason.OUT_OF_SPACE, f"The registry's disk has no room for {needed_bytes} more bytes; make space there."
-            )
-
-    def _grants(self, records: Sequence[PackRecord]) -> list[Grant]:
-        grants = []
-        for record in records:
-            sealed = record.state is PackState.LIVE
-            received = self._store.received_bytes(record.pack_id) if self._streams and not sealed else 0
-            grants.append(Grant(record.pack_id, sealed, received))
-        return grants
+        await self._transfers.check_space(sum(intent.size_bytes for intent in intents))
+        records = await self._packs.grant(lease_id, intents)
+        sealed = {record.pack_id for record in records if record.state is PackState.LIVE}
+        outgoing = [
+            OutgoingPack(intent.pack_id, intent.size_bytes, intent.sha256)
+            for intent in intents
+            if intent.pack_id not in sealed and (intent.sha256 or not self._transfers.needs_sha256)
+        ]
+        granted = await self._transfers.uploads(outgoing)
+        ways = {pack.pack_id: way for pack, way in zip(outgoing, granted, strict=True)}
+        return [Grant(intent.pack_id, intent.pack_id in sealed, ways.get(intent.pack_id)) for intent in intents]
 
     @asynccontextmanager
     async def writing(self, lease_id: str, pack_id: bytes) -> AsyncIterator[PackWriter]:
@@ -142,18 +147,37 @@ class PackIntake:
         Raises:
             RegistryError: LEASE_EXPIRED, GRANT_INVALID; UNAVAILABLE: another stream is writing it.
         """
+        if self._streamed_to is None:
+            raise RegistryError(
+                Reason.GRANT_INVALID, f"Pack {pack_id.hex()} is not to be streamed: PUT it to the address of its grant."
+            )
         record = await self._threads.run(self._packs.pack_of_lease, lease_id, pack_id)
         if self._writing.held(pack_id):
             raise RegistryError(Reason.UNAVAILABLE, f"Pack {pack_id.hex()} is written by another stream; try again.")
         async with self._writing.hold(pack_id):
-            yield PackWriter(record, self._store, self._threads)
+            yield PackWriter(record, self._streamed_to, self._threads)
 
     async def seal(self, lease_id: str, pack_id: bytes, size_bytes: int) -> Sealed:
         """Checks a pack that was brought, makes it durable and lets its chunks serve.
 
+        The check goes on when the caller gives up; who asks again joins it.
+
         Raises:
             RegistryError: LEASE_EXPIRED, GRANT_INVALID, PACK_TORN, PACK_DAMAGED, CHUNK_DIGEST_MISMATCH.
         """
+        key = (lease_id, pack_id, size_bytes)
+        task = self._seals.get(key)
+        if task is None:
+            task = self._seals[key] = asyncio.create_task(self._seal(lease_id, pack_id, size_bytes))
+            task.add_done_callback(partial(self._sealed, key))
+        return await asyncio.shield(task)
+
+    def _sealed(self, key: tuple[str, bytes, int], task: asyncio.Task[Sealed]) -> None:
+        del self._seals[key]
+        if not task.cancelled():
+            task.exception()  # taken note of: whoever asked may have gone
+
+    async def _seal(self, lease_id: str, pack_id: bytes, size_bytes: int) -> Sealed:
         async with self._sealing.hold(pack_id):
             try:
                 async with self._verifying:
@@ -197,7 +221,7 @@ class PackIntake:
 class PackWriter:
     """One stream into one pack."""
 
-    def __init__(self, record: PackRecord, store: BlobStore, threads: FileThreads) -> None:
+    def __init__(self, record: PackRecord, store: DirectoryStore, threads: FileThreads) -> None:
         self._record = record
         self._store = store
         self._threads = threads
@@ -241,6 +265,8 @@ def _check_intents(intents: Sequence[PackIntent]) -> None:
     for intent in intents:
         if len(intent.pack_id) != PACK_ID_BYTES:
             raise invalid(f"A pack id has {PACK_ID_BYTES} bytes, not {len(intent.pack_id)}.")
+        if len(intent.sha256) not in (0, SHA256_BYTES):
+            raise invalid(f"A SHA-256 has {SHA256_BYTES} bytes, not {len(intent.sha256)}.")
         if not 0 < intent.size_bytes <= PACK_BYTES_MAX or not 0 < intent.chunk_count <= PACK_CHUNKS_MAX:
             raise RegistryError(
                 Reason.TOO_LARGE,

@@ -25,6 +25,7 @@ from holdfast_contract.limits import MESSAGE_BYTES_MAX, SOCKET_PATH_BYTES_MAX
 from holdfast_contract.places import socket_address
 from holdfast_registry.auth.tokens import Authenticator, SocketOwner, TokenHolders
 from holdfast_registry.blobstore.directory import DirectoryStore
+from holdfast_registry.blobstore.transfers import FileTransfers, StreamTransfers
 from holdfast_registry.chunk_reader import ChunkReader
 from holdfast_registry.clock import Clock, IdSource, RandomIds, SystemClock
 from holdfast_registry.database.catalogue import CatalogueRepository
@@ -209,9 +210,12 @@ async def _compose(
     packs = PackRepository(
         database, clock, lease_ttl_s=settings.lease_ttl_s, part_lease_ttl_s=settings.part_lease_ttl_s
     )
-    reader = ChunkReader(packs, store, threads)
+    transfers = FileTransfers(store) if on_socket else StreamTransfers(store, threads)
+    reader = ChunkReader(packs, store, transfers, threads)
     manifests = ManifestChecker(reader, packs)
-    intake = PackIntake(packs, store, threads, verified_at_once=settings.packs_verified_at_once, streams=not on_socket)
+    intake = PackIntake(
+        packs, store, transfers, threads, streamed_to=store, verified_at_once=settings.packs_verified_at_once
+    )
     gate = CallGate(clock)
     boundary = CallBoundary(gate, await _authenticator(database, on_socket=on_socket), clock, die_of_fsync)
     options = _OPTIONS if on_socket else (*_OPTIONS, *_TCP_OPTIONS)
@@ -233,7 +237,7 @@ async def _compose(
         VersionServicer(commits, committer, distributed, packs, committed),
         server,
     )
-    pack_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(intake, reader, store, same_machine=on_socket), server)
+    pack_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(intake, reader), server)
     collection_pb2_grpc.add_CollectionServiceServicer_to_server(
         CollectionServicer(CatalogueRepository(database, clock, ids), ProjectRepository(database, clock)), server
     )

@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,12 +26,15 @@ from typing import Self
 from holdfast_contract import os_layer
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.reasons import Reason
+from holdfast_registry.blobstore.store import StoredNames
 from holdfast_registry.errors import RegistryError
 
 PACKS_FOLDER = "packs"
 INCOMING_FOLDER = "incoming"
 PACK_SUFFIX = ".pack"
 PART_SUFFIX = ".part"
+_PACK_NAME = re.compile(f"([0-9a-f]{{32}}){re.escape(PACK_SUFFIX)}")
+_INCOMING_NAME = re.compile(f"([0-9a-f]{{32}})({re.escape(PART_SUFFIX)})?")
 SPACE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -50,6 +55,10 @@ class DirectoryPack:
     def pread(self, offset: int, length: int) -> bytes:
         """Reads; less than asked for only at the end."""
         return os.pread(self.descriptor, length, offset)
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Reads several ranges (offset, length)."""
+        return [os.pread(self.descriptor, length, offset) for offset, length in ranges]
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +89,9 @@ class IncomingFile(DirectoryPack):
 class DirectoryStore:
     """Packs below one private folder."""
 
+    late_writes_s = 0.0
+    """What is linked or streamed to a pack that was given up is removed by whoever gave it up."""
+
     def __init__(self, root: Path) -> None:
         """Knows where everything lies; makes nothing."""
         self._root = root
@@ -103,7 +115,7 @@ class DirectoryStore:
         return self._packs / name[:2] / f"{name}{PACK_SUFFIX}"
 
     def received_bytes(self, pack_id: bytes) -> int:
-        """How much of a pack that comes over the wire has arrived."""
+        """Tells how much of a pack that comes over the wire has arrived."""
         for path in (self._part_path(pack_id), self.incoming_path(pack_id), self.pack_path(pack_id)):
             try:
                 return os.lstat(path).st_size
@@ -112,7 +124,11 @@ class DirectoryStore:
         return 0
 
     def write(self, pack_id: bytes, offset: int, data: bytes) -> int:
-        """Adds to a pack that comes over the wire."""
+        """Adds to a pack that comes over the wire; returns how much has arrived.
+
+        Raises:
+            RegistryError: GRANT_INVALID: `offset` is not where it ends (metadata `expected` has that), OUT_OF_SPACE.
+        """
         received = self.received_bytes(pack_id)
         if offset != received:
             raise RegistryError(
@@ -138,8 +154,13 @@ class DirectoryStore:
             os.truncate(path, received)  # what was written of this message is sent again
         return RegistryError(Reason.OUT_OF_SPACE, "The disk of the registry's packs is full; make space, then go on.")
 
+    def put(self, pack_id: bytes, encoded: bytes) -> None:
+        """Brings a whole pack that this process has made."""
+        self.write(pack_id, 0, encoded)
+        self.finish(pack_id)
+
     def finish(self, pack_id: bytes) -> None:
-        """Ends the writing of a pack."""
+        """Ends the writing of a pack; it can be opened now."""
         if self._part_path(pack_id).exists():
             os_layer.rename(self._part_path(pack_id), self.incoming_path(pack_id))
 
@@ -152,7 +173,7 @@ class DirectoryStore:
                 return IncomingFile(descriptor, path, target, self)
         return None
 
-    def open_pack(self, pack_id: bytes) -> DirectoryPack | None:
+    def open_pack(self, pack_id: bytes, *, whole: bool = False) -> DirectoryPack | None:
         """Opens a pack that serves."""
         path = self.pack_path(pack_id)
         descriptor = _open_regular(path)
@@ -162,6 +183,27 @@ class DirectoryStore:
         """Removes what there is of a pack that never served."""
         for path in (self._part_path(pack_id), self.incoming_path(pack_id), self.pack_path(pack_id)):
             os_layer.unlink_if_exists(path)
+
+    def list_names(self) -> StoredNames:
+        """Returns everything that lies in the two folders."""
+        names = StoredNames()
+        for folder in _entries(self._packs):
+            for path in _entries(folder) if folder.is_dir() else [folder]:
+                matched = _PACK_NAME.fullmatch(path.name)
+                if matched and folder.name == path.name[:2]:
+                    names.packs.add(bytes.fromhex(matched[1]))
+                else:
+                    names.foreign.append(str(path.relative_to(self._root)))
+        for path in _entries(self._incoming):
+            matched = _INCOMING_NAME.fullmatch(path.name)
+            if matched:
+                names.incoming.add(bytes.fromhex(matched[1]))
+            else:
+                names.foreign.append(str(path.relative_to(self._root)))
+        return names
+
+    def close(self) -> None:
+        """Does nothing: no folder is kept open."""
 
     def free_bytes(self) -> int:
         """How much can be written."""
@@ -177,6 +219,10 @@ class DirectoryStore:
             os_layer.make_folder(folder)
             os_layer.fsync_folder(self._packs)
             self._durable_folders.add(folder)
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def _open_regular(path: Path) -> int | None:

@@ -66,6 +66,8 @@ class PackIntent:
     pack_id: bytes
     size_bytes: int
     chunk_count: int
+    sha256: bytes = b""
+    """Of the whole pack, where the way that it takes needs it; not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,17 @@ class PackRepository:
     def entity_id(self, name: str) -> int | None:
         """Returns the row of an entity.  Blocks."""
         return self._database.read_here(partial(find_entity, name=name))
+
+    def readable_packs(self, entity_name: str, pack_ids: Sequence[bytes]) -> dict[bytes, PackRecord]:
+        """Returns those of the packs that can be read, by id; see `readable_pack`.  Blocks."""
+
+        def unit(connection: Connection) -> dict[bytes, PackRecord]:
+            entity_id = find_entity(connection, entity_name)
+            rows = _packs_by_id(connection, pack_ids)
+            readable = {key: row for key, row in rows.items() if row.sealed_at_ms is not None}
+            return {key: _pack_record(row) for key, row in readable.items() if row.entity_id == entity_id}
+
+        return self._database.read_here(unit)
 
     def readable_pack(self, entity_name: str, pack_id: bytes) -> PackRecord | None:
         """Returns a sealed pack of an entity; one that is DOOMED can be read until its file goes.  Blocks."""

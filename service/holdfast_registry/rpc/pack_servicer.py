@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 from holdfast_contract.limits import STREAM_IDLE_S
 from holdfast_contract.reasons import Reason
-from holdfast_registry.blobstore.store import BlobStore
-from holdfast_registry.chunk_reader import ChunkReader
+from holdfast_registry.blobstore.transfers import FileWay, HttpWay
+from holdfast_registry.chunk_reader import ChunkReader, ReadablePack
 from holdfast_registry.database.packs import PackIntent
 from holdfast_registry.domain.records import ChunkPlace
 from holdfast_registry.errors import RegistryError, invalid
@@ -24,19 +24,15 @@ MAP_IN_THREAD_MIN = 4096
 class PackServicer(pack_pb2_grpc.PackServiceServicer):
     """Unpacks, calls, packs."""
 
-    def __init__(self, intake: PackIntake, reader: ChunkReader, store: BlobStore, *, same_machine: bool) -> None:
+    def __init__(self, intake: PackIntake, reader: ChunkReader) -> None:
         """Puts it together.
 
         Args:
             intake: takes packs in.
             reader: finds and reads them.
-            store: knows their paths.
-            same_machine: the callers are processes of this user and may use those paths.
         """
         self._intake = intake
         self._reader = reader
-        self._store = store
-        self._same_machine = same_machine
 
     async def FindMissing(self, request: pack_pb2.FindMissingRequest, context: Context) -> pack_pb2.FindMissingResponse:
         """Looks chunks up."""
@@ -49,17 +45,9 @@ class PackServicer(pack_pb2_grpc.PackServiceServicer):
 
     async def GrantPacks(self, request: pack_pb2.GrantPacksRequest, context: Context) -> pack_pb2.GrantPacksResponse:
         """Grants packs."""
-        intents = [PackIntent(pack.pack_id, pack.size_bytes, pack.chunk_count) for pack in request.packs]
+        intents = [PackIntent(pack.pack_id, pack.size_bytes, pack.chunk_count, pack.sha256) for pack in request.packs]
         grants = await self._intake.grant(request.lease_id, intents)
-        return pack_pb2.GrantPacksResponse(grants=map(self._grant_message, grants))
-
-    def _grant_message(self, grant: Grant) -> pack_pb2.PackGrant:
-        if self._same_machine:
-            path = str(self._store.incoming_path(grant.pack_id))
-            how = pack_pb2.FilesystemGrant(path=path)
-            return pack_pb2.PackGrant(pack_id=grant.pack_id, filesystem=how, sealed=grant.sealed)
-        stream = pack_pb2.GrpcGrant(committed_bytes=grant.received_bytes)
-        return pack_pb2.PackGrant(pack_id=grant.pack_id, grpc=stream, sealed=grant.sealed)
+        return pack_pb2.GrantPacksResponse(grants=map(_grant_message, grants))
 
     async def WritePack(
         self, request_iterator: AsyncIterator[pack_pb2.WritePackRequest], context: Context
@@ -81,27 +69,15 @@ class PackServicer(pack_pb2_grpc.PackServiceServicer):
     ) -> pack_pb2.LocateChunksResponse:
         """Tells where chunks lie."""
         places = await self._reader.locate(request.entity, column_of_digests(request.digests))
+        packs = await self._reader.ways_to({place.pack_id: place.pack_size_bytes for place in places})
         if len(places) >= MAP_IN_THREAD_MIN:
-            return await asyncio.to_thread(self._located_message, places)
-        return self._located_message(places)
+            return await asyncio.to_thread(_located_message, places, packs)
+        return _located_message(places, packs)
 
-    def _located_message(self, places: list[ChunkPlace]) -> pack_pb2.LocateChunksResponse:
-        sizes = {place.pack_id: place.pack_size_bytes for place in places}
-        numbers = {pack_id: number for number, pack_id in enumerate(sizes)}
-        return pack_pb2.LocateChunksResponse(
-            packs=[self._read_grant(pack_id, size_bytes) for pack_id, size_bytes in sizes.items()],
-            pack_indexes=[numbers[place.pack_id] for place in places],
-            offsets=[place.offset for place in places],
-            stored_lengths=[place.stored_length for place in places],
-            lengths=[place.length for place in places],
-            codecs=bytes([place.codec for place in places]),
-        )
-
-    def _read_grant(self, pack_id: bytes, size_bytes: int) -> pack_pb2.PackReadGrant:
-        if self._same_machine:
-            file = pack_pb2.FilesystemGrant(path=str(self._store.pack_path(pack_id)))
-            return pack_pb2.PackReadGrant(pack_id=pack_id, size_bytes=size_bytes, filesystem=file)
-        return pack_pb2.PackReadGrant(pack_id=pack_id, size_bytes=size_bytes, grpc=pack_pb2.GrpcReadGrant())
+    async def GrantReads(self, request: pack_pb2.GrantReadsRequest, context: Context) -> pack_pb2.GrantReadsResponse:
+        """Grants reads anew."""
+        packs = await self._reader.grant_reads(request.entity, list(request.pack_ids))
+        return pack_pb2.GrantReadsResponse(grants=map(_read_grant, packs))
 
     async def ReadPack(
         self, request: pack_pb2.ReadPackRequest, context: Context
@@ -112,6 +88,47 @@ class PackServicer(pack_pb2_grpc.PackServiceServicer):
         ranges = list(zip(request.offsets, request.lengths, strict=True))
         async for data in self._reader.read_ranges(request.entity, request.pack_id, ranges):
             yield pack_pb2.ReadPackResponse(data=data)
+
+
+def _grant_message(grant: Grant) -> pack_pb2.PackGrant:
+    message = pack_pb2.PackGrant(pack_id=grant.pack_id, sealed=grant.sealed)
+    way = grant.way
+    if way is None:
+        message.needs_sha256 = not grant.sealed
+    elif isinstance(way, FileWay):
+        message.filesystem.path = str(way.path)
+    elif isinstance(way, HttpWay):
+        http = pack_pb2.HttpGrant(url=way.url, headers=way.headers, expires_in_s=way.expires_in_s)
+        message.http.CopyFrom(http)
+    else:
+        message.grpc.committed_bytes = way.received_bytes
+        message.grpc.SetInParent()
+    return message
+
+
+def _read_grant(pack: ReadablePack) -> pack_pb2.PackReadGrant:
+    message = pack_pb2.PackReadGrant(pack_id=pack.pack_id, size_bytes=pack.size_bytes)
+    way = pack.way
+    if isinstance(way, FileWay):
+        message.filesystem.path = str(way.path)
+    elif isinstance(way, HttpWay):
+        http = pack_pb2.HttpReadGrant(url=way.url, headers=way.headers, expires_in_s=way.expires_in_s)
+        message.http.CopyFrom(http)
+    else:
+        message.grpc.SetInParent()
+    return message
+
+
+def _located_message(places: list[ChunkPlace], packs: list[ReadablePack]) -> pack_pb2.LocateChunksResponse:
+    numbers = {pack.pack_id: number for number, pack in enumerate(packs)}
+    return pack_pb2.LocateChunksResponse(
+        packs=map(_read_grant, packs),
+        pack_indexes=[numbers[place.pack_id] for place in places],
+        offsets=[place.offset for place in places],
+        stored_lengths=[place.stored_length for place in places],
+        lengths=[place.length for place in places],
+        codecs=bytes([place.codec for place in places]),
+    )
 
 
 async def _next_message(messages: AsyncIterator[pack_pb2.WritePackRequest]) -> pack_pb2.WritePackRequest | None:
