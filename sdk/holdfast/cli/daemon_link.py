@@ -145,6 +145,13 @@ class DaemonLink:
                 return found
             page_request.page_token = page.next_page_token
 
+    def version_count(self, request: version_pb2.SearchVersionsRequest) -> int:
+        """How many versions a query finds."""
+        first = version_pb2.SearchVersionsRequest()
+        first.CopyFrom(request)
+        first.page_size = 1
+        return int(self._call(f"{_VERSIONS}/SearchVersions", first, version_pb2.SearchVersionsResponse).total_count)
+
     def freed_bytes(self, request: version_pb2.SearchVersionsRequest) -> int:
         """How many bytes the store would need less without the versions of a query."""
         sizes = version_pb2.SearchVersionsRequest()

@@ -20,7 +20,13 @@ class ExitCode(IntEnum):
 
 _REASONS_OF_CODE: dict[ExitCode, frozenset[Reason]] = {
     ExitCode.USAGE: frozenset(
-        {Reason.INVALID_NAME, Reason.INVALID_PATH, Reason.INVALID_METADATA, Reason.INVALID_ARGUMENT}
+        {
+            Reason.INVALID_NAME,
+            Reason.INVALID_PATH,
+            Reason.INVALID_METADATA,
+            Reason.INVALID_ARGUMENT,
+            Reason.INVALID_FILTER,
+        }
     ),
     ExitCode.NOT_FOUND: frozenset(
         {Reason.NOT_FOUND, Reason.VERSION_DELETED, Reason.FILE_MISSING, Reason.REFERENCE_MISSING}

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from holdfast.artifact import Artifact
 
 TAR_MODES = {".tar": "w|", ".tar.gz": "w|gz", ".tgz": "w|gz", ".tar.bz2": "w|bz2", ".tar.xz": "w|xz"}
+OTHER_ARCHIVES = (".zip", ".7z", ".tar.zst", ".tar.lz4", ".gz")
+"""Who asks for one of these would be surprised by a folder."""
 
 
 @artifact_app.command("export")
@@ -40,8 +42,12 @@ def export(
     A folder must not exist or be empty.  A tar holds the files under their paths, with the time of the version, so that two
     exports of one version are equal; it is written beside its name and renamed when it is whole.
     """
-    artifact = fetch_artifact(name)
     mode = _tar_mode(target)
+    if mode is None and target.endswith(OTHER_ARCHIVES):
+        raise CommandError(
+            f"{target} would be a folder; give a name that ends with {', '.join(TAR_MODES)}", ExitCode.USAGE
+        )
+    artifact = fetch_artifact(name)
     if target == "-":
         _write_tar(artifact, sys.stdout.buffer, "w|", allow_missing=allow_missing_references)
     elif mode is None:

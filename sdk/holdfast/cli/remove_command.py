@@ -86,6 +86,7 @@ def _remove_many(
     request = _search(scope, where, link, delete_aliases=delete_aliases)
     versions = link.search_versions(request)
     freed_bytes = link.freed_bytes(request) if versions else 0
+    named_count = 0 if delete_aliases else _count_of_named(scope, where, link, len(versions))
     names = [_name(version) for version in versions]
     if not as_json:
         for name in names[:SHOWN_MAX]:
@@ -93,9 +94,11 @@ def _remove_many(
         if len(names) > SHOWN_MAX:
             output.print_line(f"… and {len(names) - SHOWN_MAX:,} more")
         output.say(f"{len(names):,} versions; deleting them frees {output.human_size(freed_bytes)}")
+        if named_count:
+            output.say(f"{named_count:,} more fit and stay, since they carry aliases; --delete-aliases takes them, too")
     if dry_run or not versions:
         if as_json:
-            output.print_json({"would_delete": names, "freed_bytes": freed_bytes})
+            output.print_json({"would_delete": names, "with_aliases": named_count, "freed_bytes": freed_bytes})
         return
     if not yes and not typer.confirm(f"Delete {len(names):,} versions?", err=True):
         raise CommandError("nothing was deleted")
@@ -125,6 +128,11 @@ def _search(scope: str, where: list[str], link: DaemonLink, *, delete_aliases: b
         filter_json=json.dumps({"$and": wanted}),
         page_size=PAGE_SIZE_MAX,
     )
+
+
+def _count_of_named(scope: str, where: list[str], link: DaemonLink, unnamed_count: int) -> int:
+    """How many versions fit and carry aliases, where `unnamed_count` carry none."""
+    return max(0, link.version_count(_search(scope, where, link, delete_aliases=True)) - unnamed_count)
 
 
 def _delete(versions: list[Version], *, delete_aliases: bool) -> set[str]:
