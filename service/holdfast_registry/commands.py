@@ -14,9 +14,11 @@ from pathlib import Path
 from holdfast_contract.places import find_places
 from holdfast_contract.settings import SettingError, explain_settings, load_settings
 from holdfast_registry.auth.tokens import new_token, token_digest
+from holdfast_registry.blobstore.open_store import open_for_reading
 from holdfast_registry.clock import SystemClock
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.database.tokens import TokenRepository
+from holdfast_registry.domain.access import EVERYTHING, NewToken, Role
 from holdfast_registry.errors import EXIT_CODE_CONFIGURATION, DatabaseError, RegistryError, StartError
 from holdfast_registry.fsck import check_store
 from holdfast_registry.fsck_report import print_report
@@ -129,8 +131,9 @@ def _add_token(data_dir: Path, name: str, *, only_first: bool) -> str | None:
         database = SqliteDatabase(data_dir / DATABASE_NAME, readers=1)
         try:
             token = new_token()
+            wanted = NewToken(name, Role.ADMIN, EVERYTHING)
             adding = TokenRepository(database).add(
-                name, token_digest(token), SystemClock().now_ms(), only_first=only_first
+                wanted, token_digest(token), SystemClock().now_ms(), only_first=only_first
             )
             return token if asyncio.run(adding) else None
         finally:
@@ -140,7 +143,11 @@ def _add_token(data_dir: Path, name: str, *, only_first: bool) -> str | None:
 
 
 def _fsck(wish: argparse.Namespace, settings: RegistrySettings) -> int:
-    report = check_store(_data_dir(settings), deep=wish.deep)
+    store = open_for_reading(settings, _data_dir(settings), SystemClock())
+    try:
+        report = check_store(_data_dir(settings), store, deep=wish.deep)
+    finally:
+        store.close()
     print_report(report, sys.stdout, as_json=wish.json)
     return 0 if report.is_clean else EXIT_CODE_DAMAGE
 

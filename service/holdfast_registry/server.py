@@ -23,11 +23,13 @@ import grpc
 from holdfast_contract import os_layer
 from holdfast_contract.limits import MESSAGE_BYTES_MAX, SOCKET_PATH_BYTES_MAX
 from holdfast_contract.places import socket_address
+from holdfast_registry.auth.authorizer import Authorizer
 from holdfast_registry.auth.tokens import Authenticator, SocketOwner, TokenHolders
 from holdfast_registry.blobstore.directory import DirectoryStore
 from holdfast_registry.blobstore.transfers import FileTransfers, StreamTransfers
 from holdfast_registry.chunk_reader import ChunkReader
 from holdfast_registry.clock import Clock, IdSource, RandomIds, SystemClock
+from holdfast_registry.database.audit import AuditedDatabase, AuditRepository
 from holdfast_registry.database.catalogue import CatalogueRepository
 from holdfast_registry.database.commits import CommitRepository
 from holdfast_registry.database.database import Database, OpenDatabase
@@ -36,6 +38,7 @@ from holdfast_registry.database.lineage import LineageRepository
 from holdfast_registry.database.links import LinkRepository
 from holdfast_registry.database.maintenance import MaintenanceRepository
 from holdfast_registry.database.packs import PackRepository
+from holdfast_registry.database.places import PlaceRepository, ProtectedAliasRepository
 from holdfast_registry.database.projects import ProjectRepository
 from holdfast_registry.database.run_lists import RunListRepository
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
@@ -51,6 +54,8 @@ from holdfast_registry.maintenance import Maintenance
 from holdfast_registry.manifest_check import ManifestChecker
 from holdfast_registry.own_packs import OwnPacks
 from holdfast_registry.pack_intake import PackIntake
+from holdfast_registry.rpc.access_servicer import AccessRepositories, AccessServicer
+from holdfast_registry.rpc.admission import Admission
 from holdfast_registry.rpc.boundary import CallBoundary
 from holdfast_registry.rpc.collection_servicer import CollectionServicer
 from holdfast_registry.rpc.pack_servicer import PackServicer
@@ -60,6 +65,7 @@ from holdfast_registry.rpc.version_servicer import CommittedVersions, VersionSer
 from holdfast_registry.settings import RegistrySettings
 from holdfast_registry.version_commit import VersionCommitter
 from holdfastpb.registry.v1 import (
+    access_pb2_grpc,
     collection_pb2_grpc,
     pack_pb2_grpc,
     registry_pb2_grpc,
@@ -195,12 +201,13 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
 async def _compose(
     settings: RegistrySettings,
     data_dir: Path,
-    database: OpenDatabase,
+    opened: OpenDatabase,
     threads: FileThreads,
     clock: Clock,
     ids: IdSource,
 ) -> Parts:
     on_socket = not settings.listen
+    database = AuditedDatabase(opened)
     store = DirectoryStore(data_dir)
     await threads.run(store.prepare)
     commits = CommitRepository(
@@ -217,7 +224,10 @@ async def _compose(
         packs, store, transfers, threads, streamed_to=store, verified_at_once=settings.packs_verified_at_once
     )
     gate = CallGate(clock)
-    boundary = CallBoundary(gate, await _authenticator(database, on_socket=on_socket), clock, die_of_fsync)
+    authenticator = await _authenticator(opened, clock, on_socket=on_socket)
+    authorizer = Authorizer(PlaceRepository(database))
+    admission = Admission(authenticator, authorizer, AuditRepository(opened), clock)
+    boundary = CallBoundary(gate, admission, clock, die_of_fsync)
     options = _OPTIONS if on_socket else (*_OPTIONS, *_TCP_OPTIONS)
     server = grpc.aio.server(interceptors=[boundary], options=options)
     committer = VersionCommitter(commits, manifests, threads)
@@ -242,19 +252,24 @@ async def _compose(
         CollectionServicer(CatalogueRepository(database, clock, ids), ProjectRepository(database, clock)), server
     )
     run_pb2_grpc.add_RunServiceServicer_to_server(
-        RunServicer(LineageRepository(database, clock), RunListRepository(database)), server
+        RunServicer(LineageRepository(database, clock), RunListRepository(database), authorizer), server
     )
+    access = AccessRepositories(
+        TokenRepository(database), ProtectedAliasRepository(database), AuditRepository(database)
+    )
+    access_pb2_grpc.add_AccessServiceServicer_to_server(AccessServicer(access, authenticator, clock), server)
     maintenance = Maintenance(MaintenanceRepository(database, clock, ids), store, threads, clock, die_of_fsync)
-    return Parts(database, store, threads, maintenance, gate, server)
+    return Parts(opened, store, threads, maintenance, gate, server)
 
 
-async def _authenticator(database: Database, *, on_socket: bool) -> Authenticator:
+async def _authenticator(database: Database, clock: Clock, *, on_socket: bool) -> Authenticator:
     if on_socket:
         return SocketOwner()
-    digests = await TokenRepository(database).active_digests()
-    if not digests:
+    # Not the audited database: that a token was used is no work of the call that brings it.
+    tokens = TokenRepository(database)
+    if not await tokens.has_good(clock.now_ms()):
         raise StartError("This registry has no token yet, so nobody could call; run `holdfast registry init` first.")
-    return TokenHolders(digests)
+    return TokenHolders(tokens, clock)
 
 
 def check_address(settings: RegistrySettings, socket_path: Path | None) -> None:

@@ -7,7 +7,15 @@ from sqlalchemy import Connection, bindparam, select, update
 from holdfast_registry.clock import IdSource
 from holdfast_registry.database.commits import change_aliases, end_lease
 from holdfast_registry.database.links import drop_links, links_into_others, links_of_version
-from holdfast_registry.database.schema import alias, collection, collection_tag, lease, link, version
+from holdfast_registry.database.schema import (
+    alias,
+    collection,
+    collection_tag,
+    lease,
+    link,
+    protected_alias,
+    version,
+)
 from holdfast_registry.database.statements import touch
 from holdfast_registry.domain.records import CollectionKind, LeaseState, VersionState
 from holdfast_registry.domain.versions import new_latest
@@ -68,6 +76,7 @@ def delete_portfolio(connection: Connection, row_id: int) -> None:
     connection.execute(alias.delete().where(alias.c.collection_id == row_id))
     connection.execute(link.delete().where(link.c.collection_id == row_id))
     connection.execute(collection_tag.delete().where(collection_tag.c.collection_id == row_id))
+    connection.execute(protected_alias.delete().where(protected_alias.c.collection_id == row_id))
     connection.execute(collection.delete().where(collection.c.id == row_id))
 
 
@@ -82,6 +91,7 @@ def delete_sequence(connection: Connection, row_id: int, public_id: str, ids: Id
     drop_links(connection, links_into_others(connection, row_id), now_ms)
     connection.execute(alias.delete().where(alias.c.collection_id == row_id))
     connection.execute(collection_tag.delete().where(collection_tag.c.collection_id == row_id))
+    connection.execute(protected_alias.delete().where(protected_alias.c.collection_id == row_id))
     for lease_id in connection.execute(_ACTIVE_LEASES, {"row_id": row_id}).scalars().all():
         end_lease(connection, lease_id, LeaseState.EXPIRED, now_ms)
     of_collection = version.c.collection_id == row_id

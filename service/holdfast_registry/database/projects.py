@@ -16,7 +16,7 @@ from holdfast_registry.database.database import Database
 from holdfast_registry.database.deletion import delete_portfolio
 from holdfast_registry.database.filters import FilterCompiler
 from holdfast_registry.database.paging import Listing, PageWish, fetch_page
-from holdfast_registry.database.schema import collection, entity, project
+from holdfast_registry.database.schema import collection, entity, project, protected_alias
 from holdfast_registry.database.statements import (
     AnyRow,
     Once,
@@ -176,6 +176,7 @@ class ProjectRepository:
             portfolios = select(collection.c.id).where(collection.c.project_id == row.id)
             for portfolio_id in connection.execute(portfolios).scalars().all():
                 delete_portfolio(connection, portfolio_id)
+            connection.execute(protected_alias.delete().where(protected_alias.c.project_id == row.id))
             connection.execute(project.delete().where(project.c.id == row.id))
             return remember_response(connection, once, None, self._clock.now_ms())
 

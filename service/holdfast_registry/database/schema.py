@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD_REVISION = "0003"
+HEAD_REVISION = "0004"
 """Revision of the last migration."""
 
 # SQLite numbers rows only in a column that is exactly INTEGER.
@@ -290,9 +290,42 @@ token = Table(
     Column("id", _ROW_ID, primary_key=True),
     Column("name", Text, nullable=False),
     Column("digest", _DIGEST, nullable=False, unique=True),
-    Column("is_admin", Boolean, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("revoked_at_ms", BigInteger),
+    # Role; of the scope, NULL is all.
+    Column("role", SmallInteger, nullable=False, server_default=text("4")),
+    Column("entity", Text),
+    Column("project", Text),
+    Column("expires_at_ms", BigInteger),
+    Column("last_used_at_ms", BigInteger),
+)
+
+protected_alias = Table(
+    "protected_alias",
+    metadata,
+    # Of one collection, or with NULL of all in the project.
+    Column("id", _ROW_ID, primary_key=True),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("collection_id", ForeignKey("collection.id"), index=True),
+    Column("name", Text, nullable=False),
+    UniqueConstraint("project_id", "collection_id", "name"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    # Only ever added to.  Names, not rows: what was done outlives what it was done to.
+    Column("id", _ROW_ID, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    # NULL: the owner of the Unix socket, or a command on the data folder.
+    Column("token_id", BigInteger),
+    Column("token_name", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
 )
 
 gc_state = Table(

@@ -12,11 +12,13 @@ from grpc.aio import ServicerContext
 from holdfast_contract.errors import ContractError
 from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.reasons import DOMAIN, REASONS, Reason
-from holdfast_registry.auth.tokens import AUTHORIZATION_KEY, Authenticator
+from holdfast_registry.auth.permissions import PUBLIC
+from holdfast_registry.auth.tokens import AUTHORIZATION_KEY
 from holdfast_registry.blobstore.directory import SPACE_ERRORS
 from holdfast_registry.clock import Clock
 from holdfast_registry.errors import RegistryError
 from holdfast_registry.lifecycle import CallGate
+from holdfast_registry.rpc.admission import Admission, Visit
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 
 logger = logging.getLogger(__name__)
@@ -57,19 +59,17 @@ def _detail(reason: Reason, message: str, metadata: dict[str, str]) -> ErrorDeta
 class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Surrounds every call."""
 
-    def __init__(
-        self, gate: CallGate, authenticator: Authenticator, clock: Clock, die: Callable[[OSError], NoReturn]
-    ) -> None:
+    def __init__(self, gate: CallGate, admission: Admission, clock: Clock, die: Callable[[OSError], NoReturn]) -> None:
         """Puts it together.
 
         Args:
             gate: knows whether the process is ending.
-            authenticator: knows who may call.
+            admission: knows who calls and whether they may.
             clock: for durations.
             die: ends the process when data could not be made durable.
         """
         self._gate = gate
-        self._authenticator = authenticator
+        self._admission = admission
         self._clock = clock
         self._die = die
         self._surrounded: dict[str, Handler] = {}
@@ -84,8 +84,8 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         known = self._surrounded.get(method)
         if known is None:
             found = await continuation(handler_call_details)
-            if found is None:
-                return found  # unknown method: UNIMPLEMENTED
+            if found is None or method in PUBLIC:
+                return found  # an unknown method: UNIMPLEMENTED
             known = self._surrounded[method] = self._surround(method, found)
         return known
 
@@ -97,50 +97,71 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(self._single(method, handler.unary_unary), **arguments)
         if handler.stream_unary:
-            return grpc.stream_unary_rpc_method_handler(self._single(method, handler.stream_unary), **arguments)
+            call = self._single(method, handler.stream_unary, streamed=True)
+            return grpc.stream_unary_rpc_method_handler(call, **arguments)
         assert handler.unary_stream, "no service of the registry streams both ways"
         return grpc.unary_stream_rpc_method_handler(self._many(method, handler.unary_stream), **arguments)
 
-    def _single(self, method: str, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Callable[..., Any]:
+    def _single(
+        self, method: str, behaviour: Callable[[Any, Context], Awaitable[Any]], *, streamed: bool = False
+    ) -> Callable[..., Any]:
         async def call(request: Any, context: Context) -> Any:
             started_s = self._clock.monotonic_s()
+            visit = Visit(method, context.peer())
             try:
                 with self._gate.pass_through():
-                    self._authenticate(context)
-                    response = await behaviour(request, context)
+                    response = await self._admitted(visit, behaviour, request, context, streamed=streamed)
             except Exception as error:
-                await self._refuse(method, context, error)
+                await self._refuse(visit, context, error)
                 raise
             self._log_done(method, started_s)
             return response
 
         return call
 
+    async def _admitted(
+        self,
+        visit: Visit,
+        behaviour: Callable[[Any, Context], Awaitable[Any]],
+        request: Any,
+        context: Context,
+        *,
+        streamed: bool,
+    ) -> Any:
+        await self._admission.recognize(visit, _authorization(context))
+        first = await anext(aiter(request), None) if streamed else request
+        if first is not None:
+            answered = await self._admission.admit(visit, first)
+            if answered is not None:
+                return answered
+        response = await behaviour(_again(first, request) if streamed else request, context)
+        await self._admission.hide(visit, response)
+        return response
+
     def _many(self, method: str, behaviour: Callable[[Any, Context], AsyncIterator[Any]]) -> Callable[..., Any]:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             started_s = self._clock.monotonic_s()
+            visit = Visit(method, context.peer())
             try:
                 with self._gate.pass_through():
-                    self._authenticate(context)
+                    await self._admission.recognize(visit, _authorization(context))
+                    await self._admission.admit(visit, request)
                     async for response in behaviour(request, context):
                         yield response
             except Exception as error:
-                await self._refuse(method, context, error)
+                await self._refuse(visit, context, error)
                 raise
             self._log_done(method, started_s)
 
         return call
 
-    def _authenticate(self, context: Context) -> None:
-        values = [value for key, value in context.invocation_metadata() or () if key == AUTHORIZATION_KEY]
-        self._authenticator.check(str(values[0]) if values else None)
-
     def _log_done(self, method: str, started_s: float) -> None:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("call method=%s ms=%.1f", method, (self._clock.monotonic_s() - started_s) * 1000)
 
-    async def _refuse(self, method: str, context: Context, error: Exception) -> None:
+    async def _refuse(self, visit: Visit, context: Context, error: Exception) -> None:
         """Ends the call with a status; gRPC raises through here."""
+        method = visit.method
         if isinstance(error, FsyncError):
             self._die(error)
         detail = describe(error)
@@ -148,5 +169,19 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             logger.error("call failed method=%s", method, exc_info=error)
         else:
             logger.info("call refused method=%s reason=%s message=%s", method, detail.reason, detail.message)
+        await self._admission.note_refusal(visit, Reason(detail.reason))
         status = grpc.StatusCode[REASONS[Reason(detail.reason)].status]
         await context.abort(status, detail.message, ((ERROR_KEY, detail.SerializeToString()),))
+
+
+def _authorization(context: Context) -> str | None:
+    values = [value for key, value in context.invocation_metadata() or () if key == AUTHORIZATION_KEY]
+    return str(values[0]) if values else None
+
+
+async def _again(first: Any, rest: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """A stream whose first message was read already."""
+    if first is not None:
+        yield first
+    async for message in rest:
+        yield message

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from holdfast_registry.auth.authorizer import Authorizer
+from holdfast_registry.database.current_call import current_call
 from holdfast_registry.database.lineage import LineageRepository, Use
 from holdfast_registry.database.run_lists import RunListRepository
 from holdfast_registry.domain.filters import RUN_FIELDS, parse_filter
@@ -17,9 +19,10 @@ USES_MAX = 1000
 class RunServicer(run_pb2_grpc.RunServiceServicer):
     """Unpacks, calls, packs."""
 
-    def __init__(self, lineage: LineageRepository, lists: RunListRepository) -> None:
+    def __init__(self, lineage: LineageRepository, lists: RunListRepository, authorizer: Authorizer) -> None:
         self._lineage = lineage
         self._lists = lists
+        self._authorizer = authorizer
 
     async def UpsertRun(self, request: run_pb2.UpsertRunRequest, context: Context) -> run_pb2.UpsertRunResponse:
         """Makes or updates a run."""
@@ -45,7 +48,15 @@ class RunServicer(run_pb2_grpc.RunServiceServicer):
             Use(run_record(use.run), use.version_id, edge_kind(use.kind or run_pb2.EDGE_KIND_USED))
             for use in request.uses
         ]
-        return run_pb2.RecordUsesResponse(unknown_version_ids=await self._lineage.record_uses(uses))
+        visible = await self._visible([use.version_id for use in uses])
+        unknown = await self._lineage.record_uses([use for use in uses if use.version_id in visible])
+        hidden = [use.version_id for use in uses if use.version_id not in visible]
+        return run_pb2.RecordUsesResponse(unknown_version_ids=[*hidden, *unknown])
+
+    async def _visible(self, version_ids: list[str]) -> frozenset[str]:
+        call = current_call()
+        assert call is not None, "the boundary lets no call in without saying whose it is"
+        return await self._authorizer.visible_versions(call.caller, version_ids)
 
     async def ListRuns(self, request: run_pb2.ListRunsRequest, context: Context) -> run_pb2.ListRunsResponse:
         """Lists the runs of a project."""

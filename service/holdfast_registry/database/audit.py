@@ -1,0 +1,103 @@
+"""The audit log: an entry is written in the transaction of what it records, or not at all.
+
+A crash before the COMMIT leaves neither the change nor its entry; after it, both.  Refusals, which change nothing, have
+transactions of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy import Connection, insert, select
+
+from holdfast_registry.database.current_call import AuditEntry, CurrentCall, current_call
+from holdfast_registry.database.database import Database, Unit
+from holdfast_registry.database.schema import audit
+from holdfast_registry.domain.access import Scope
+
+T = TypeVar("T")
+
+_INSERT = insert(audit)
+
+
+def write_entry(connection: Connection, entry: AuditEntry) -> None:
+    """Adds an entry to the log."""
+    connection.execute(
+        _INSERT,
+        {
+            "at_ms": entry.at_ms,
+            "token_id": entry.token_id,
+            "token_name": entry.token_name,
+            "peer": entry.peer,
+            "method": entry.method,
+            "entity": entry.entity,
+            "project": entry.project,
+            "object": entry.object,
+            "outcome": entry.outcome,
+        },
+    )
+
+
+class AuditedDatabase:
+    """A database whose changes are guarded and recorded as the call wants that makes them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def write(self, unit: Unit[T]) -> T:
+        """Runs a unit that may change things, with the guards before it and the audit entry behind it."""
+        call = current_call()
+        if call is None or not (call.guards or call.entry_of):
+            return await self._database.write(unit)
+        result, recorded = await self._database.write(partial(_guarded, unit=unit, call=call))
+        call.is_recorded = call.is_recorded or recorded
+        return result
+
+    async def read(self, unit: Unit[T]) -> T:
+        """Runs a unit that only reads."""
+        return await self._database.read(unit)
+
+    def read_here(self, unit: Unit[T]) -> T:
+        """As `read`, from a thread that is not the event loop's; blocks."""
+        return self._database.read_here(unit)
+
+
+def _guarded(connection: Connection, unit: Callable[[Connection], T], call: CurrentCall) -> tuple[T, bool]:
+    for guard in call.guards:
+        guard(connection)
+    result = unit(connection)
+    entry = call.entry_of(result) if call.entry_of is not None and not call.is_recorded else None
+    if entry is not None:
+        write_entry(connection, entry)
+    return result, entry is not None
+
+
+class AuditRepository:
+    """Writes what no transaction of a change has written, and reads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, entry: AuditEntry) -> None:
+        """Adds an entry."""
+        await self._database.write(partial(write_entry, entry=entry))
+
+    async def list(self, scope: Scope, *, since_ms: int, after_id: int, count: int) -> list[AuditEntry]:
+        """Returns the oldest entries of a scope after a time and an entry."""
+        wanted = select(audit).where(audit.c.at_ms >= since_ms, audit.c.id > after_id)
+        if scope.entity:
+            wanted = wanted.where(audit.c.entity == scope.entity)
+        if scope.project:
+            wanted = wanted.where(audit.c.project == scope.project)
+
+        def unit(connection: Connection) -> list[AuditEntry]:
+            rows = connection.execute(wanted.order_by(audit.c.id).limit(count)).mappings()
+            return [_entry(dict(row)) for row in rows]
+
+        return await self._database.read(unit)
+
+
+def _entry(columns: dict[str, object]) -> AuditEntry:
+    return AuditEntry(entry_id=columns.pop("id"), **columns)  # type: ignore[arg-type]  # the columns are its fields
