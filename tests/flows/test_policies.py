@@ -1,12 +1,14 @@
 """When a file may be changed again: with "mutable" when `add_*` returns, with "immutable" after `wait()`."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 import holdfast
-from holdfast_contract.limits import KIB, MIB
+from holdfast.progress import Progress
+from holdfast_contract.limits import KIB, MIB, PACK_BYTES_MAX
 from support.sdk_calls import download, log, new_artifact
 from support.sdk_host import SdkHost
 from support.trees import random_bytes, read_tree, write_tree
@@ -89,3 +91,16 @@ holdfast.init(project="p").log_artifact(artifact)
         run.log_artifact(again).wait()
     assert again.version == "v0"
     assert again.is_new_version is False
+
+
+def test_what_is_sent_ahead_for_a_draft_does_not_count_as_known_already(tmp_path: Path) -> None:
+    large = random_bytes(2 * PACK_BYTES_MAX)
+    (tmp_path / "large").write_bytes(large)
+    artifact = new_artifact()
+    artifact.add_file(str(tmp_path / "large"))
+    while artifact.progress().bytes_sent < PACK_BYTES_MAX // 2:
+        time.sleep(0.02)
+    seen: list[Progress] = []
+    with holdfast.init(project="flows") as run:
+        run.log_artifact(artifact).wait(progress=seen.append)
+    assert (seen[-1].bytes_deduplicated, seen[-1].bytes_sent >= len(large)) == (0, True)

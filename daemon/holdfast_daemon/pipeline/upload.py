@@ -198,7 +198,7 @@ class Uploader:
         if any(j.finalize is not None for j in left):
             pack.id_taken = True
         elif left and self._spool.has_budget:
-            pack.wanted = False
+            pack.wanted, pack.brought_ahead = False, True
         else:
             await self._spool.drop(pack)
         for sent in (*sent_for, job):
@@ -220,7 +220,8 @@ class Uploader:
         failpoint("upload.after_find_missing")
         missing = _once_each(pack.index, _positions(response.missing_bitmap, len(pack.index)))
         present_bytes = pack.index.stored_bytes - sum(pack.index.stored_lengths[i] for i in missing)
-        job.bytes_deduplicated += present_bytes
+        if not pack.brought_ahead:  # else they were counted when they were sent
+            job.bytes_deduplicated += present_bytes
         if not missing:
             return pack, 0
         if present_bytes <= REWRITE_DEAD_SHARE * pack.index.stored_bytes and not pack.id_taken:
