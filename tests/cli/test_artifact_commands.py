@@ -86,6 +86,13 @@ def test_put_names_the_run_that_logs_it(data: Path) -> None:
     assert as_json("artifact", "info", "runs/cats")["logged_by"] == "my-run"
 
 
+def test_options_of_wandb_without_a_meaning_here_are_taken(data: Path) -> None:
+    for _ in range(2):
+        done("artifact", "put", data, "-n", "options/cats", "--id", "my-run", "--resume", "--skip_cache")
+    assert as_json("artifact", "info", "options/cats")["logged_by"] == "my-run"
+    assert "Reclaimed" in done("artifact", "cache", "cleanup", "--remove-temp", "1GB").stdout
+
+
 def test_ls_prints_collections_as_wandb_does_and_versions_with_aliases(data: Path) -> None:
     done("artifact", "put", data, "-n", "list/cats")
     (data / "a.txt").write_text("beta\n")
