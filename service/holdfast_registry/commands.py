@@ -14,6 +14,7 @@ from pathlib import Path
 from holdfast_contract.places import find_places
 from holdfast_contract.settings import SettingError, explain_settings, load_settings
 from holdfast_registry.auth.tokens import new_token, token_digest
+from holdfast_registry.blobstore.open_store import open_for_reading
 from holdfast_registry.clock import SystemClock
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.database.tokens import TokenRepository
@@ -142,7 +143,11 @@ def _add_token(data_dir: Path, name: str, *, only_first: bool) -> str | None:
 
 
 def _fsck(wish: argparse.Namespace, settings: RegistrySettings) -> int:
-    report = check_store(_data_dir(settings), deep=wish.deep)
+    store = open_for_reading(settings, _data_dir(settings), SystemClock())
+    try:
+        report = check_store(_data_dir(settings), store, deep=wish.deep)
+    finally:
+        store.close()
     print_report(report, sys.stdout, as_json=wish.json)
     return 0 if report.is_clean else EXIT_CODE_DAMAGE
 

@@ -25,8 +25,8 @@ from holdfast_contract.limits import MESSAGE_BYTES_MAX, SOCKET_PATH_BYTES_MAX
 from holdfast_contract.places import socket_address
 from holdfast_registry.auth.authorizer import Authorizer
 from holdfast_registry.auth.tokens import Authenticator, SocketOwner, TokenHolders
-from holdfast_registry.blobstore.directory import DirectoryStore
-from holdfast_registry.blobstore.transfers import FileTransfers, StreamTransfers
+from holdfast_registry.blobstore.open_store import OpenStore, file_threads, open_store
+from holdfast_registry.blobstore.store import BlobStore
 from holdfast_registry.chunk_reader import ChunkReader
 from holdfast_registry.clock import Clock, IdSource, RandomIds, SystemClock
 from holdfast_registry.database.audit import AuditedDatabase, AuditRepository
@@ -105,7 +105,7 @@ class Parts:
     """What serving needs, put together."""
 
     database: OpenDatabase
-    store: DirectoryStore
+    store: BlobStore
     threads: FileThreads
     maintenance: Maintenance
     gate: CallGate
@@ -184,9 +184,11 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
     """Builds all parts, and takes them down in the opposite order."""
     os_layer.fsync_folder(data_dir.parent)
     database = await _open_database(settings, data_dir)
-    threads = FileThreads(settings.file_threads)
+    threads = file_threads(settings)
+    opened_store: OpenStore | None = None
     try:
-        parts = await _compose(settings, data_dir, database, threads, clock, ids)
+        opened_store = await open_store(settings, data_dir, threads, clock)
+        parts = await _compose(settings, data_dir, database, opened_store, threads, clock, ids)
         maintaining = asyncio.create_task(parts.maintenance.run(settings.maintenance_interval_s))
         try:
             yield parts
@@ -195,6 +197,8 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
             await asyncio.wait([maintaining])
     finally:
         await asyncio.to_thread(threads.close)
+        if opened_store is not None:
+            await asyncio.to_thread(opened_store.store.close)
         await database.aclose()
 
 
@@ -202,14 +206,14 @@ async def _compose(
     settings: RegistrySettings,
     data_dir: Path,
     opened: OpenDatabase,
+    opened_store: OpenStore,
     threads: FileThreads,
     clock: Clock,
     ids: IdSource,
 ) -> Parts:
     on_socket = not settings.listen
     database = AuditedDatabase(opened)
-    store = DirectoryStore(data_dir)
-    await threads.run(store.prepare)
+    store, transfers = opened_store.store, opened_store.transfers
     commits = CommitRepository(
         database, clock, ids, lease_ttl_s=settings.lease_ttl_s, part_lease_ttl_s=settings.part_lease_ttl_s
     )
@@ -217,11 +221,15 @@ async def _compose(
     packs = PackRepository(
         database, clock, lease_ttl_s=settings.lease_ttl_s, part_lease_ttl_s=settings.part_lease_ttl_s
     )
-    transfers = FileTransfers(store) if on_socket else StreamTransfers(store, threads)
     reader = ChunkReader(packs, store, transfers, threads)
     manifests = ManifestChecker(reader, packs)
     intake = PackIntake(
-        packs, store, transfers, threads, streamed_to=store, verified_at_once=settings.packs_verified_at_once
+        packs,
+        store,
+        transfers,
+        threads,
+        streamed_to=opened_store.streamed_to,
+        verified_at_once=settings.packs_verified_at_once,
     )
     gate = CallGate(clock)
     authenticator = await _authenticator(opened, clock, on_socket=on_socket)

@@ -33,14 +33,28 @@ class RegistrySettings:
     database_url: str | None = None
     """`postgresql://USER@HOST/NAME` for a database that several registries share; default: SQLite in `data_dir`.  A password belongs
     into a pgpass file or PGPASSWORD, not here."""
+    store_url: str | None = None
+    """`s3://BUCKET/PREFIX` for packs in an S3 store; default: the folder `packs` in `data_dir`."""
+    store_endpoint_url: str | None = None
+    """Address of the S3 server, for others than AWS; default: AWS_ENDPOINT_URL, else AWS."""
+    store_public_endpoint_url: str | None = None
+    """Address at which daemons reach that server, when it is another one than the registry's."""
+    store_region: str | None = None
+    """Region of the bucket; default: the one of the AWS configuration, else us-east-1."""
+    store_path_style: bool | None = None
+    """Whether the bucket's name goes into the path of addresses; default: false for AWS, true for others."""
+    store_encryption: str | None = None
+    """Encryption that the store is asked for with every pack: AES256 or aws:kms."""
+    store_encryption_key: str | None = None
+    """Id of the key for aws:kms; default: the account's."""
     database_connections: int = 10
     """Connections to PostgreSQL of this registry at most."""
     database_readers: int = 2
     """Connections to SQLite that read, each with a thread of its own."""
     file_threads: int = 4
-    """Threads that read and write packs; bounds how many are open at once."""
+    """Threads that read and write packs; bounds how many are open at once.  With an S3 store, which they wait for, at least 16."""
     packs_verified_at_once: int = 2
-    """Packs checked in parallel; each takes up to 8 MiB of memory and a core."""
+    """Packs checked in parallel; each takes up to 8 MiB of memory (32 MiB with an S3 store) and a core."""
     drain_s: float = 10.0
     """Seconds that running calls get to finish after SIGTERM."""
     log_level: str = "info"

@@ -1,0 +1,79 @@
+"""Opens the store that the settings name."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast_registry.blobstore.directory import DirectoryStore
+from holdfast_registry.blobstore.s3_place import place_of
+from holdfast_registry.blobstore.s3_transfers import PresignedTransfers
+from holdfast_registry.blobstore.store import BlobStore
+from holdfast_registry.blobstore.transfers import FileTransfers, StreamTransfers, Transfers
+from holdfast_registry.clock import Clock
+from holdfast_registry.errors import StartError
+from holdfast_registry.file_threads import FileThreads
+from holdfast_registry.settings import RegistrySettings
+
+if TYPE_CHECKING:
+    from holdfast_registry.blobstore.s3 import S3Store
+
+S3_FILE_THREADS_MIN = 16
+"""They wait for the network most of the time: at 30 ms a request, 500 requests a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStore:
+    """A store and how packs get there and back."""
+
+    store: BlobStore
+    transfers: Transfers
+    streamed_to: DirectoryStore | None
+    """The store, if packs may come over the wire."""
+
+
+def file_threads(settings: RegistrySettings) -> FileThreads:
+    """Returns as many threads as the store needs."""
+    return FileThreads(max(settings.file_threads, S3_FILE_THREADS_MIN if settings.store_url else 0))
+
+
+async def open_store(settings: RegistrySettings, data_dir: Path, threads: FileThreads, clock: Clock) -> OpenStore:
+    """Opens the store to serve from it.
+
+    Raises:
+        StartError: it cannot be used.
+    """
+    if not settings.store_url:
+        folder = DirectoryStore(data_dir)
+        await threads.run(folder.prepare)
+        own = FileTransfers(folder) if not settings.listen else StreamTransfers(folder, threads)
+        return OpenStore(folder, own, folder)
+    store = await asyncio.to_thread(_open_s3, settings, clock, try_out=True)
+    return OpenStore(store, PresignedTransfers(store, threads), None)
+
+
+def open_for_reading(settings: RegistrySettings, data_dir: Path, clock: Clock) -> BlobStore:
+    """Opens the store to look into it.  Blocks; whoever opens it closes it.
+
+    Raises:
+        StartError: its settings or credentials are of no use.
+    """
+    return _open_s3(settings, clock, try_out=False) if settings.store_url else DirectoryStore(data_dir)
+
+
+def _open_s3(settings: RegistrySettings, clock: Clock, *, try_out: bool) -> S3Store:
+    try:
+        # Its client takes 0.2 s to load, and is there only where the extra `s3` was installed.
+        from holdfast_registry.blobstore.s3 import S3Store
+    except ImportError as error:
+        raise StartError(f"An S3 store needs more packages ({error.name}); install holdfast[s3].") from error
+    store = S3Store(place_of(settings), clock)
+    if try_out:
+        try:
+            store.check_server()
+        except BaseException:
+            store.close()
+            raise
+    return store
