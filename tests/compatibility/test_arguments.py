@@ -1,7 +1,11 @@
 """Arguments and attributes of W&B's that no other test shows: accepted ones change nothing, others mean what is documented."""
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -149,3 +153,68 @@ def test_variables_and_settings_without_a_meaning_here_change_nothing(monkeypatc
         version = run.log_artifact("model.h5", name="data", type="dataset").wait()
     assert Path(version.file("out")).read_text() == "w"
     assert not Path("nothing").exists()
+
+
+@pytest.fixture
+def catalogue(project: str) -> Iterator[str]:
+    """Two collections of two versions, each linked into each of two registries; two runs."""
+    stem = f"r{project.removeprefix('p-')}"
+    for name in ("one", "two"):
+        for text in ("1", "2"):
+            version = log(text + name, name)
+            for registry in ("a", "b"):
+                version.link(f"wandb-registry-{stem}{registry}/{name}")
+    yield stem
+    for registry in holdfast.Api().registries(filter={"name": {"$regex": stem}}):
+        registry.delete()
+
+
+Lister = Callable[[holdfast.Api, str], Callable[..., Any]]
+
+LISTS: dict[str, Lister] = {
+    "Api.artifacts": lambda api, stem: partial(api.artifacts, "dataset", "one"),
+    "Api.artifact_collections": lambda api, stem: partial(api.artifact_collections, api.default_project, "dataset"),
+    "Api.runs": lambda api, stem: api.runs,
+    "Api.registries": lambda api, stem: partial(api.registries, filter={"name": {"$regex": stem}}),
+    "ArtifactType.collections": lambda api, stem: api.artifact_type("dataset").load().collections,
+    "ArtifactCollection.artifacts": lambda api, stem: api.artifact_collection("dataset", "one").artifacts,
+    "Artifact.files": lambda api, stem: two_files().files,
+    "Registry.collections": lambda api, stem: api.registry(f"{stem}a").collections,
+    "Registry.versions": lambda api, stem: api.registry(f"{stem}a").versions,
+    "Registries.collections": lambda api, stem: api.registries(filter={"name": {"$regex": stem}}).collections,
+    "Registries.versions": lambda api, stem: api.registries(filter={"name": {"$regex": stem}}).versions,
+    "Collections.versions": lambda api, stem: api.registry(f"{stem}a").collections().versions,
+}
+
+
+def two_files() -> holdfast.Artifact:
+    artifact = holdfast.Artifact("files", "dataset")
+    artifact.add_file("model.h5")
+    artifact.add_dir("my_dir")
+    with holdfast.init(reinit="create_new") as run:
+        return run.log_artifact(artifact).wait()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_list_goes_on_from_a_cursor(name: str, catalogue: str) -> None:
+    ask = LISTS[name](holdfast.Api(), catalogue)
+    whole = [repr(one) for one in ask()]
+    first = ask(per_page=1)
+    begun = repr(first[0])
+    assert len(whole) > 1
+    assert [begun, *(repr(one) for one in ask(per_page=1, start=first.cursor))] == whole
+    assert ask(per_page=100).length in (len(whole), None)
+
+
+def test_types_are_one_page(catalogue: str) -> None:
+    assert [one.name for one in holdfast.Api().artifact_types(start="anything")] == ["dataset"]
+
+
+def test_handlers_take_the_scheme_they_are_for(folder: Path) -> None:
+    own = holdfast.LocalFileHandler(scheme="nfs")
+    assert own.can_handle(urlsplit("nfs:///x"))
+    assert not own.can_handle(urlsplit("file:///x"))
+    assert holdfast.LocalFileHandler().can_handle(urlsplit("file:///x"))
+    assert holdfast.TrackingHandler(scheme="nfs").can_handle(urlsplit("nfs://x"))
+    assert not holdfast.TrackingHandler(scheme="nfs").can_handle(urlsplit("tape://x"))
+    assert holdfast.WBArtifactHandler().can_handle(urlsplit("wandb-artifact://1/x"))
