@@ -69,6 +69,9 @@ def _things(message: Any) -> Iterator[Any]:
         field = message.DESCRIPTOR.fields_by_name.get(name)
         if field is not None and field.message_type is not None and message.HasField(name):
             yield getattr(message, name)
+    if "uses" in message.DESCRIPTOR.fields_by_name:
+        for use in message.uses[:1]:  # many come at once, of one daemon's runs
+            yield from (use.run, use)
 
 
 def _scope_of(message: Any) -> Scope:
