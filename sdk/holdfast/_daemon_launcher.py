@@ -166,7 +166,8 @@ class DaemonLauncher:
 
     @contextlib.contextmanager
     def _start_lock(self, deadline: float) -> Iterator[IO[str]]:
-        os_layer.make_private_folder(self.places.runtime_dir)
+        with _folder_needed(self.places.runtime_dir, "HOLDFAST_RUNTIME_DIR"):
+            os_layer.make_private_folder(self.places.runtime_dir)
         path = self.places.daemon_socket.with_suffix(".start")
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, os_layer.FILE_MODE)
         with open(descriptor, "r+", encoding="ascii") as file:
@@ -234,8 +235,9 @@ class DaemonLauncher:
             raise self._start_error(f"It ended with code {code} before it was ready.")
 
     def _spawn(self, ready_fd: int) -> _Detached:
-        os_layer.make_private_folder(self.places.data_dir)
-        os_layer.make_folder(self.places.daemon_log.parent)
+        with _folder_needed(self.places.data_dir, "HOLDFAST_DATA_DIR"):
+            os_layer.make_private_folder(self.places.data_dir)
+            os_layer.make_folder(self.places.daemon_log.parent)
         with open(self.places.daemon_log, "ab", opener=_open_private) as log:
             return _Detached(
                 [*self._command, "--ready-fd", str(ready_fd)],
@@ -280,6 +282,20 @@ class DaemonLauncher:
         lines = _last_lines(log, LOG_LINES_SHOWN)
         shown = "".join(f"\n  {line}" for line in lines) or "\n  (empty)"
         return DaemonStartError(f"The Holdfast daemon could not be started. {what}\nLog: {log}{shown}")
+
+
+@contextlib.contextmanager
+def _folder_needed(path: Path, variable: str) -> Iterator[None]:
+    """Says which setting names a folder that cannot be made or written to."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise  # a folder that must not be trusted; its message says why
+        raise DaemonStartError(
+            f"{error.filename or path} cannot be made: {error.strerror}. The daemon needs {path}; make that possible, or set "
+            f"{variable} to another folder."
+        ) from error
 
 
 def _times(text: str) -> list[float]:

@@ -188,7 +188,7 @@ class VersionAttributes:
 
     @description.setter
     def description(self, description: str | None) -> None:
-        self._description = description
+        self._description = checked_description(description)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -365,6 +365,17 @@ class VersionAttributes:
         request.tags_to_remove.extend(_difference(saved_tags, self._tags))
         if self.is_link and (request.tags_to_add or request.tags_to_remove):
             warnings.warn(f"Editing the tags of the link {self.name} edits those of its source.", stacklevel=4)
+
+
+def checked_description(description: str | None) -> str | None:
+    """Returns the description.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    if description is not None and not isinstance(description, str):
+        raise TypeError(f"description must be a str or None, not {type(description).__name__}")
+    return description
 
 
 def _aliases_of(version: version_pb2.Version) -> Iterable[str]:

@@ -18,7 +18,7 @@ from holdfast._process import ProcessContext, this_process
 from holdfast._registry_calls import RegistryCalls
 from holdfast._status_checks import ensure_logged, not_logged
 from holdfast._ttl import ArtifactTTL, ttl_message
-from holdfast._version_attributes import encode_for_log
+from holdfast._version_attributes import checked_description, encode_for_log
 from holdfast._waiting import JobWaiter, progress_of
 from holdfast.errors import CancelledError
 from holdfast.manifest import ArtifactManifest
@@ -82,7 +82,7 @@ class Artifact(ArtifactFilling):
             warnings.warn("Using experimental arg `incremental`", stacklevel=2)
         if use_as is not None:
             warnings.warn("`use_as` is deprecated and has no effect", DeprecationWarning, stacklevel=2)
-        self._begin(name, type, description, to_plain_metadata(metadata))
+        self._begin(name, type, checked_description(description), to_plain_metadata(metadata))
         self._incremental = incremental
         self._use_as = use_as
         self._storage_region = storage_region

@@ -142,6 +142,11 @@ def test_finalized_artifact_refuses_changes(method: str, arguments: list[str]) -
         getattr(artifact, method)(*arguments)
 
 
+def test_description_that_is_no_text_is_refused_when_given() -> None:
+    with pytest.raises(TypeError, match="description must be a str or None, not int"):
+        Artifact("a", "dataset", description=5)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("alias", ["a/b", "a:b", "", "v1"])
 @pytest.mark.usefixtures("places")
 def test_bad_alias_is_refused_at_logging(alias: str) -> None:

@@ -1,5 +1,6 @@
 """Finding and starting the daemon, with processes that play the daemon."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -221,6 +222,23 @@ def test_runtime_folder_of_somebody_else_is_refused(make: Make, places: Places) 
     with pytest.raises(PermissionError, match="belongs to user 65534"):
         make().ensure_listening()
     os.chown(places.runtime_dir, os.getuid(), os.getgid())
+
+
+@pytest.mark.parametrize(("folder", "variable"), [("data", "HOLDFAST_DATA_DIR"), ("run", "HOLDFAST_RUNTIME_DIR")])
+def test_folder_that_cannot_be_made_is_named_with_its_setting(
+    folder: str, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder = os.mkdir
+
+    def refused(path: Path, mode: int = 0o777) -> None:
+        if Path(path).name == folder:
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        make_folder(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", refused)
+    launcher = DaemonLauncher(Places(tmp_path / "data", tmp_path / "run"), start_timeout_s=1, command=FAKE)
+    with pytest.raises(DaemonStartError, match=rf"{folder} cannot be made: Read-only file system.*{variable}"):
+        launcher.ensure_listening()
 
 
 def test_runtime_path_too_long_for_a_socket_is_explained(make: Make, tmp_path: Path) -> None:
