@@ -30,6 +30,7 @@ from holdfast_daemon.journal.reading_store import ReadingStore
 from holdfast_daemon.pipeline.bring_packs import PackSource
 from holdfast_daemon.pipeline.commit import Committer
 from holdfast_daemon.pipeline.fetch import Fetch
+from holdfast_daemon.pipeline.http_transfers import HttpTransfers
 from holdfast_daemon.pipeline.ingest import Ingest
 from holdfast_daemon.pipeline.ingest_entries import IngestEntries
 from holdfast_daemon.pipeline.intake import Intake
@@ -81,6 +82,7 @@ class _Parts:
     journal: Journal
     workers: Workers
     registry: RegistryClient
+    http: HttpTransfers
     watched: EmbeddedRegistry | ConfiguredRegistry
     spool: Spool
     jobs: Jobs
@@ -139,6 +141,7 @@ async def _stop(server: grpc.aio.Server, parts: _Parts, tasks: list[asyncio.Task
     await asyncio.wait(tasks)
     await parts.watched.stop()
     await parts.registry.close()
+    await parts.http.close()
     parts.workers.close()
     await asyncio.to_thread(parts.journal.close)
 
@@ -156,8 +159,9 @@ def _make_parts(settings: DaemonSettings, places: Places) -> _Parts:
     delay_s = settings.retry_delay_max_s
     committer = Committer(journal, spool, workers, ingest, registry, leases, jobs.turns, delay_s)
     jobs.connect(committer, leases)
+    http = HttpTransfers(workers)
     uploader = Uploader(
-        spool, workers, registry, leases, jobs.by_id, slots=settings.uploads_max, retry_delay_max_s=delay_s
+        spool, workers, registry, leases, http, jobs.by_id, slots=settings.uploads_max, retry_delay_max_s=delay_s
     )
     uploader.on_lost_pack = jobs.lost_pack
     rates = Rates(lambda: (ingest.bytes_read, uploader.bytes_sent))
@@ -165,7 +169,7 @@ def _make_parts(settings: DaemonSettings, places: Places) -> _Parts:
     known = KnownVersions(reading_store)
     registry.on_answer = known.take_note
     uses = Uses(reading_store, registry, delay_s)
-    return _Parts(journal, workers, registry, watched, spool, jobs, uploader, rates, known, uses)
+    return _Parts(journal, workers, registry, http, watched, spool, jobs, uploader, rates, known, uses)
 
 
 def _add_services(
@@ -175,7 +179,7 @@ def _add_services(
     intake = Intake(parts.journal, parts.spool, workers, jobs.ingest, jobs)
     cache = PackCache(places.cache, settings.cache_bytes_max)
     cache.open()
-    manifests, packs = ManifestPages(registry, parts.known), PackSource(registry, cache, workers)
+    manifests, packs = ManifestPages(registry, parts.known), PackSource(registry, cache, workers, parts.http)
     fetch = Fetch(manifests, packs, workers, PlacedFileStates(parts.journal))
     fetch_service = FetchService(fetch, Verify(manifests, workers), ReadEntry(manifests, packs))
     about = About(

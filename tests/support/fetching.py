@@ -11,6 +11,7 @@ from typing import Any
 from holdfast_daemon.cache.pack_cache import PackCache
 from holdfast_daemon.pipeline.bring_packs import PackSource
 from holdfast_daemon.pipeline.fetch import DownloadOrder, DownloadProgress, Fetch
+from holdfast_daemon.pipeline.http_transfers import HttpTransfers
 from holdfast_daemon.pipeline.manifest_pages import ManifestPages
 from holdfast_daemon.pipeline.read_entry import ReadEntry
 from holdfast_daemon.pipeline.verify import Verify, VerifyProgress
@@ -74,7 +75,7 @@ async def reading(
         server = await registry.serve(socket)
         client = RegistryClient(f"unix:{socket}")
         try:
-            source = PackSource(client, cache, workers)
+            source = PackSource(client, cache, workers, HttpTransfers(workers))
             manifests = ManifestPages(client)
             yield Reading(
                 registry,

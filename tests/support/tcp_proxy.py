@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 BLOCK_BYTES = 65_536
@@ -28,8 +29,10 @@ class Fault:
     """Size of the pieces that are passed on."""
     refuse: bool = False
     """New connections are closed at once."""
+    answer: bytes | None = None
+    """A connection gets this instead of being passed on, whatever it asks."""
     cuts: int = 1
-    """So many connections are cut; later ones are passed on as they are."""
+    """So many connections are cut or answered; later ones are passed on as they are."""
 
 
 class TcpProxy:
@@ -82,6 +85,9 @@ class TcpProxy:
             if self.fault.refuse:
                 _reset(client)
                 continue
+            if self.fault.answer is not None and self._may_cut():
+                self._start(_answer, client, self.fault.answer)
+                continue
             try:
                 server = socket.create_connection(self._upstream, timeout=10)
             except OSError:
@@ -93,9 +99,12 @@ class TcpProxy:
             with self._lock:
                 self._open |= {client, server}
             for source, target, replies in ((client, server, False), (server, client, True)):
-                thread = threading.Thread(target=self._pass_on, args=(source, target, replies), daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                self._start(self._pass_on, source, target, replies)
+
+    def _start(self, function: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=function, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _pass_on(self, source: socket.socket, target: socket.socket, replies: bool) -> None:
         fault = self.fault
@@ -129,6 +138,16 @@ class TcpProxy:
             done = self._cuts <= self.fault.cuts
             self.cuts_done += done
             return done
+
+
+def _answer(client: socket.socket, reply: bytes) -> None:
+    """Answers a request as a server does that does not want its body, and takes that nevertheless."""
+    with contextlib.suppress(OSError):
+        client.recv(BLOCK_BYTES)
+        client.sendall(reply)
+        client.shutdown(socket.SHUT_WR)
+        _swallow(client)
+    client.close()
 
 
 def _swallow(source: socket.socket) -> None:

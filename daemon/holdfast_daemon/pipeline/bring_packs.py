@@ -22,10 +22,13 @@ from holdfast_daemon.codec import decompress
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bounded_tasks import run_to_end
 from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile, check_located
+from holdfast_daemon.pipeline.http_transfers import AddressRefusedError, HttpTransfers
 from holdfast_daemon.pipeline.pack_chunks import PackChunks, PackUnusableError
 from holdfast_daemon.registry_client import RegistryClient
 from holdfast_daemon.workers import Workers
 from holdfastpb.registry.v1.pack_pb2 import (
+    GrantReadsRequest,
+    GrantReadsResponse,
     LocateChunksRequest,
     LocateChunksResponse,
     PackReadGrant,
@@ -44,6 +47,8 @@ RANGE_GAP_BYTES_MAX = 64 * KIB
 """Transferring a gap of this size costs less than a further range."""
 TRANSFER_ATTEMPTS = 2
 """A pack that arrives damaged twice is damaged at its source."""
+ADDRESS_ATTEMPTS = 3
+"""An address that has expired is asked for anew; a third one that is refused has not expired."""
 USE_ATTEMPTS = 3
 """Once for a damaged pack in the cache, once more for a pack that was rewritten meanwhile."""
 
@@ -78,10 +83,11 @@ class BroughtPacks:
 class PackSource:
     """Finds chunks and brings the packs that hold them."""
 
-    def __init__(self, registry: RegistryClient, cache: PackCache, workers: Workers) -> None:
+    def __init__(self, registry: RegistryClient, cache: PackCache, workers: Workers, http: HttpTransfers) -> None:
         self._registry = registry
         self._cache = cache
         self._workers = workers
+        self._http = http
         self._transfers = asyncio.Semaphore(TRANSFERS_MAX)
         self._coming: dict[bytes, asyncio.Task[None]] = {}
 
@@ -191,16 +197,13 @@ class PackSource:
         Raises:
             HoldfastError: the registry's error; STORE_DAMAGED when it sends less or more than asked; OUT_OF_SPACE.
         """
-        request = ReadPackRequest(
-            entity=entity,
-            pack_id=grant.pack_id,
-            offsets=[offset for offset, _ in ranges],
-            lengths=[length for _, length in ranges],
-        )
         file = _RangeFile(path)
         try:
-            responses = self._registry.stream(self._registry.packs.ReadPack, request)
-            whole = await self._write_ranges(file, ranges, responses)
+            if grant.WhichOneof("how") == "http":
+                await self._get(file, entity, grant, ranges)
+                whole = True
+            else:
+                whole = await self._stream(file, entity, grant, ranges)
         except OSError as error:
             text = f"the cache cannot take pack {grant.pack_id.hex()} ({error.strerror}); make room in {path.parent}"
             raise HoldfastError(Reason.OUT_OF_SPACE, text, path=str(path.parent)) from error
@@ -209,6 +212,33 @@ class PackSource:
         if not whole:
             text = f"the registry sent other than the wanted bytes of pack {grant.pack_id.hex()}; try again"
             raise HoldfastError(Reason.STORE_DAMAGED, text, pack=grant.pack_id.hex())
+
+    async def _get(self, file: "_RangeFile", entity: str, grant: PackReadGrant, ranges: list[tuple[int, int]]) -> None:
+        await self._workers.in_thread(file.open)
+        for attempt in range(1, ADDRESS_ATTEMPTS + 1):
+            try:
+                await self._http.get(grant.http.url, grant.http.headers, ranges, file.write)
+            except AddressRefusedError as error:
+                if attempt == ADDRESS_ATTEMPTS:
+                    text = f"the S3 server refuses the registry's addresses ({error}); check the registry's clock and its rights"
+                    raise HoldfastError(Reason.UNAVAILABLE, text) from error
+                request = GrantReadsRequest(entity=entity, pack_ids=[grant.pack_id])
+                response: GrantReadsResponse = await self._registry.call(self._registry.packs.GrantReads, request)
+                grant = response.grants[0]
+            else:
+                self._registry.fetched_bytes += sum(length for _, length in ranges)
+                return
+
+    async def _stream(
+        self, file: "_RangeFile", entity: str, grant: PackReadGrant, ranges: list[tuple[int, int]]
+    ) -> bool:
+        request = ReadPackRequest(
+            entity=entity,
+            pack_id=grant.pack_id,
+            offsets=[offset for offset, _ in ranges],
+            lengths=[length for _, length in ranges],
+        )
+        return await self._write_ranges(file, ranges, self._registry.stream(self._registry.packs.ReadPack, request))
 
     async def _write_ranges(
         self, file: "_RangeFile", ranges: list[tuple[int, int]], responses: AsyncIterator[Any]
@@ -291,15 +321,18 @@ def read_chunks(packs: tuple[PackFile, ...], located: Located, digests: bytes) -
 
 
 class _RangeFile:
-    """A new file, made at the first write; written from threads, one after another."""
+    """A new file, made at the first write; once it is open several threads may write."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor = -1
 
-    def write(self, data: memoryview, offset: int) -> None:
+    def open(self) -> None:
         if self._descriptor < 0:
             self._descriptor = os_layer.create_new(self._path)
+
+    def write(self, data: memoryview, offset: int) -> None:
+        self.open()
         os_layer.pwrite_all(self._descriptor, data, offset)
 
     def close(self) -> None:

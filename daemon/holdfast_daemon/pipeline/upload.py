@@ -1,12 +1,13 @@
 """Negotiates and sends spool packs: asks what is missing, leaves out what is not, brings the rest as the registry grants, seals.
 
-One pack: seal it here → FindMissing → (rewrite without what is stored already) → GrantPacks → link or stream → SealPack → gone.
+One pack: seal it here → FindMissing → (rewrite without what is stored already) → GrantPacks → link, stream or PUT → SealPack → gone.
 Each step is safe to repeat, and a crash after any of them ends in the next start doing it again: the registry then calls the chunks
 present, or the pack sealed.  Packs that share chunks with one under way wait for it, so that nothing is sent twice.
 """
 
 import asyncio
 import errno
+import hashlib
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +19,7 @@ from holdfast_contract.limits import COMMIT_DEADLINE_S, DIGEST_BYTES, FIND_MISSI
 from holdfast_contract.pack import PACK_HEADER_BYTES, PACK_ID_BYTES, PackIndex
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.pipeline.http_transfers import AddressRefusedError, HttpTransfers
 from holdfast_daemon.pipeline.job import Job
 from holdfast_daemon.pipeline.leases import Leases
 from holdfast_daemon.registry_client import RegistryClient, next_try, retry_delay_s
@@ -38,6 +40,8 @@ REWRITE_DEAD_SHARE = 0.02
 """A pack is rewritten when more than this share of its bytes is stored already: below, the copy costs more than it saves."""
 WRITE_BYTES = 1 * MIB
 STREAM_DEADLINE_S = 600.0
+ADDRESS_ATTEMPTS = 3
+"""An address that has expired is asked for anew; a third one that is refused has not expired."""
 _BAD_PACK = (Reason.PACK_TORN, Reason.PACK_DAMAGED, Reason.CHUNK_DIGEST_MISMATCH)
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 
@@ -53,6 +57,7 @@ class Uploader:
         workers: Workers,
         registry: RegistryClient,
         leases: Leases,
+        http: HttpTransfers,
         jobs: dict[str, Job],
         *,
         slots: int,
@@ -62,11 +67,13 @@ class Uploader:
         self._workers = workers
         self._registry = registry
         self._leases = leases
+        self._http = http
         self._jobs = jobs
         self._slots = slots
         self._retry_delay_max_s = retry_delay_max_s
         self._queue: asyncio.Queue[SpoolPack] = asyncio.Queue()
         self._in_flight: dict[bytes, tuple[frozenset[bytes], asyncio.Event]] = {}
+        self._gives_sha256 = False
         self.bytes_sent = 0
         """Bytes brought to the registry since the start."""
         self.on_lost_pack: Callable[[SpoolPack], None] = lambda pack: None
@@ -235,16 +242,14 @@ class Uploader:
 
     async def _bring(self, pack: SpoolPack, job: Job, lease_id: str) -> None:
         """Moves a sealed pack into the registry's store, as granted, and has it checked there."""
-        intent = PackIntent(pack_id=pack.pack_id, size_bytes=pack.sealed_bytes, chunk_count=len(pack.index))
-        response = await self._registry.call(
-            self._registry.packs.GrantPacks, GrantPacksRequest(lease_id=lease_id, packs=[intent])
-        )
+        path = pack_path(self._spool.folder, pack.pack_id)
+        grant = await self._grant(path, pack, lease_id)
         failpoint("upload.after_grant")
-        grant: PackGrant = response.grants[0]
         if not grant.sealed:
-            path = pack_path(self._spool.folder, pack.pack_id)
             if grant.WhichOneof("how") == "filesystem":
                 await self._workers.in_thread(_place, path, Path(grant.filesystem.path))
+            elif grant.WhichOneof("how") == "http":
+                await self._put(path, pack, lease_id, grant)
             else:
                 await self._stream(path, pack, lease_id, grant.grpc.committed_bytes)
             failpoint("upload.after_transfer")
@@ -257,6 +262,34 @@ class Uploader:
         self.bytes_sent += pack.sealed_bytes
         job.bytes_sent += pack.sealed_bytes
         job.changed()
+
+    async def _grant(self, path: Path, pack: SpoolPack, lease_id: str) -> PackGrant:
+        """Asks how to bring a pack; computes its SHA-256 where the registry has said that it wants to know."""
+        while True:
+            sha256 = await self._workers.in_thread(_sha256, path) if self._gives_sha256 else b""
+            intent = PackIntent(
+                pack_id=pack.pack_id, size_bytes=pack.sealed_bytes, chunk_count=len(pack.index), sha256=sha256
+            )
+            request = GrantPacksRequest(lease_id=lease_id, packs=[intent])
+            response = await self._registry.call(self._registry.packs.GrantPacks, request)
+            grant: PackGrant = response.grants[0]
+            if not grant.needs_sha256 or sha256:
+                return grant
+            self._gives_sha256 = True
+
+    async def _put(self, path: Path, pack: SpoolPack, lease_id: str, grant: PackGrant) -> None:
+        for attempt in range(1, ADDRESS_ATTEMPTS + 1):
+            try:
+                await self._http.put(path, pack.sealed_bytes, grant.http.url, grant.http.headers)
+            except AddressRefusedError as error:
+                if attempt == ADDRESS_ATTEMPTS:
+                    text = f"the S3 server refuses the registry's addresses ({error}); check the registry's clock and its rights"
+                    raise HoldfastError(Reason.UNAVAILABLE, text) from error
+                grant = await self._grant(path, pack, lease_id)
+                if grant.sealed:
+                    return
+            else:
+                return
 
     async def _stream(self, path: Path, pack: SpoolPack, lease_id: str, offset: int) -> None:
         async def messages() -> AsyncIterator[WritePackRequest]:
@@ -287,6 +320,11 @@ class Uploader:
     def _tell(self, pack: SpoolPack, what: str) -> None:
         for job in self._active_jobs(pack):
             job.wait_for_outside(what)
+
+
+def _sha256(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _digest_set(index: PackIndex) -> frozenset[bytes]:

@@ -1,0 +1,235 @@
+"""Moves packs straight to and from an S3 server, by addresses that the registry has signed.
+
+What fails for a while (5xx, cut connections, silence) is tried again here, with growing pauses; an address that is refused goes back to
+the caller, who asks the registry for another one.  Nothing here decides what bytes are right: digests do, elsewhere.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast_contract.limits import MIB
+from holdfast_contract.reasons import Reason
+from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, run_to_end
+from holdfast_daemon.pipeline.transfer_limits import CONNECTIONS_MAX, TransferLimits
+from holdfast_daemon.workers import Workers
+
+if TYPE_CHECKING:
+    import aiohttp
+
+ATTEMPTS = 6
+"""With pauses of up to 0.2, 0.4 ... 6.4 s; a longer outage is the job's to wait out."""
+RETRY_BASE_S = 0.2
+RETRY_MAX_S = 10.0
+PIECE_BYTES = 8 * MIB
+"""Of one GET: several bring one pack faster than one, and a cut costs no more than this."""
+SEND_BYTES = 1 * MIB
+"""Read from the disk at once."""
+CONNECT_TIMEOUT_S = 10
+SILENCE_MAX_S = 60
+"""A server that neither takes nor sends a byte for so long is gone."""
+_CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,60})</Code>")
+_ERROR_BYTES_MAX = 4096
+
+_DONE = frozenset({200, 201, 204})
+_THERE_ALREADY = 412
+_REFUSED = 403
+_GONE = 404
+_SLOW_DOWN = frozenset({429, 503})
+_PASSING = frozenset({400, 408, 409, 425, 429, 500, 502, 503, 504})
+"""400 among them: bytes that were damaged on the way, and uploads that were too slow, are refused with it."""
+
+_log = logging.getLogger(__name__)
+
+
+class AddressRefusedError(Exception):
+    """The server does not take the address: most likely it has expired."""
+
+
+class _PassingError(Exception):
+    """What may go well the next time; says why it did not."""
+
+
+class HttpTransfers:
+    """All transfers of one daemon, over one pool of connections.
+
+    Addresses are used as they were signed: nothing in them is quoted anew, and no redirection is followed with them.
+    """
+
+    def __init__(self, workers: Workers, limits: TransferLimits | None = None) -> None:
+        self._workers = workers
+        self._limits = limits or TransferLimits()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def put(self, path: Path, size_bytes: int, url: str, headers: Mapping[str, str]) -> None:
+        """Brings a file, or finds that it was brought before.
+
+        Raises:
+            AddressRefusedError: see there.
+            HoldfastError: UNAVAILABLE: it did not go, again and again.
+        """
+
+        async def once(attempt: int) -> None:
+            async with self._limits.slot(size_bytes) as cuts:
+                await self._put_once(path, size_bytes, url, headers, attempt, cuts)
+
+        await self._patiently("cannot take a pack", once)
+
+    async def get(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        ranges: Sequence[tuple[int, int]],
+        write: Callable[[memoryview, int], None],
+    ) -> None:
+        """Brings ranges (offset, length) of an object, in any order.
+
+        Args:
+            url: of the object.
+            headers: that the address wants.
+            ranges: that do not overlap.
+            write: takes bytes and their offset; is called in threads, several at a time.
+
+        Raises:
+            AddressRefusedError: see there.
+            HoldfastError: UNAVAILABLE; STORE_DAMAGED: the object is gone, or shorter than it was.
+            OSError: from `write`.
+        """
+
+        async def piece(offset: int, length: int) -> None:
+            async def once(_: int) -> None:
+                async with self._limits.slot(length) as cuts:
+                    data = await self._get_once(url, headers, offset, length, cuts)
+                    await run_to_end(self._workers.in_thread(write, memoryview(data), offset))
+
+            await self._patiently("does not send a pack", once)
+
+        async with BoundedTasks(CONNECTIONS_MAX) as tasks:
+            for offset, length in ranges:
+                for start in range(offset, offset + length, PIECE_BYTES):
+                    await tasks.start(piece, start, min(PIECE_BYTES, offset + length - start))
+
+    async def close(self) -> None:
+        """Ends all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _patiently(self, what: str, once: Callable[[int], Awaitable[None]]) -> None:
+        for attempt in range(ATTEMPTS):
+            try:
+                return await once(attempt)
+            except _PassingError as error:
+                _log.info("the store %s (%s), attempt %d", what, error, attempt + 1)
+                if attempt == ATTEMPTS - 1:
+                    raise HoldfastError(Reason.UNAVAILABLE, f"the S3 server {what}: {error}") from error
+            # Full jitter: many daemons that one server has sent away do not come back together.
+            await asyncio.sleep(random.uniform(0, min(RETRY_MAX_S, RETRY_BASE_S * 2**attempt)))
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _put_once(
+        self, path: Path, size_bytes: int, url: str, headers: Mapping[str, str], attempt: int, cuts: int
+    ) -> None:
+        session = self._open_session()
+        import aiohttp
+        from yarl import URL
+
+        # A server that has the pack already may hang up instead of taking all of it, and its answer would be lost.  Every other try
+        # therefore asks first; not every one, for there are proxies that never answer to that.
+        asks_first = attempt % 2 == 1
+        try:
+            async with (
+                asyncio.timeout(SILENCE_MAX_S) as silence,
+                session.put(
+                    URL(url, encoded=True),
+                    data=self._blocks(path, size_bytes, silence),
+                    headers=headers,
+                    skip_auto_headers=["Content-Type"],
+                    expect100=asks_first,
+                    allow_redirects=False,
+                ) as answer,
+            ):
+                if answer.status in _DONE or answer.status == _THERE_ALREADY:
+                    self._limits.succeeded()
+                    return
+                await self._judge(answer, cuts)
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            raise _PassingError(_words(error)) from error
+
+    async def _blocks(self, path: Path, size_bytes: int, silence: asyncio.Timeout) -> AsyncIterator[bytes]:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            for at in range(0, size_bytes, SEND_BYTES):
+                length = min(SEND_BYTES, size_bytes - at)
+                silence.reschedule(asyncio.get_running_loop().time() + SILENCE_MAX_S)
+                yield await run_to_end(self._workers.in_thread(os.pread, descriptor, length, at))
+        finally:
+            os.close(descriptor)
+
+    async def _get_once(self, url: str, headers: Mapping[str, str], offset: int, length: int, cuts: int) -> bytes:
+        session = self._open_session()
+        import aiohttp
+        from yarl import URL
+
+        wanted = {**headers, "Range": f"bytes={offset}-{offset + length - 1}", "Accept-Encoding": "identity"}
+        try:
+            async with session.get(URL(url, encoded=True), headers=wanted, allow_redirects=False) as answer:
+                if answer.status != 206:
+                    await self._judge(answer, cuts)
+                if not answer.headers.get("Content-Range", "").startswith(f"bytes {offset}-{offset + length - 1}/"):
+                    raise HoldfastError(
+                        Reason.STORE_DAMAGED,
+                        "the S3 server has other bytes than a pack's; run `holdfast registry fsck`",
+                    )
+                data = await answer.read()
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            raise _PassingError(_words(error)) from error
+        if len(data) != length:
+            raise _PassingError(f"{len(data)} of {length} bytes came")
+        self._limits.succeeded()
+        return data
+
+    async def _judge(self, answer: "aiohttp.ClientResponse", cuts: int) -> None:
+        """Raises what an answer means that is not the wanted one."""
+        text = await answer.content.read(_ERROR_BYTES_MAX)
+        code = _CODE.search(text)
+        words = f"it answers {answer.status} {code[1].decode() if code else answer.reason or ''}".strip()
+        if answer.status in _SLOW_DOWN:
+            self._limits.slow_down(cuts)
+        if answer.status == _REFUSED:
+            raise AddressRefusedError(words)
+        if answer.status in _PASSING:
+            raise _PassingError(words)
+        if answer.status in (_GONE, 416):
+            text_of = f"a pack is not whole in the store ({words}); run `holdfast registry fsck`"
+            raise HoldfastError(Reason.STORE_DAMAGED, text_of)
+        raise HoldfastError(
+            Reason.UNAVAILABLE, f"the S3 server is no use as it is: {words}; ask the registry's operator"
+        )
+
+    def _open_session(self) -> "aiohttp.ClientSession":
+        if self._session is None:
+            try:
+                # Not there in every installation, and a tenth of a second to load.
+                import aiohttp
+            except ImportError as error:
+                text = "the registry keeps packs in an S3 store, for which this daemon needs holdfast[s3]; install it, then restart"
+                raise HoldfastError(Reason.PROTOCOL_MISMATCH, text) from error
+            timeout = aiohttp.ClientTimeout(
+                total=None, connect=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_MAX_S
+            )
+            connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX)
+            self._session = aiohttp.ClientSession(
+                timeout=timeout, connector=connector, auto_decompress=False, trust_env=True
+            )
+        return self._session
+
+
+def _words(error: BaseException) -> str:
+    """What a failed connection is called, without its address, which is a secret."""
+    return f"{type(error).__name__}"
