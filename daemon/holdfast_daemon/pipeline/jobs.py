@@ -363,7 +363,7 @@ class Jobs:
         )
         row.ended_at_ms = self._clock_ms()
         job.result = result
-        job.waiting_for = ""
+        job.waiting_for, job.listing, job.distrusted = "", None, frozenset()
         self.sources.ended(job, result)
         self.turns.leave(job)
         job.set_state(state)

@@ -5,6 +5,7 @@ The request id is in the journal before it is on the wire, so a begin that is re
 
 import asyncio
 import contextlib
+import logging
 import time
 import uuid
 from collections.abc import Iterable
@@ -28,6 +29,8 @@ from holdfastpb.registry.v1.version_pb2 import (
 
 ANNOUNCE_S = 2.0
 """A caller waits so long at most for the registry to hear of its part."""
+
+_log = logging.getLogger(__name__)
 
 
 class Leases:
@@ -100,7 +103,7 @@ class Leases:
         job.renew_at_s = time.monotonic() + lease.ttl_s / LEASE_RENEWALS
 
     async def renew_due(self, jobs: Iterable[Job]) -> None:
-        """Keeps the leases alive of which a third of their time has passed; one that has ended is noticed when it is used."""
+        """Keeps the leases alive of which a third of their time has passed; one that cannot be is noticed when it is used."""
         for job in jobs:
             if job.lease_id and time.monotonic() >= job.renew_at_s:
                 await self._renew(job)
@@ -114,7 +117,8 @@ class Leases:
             if error.reason == Reason.LEASE_EXPIRED:
                 await self.lose(job)
             elif not error.may_pass:
-                raise
+                # A token whose rights were taken away, say: the job's own next call tells it so, and other jobs' leases go on.
+                _log.warning("the lease of job %s is not renewed: %s", job.job_id, error.message)
 
     async def abort(self, job: Job, *, withdrawn: bool = False) -> None:
         """Tells the registry that nothing more comes; if it does not hear, the lease ends by itself.
@@ -129,8 +133,8 @@ class Leases:
         try:
             await self._registry.call(self._registry.versions.AbortVersion, request, deadline_s=UNARY_DEADLINE_S)
         except HoldfastError as error:
-            if not error.may_pass:
-                raise
+            # Whatever it is: who gives a version up is about to end the job, and must come to that end.
+            _log.info("the registry has not heard that version %s is given up: %s", job.version_id, error.message)
 
     def hurry(self) -> None:
         """Ends all pauses between tries to reach the registry."""
