@@ -22,6 +22,7 @@ from holdfast_registry.domain.access import EVERYTHING, NewToken, Role
 from holdfast_registry.errors import EXIT_CODE_CONFIGURATION, DatabaseError, RegistryError, StartError
 from holdfast_registry.fsck import check_store
 from holdfast_registry.fsck_report import print_report
+from holdfast_registry.gc.command import add_gc_command, collect_garbage
 from holdfast_registry.lifecycle import start_log
 from holdfast_registry.server import open_data_folder, serve
 from holdfast_registry.settings import SECTION, RegistrySettings
@@ -65,9 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     fsck.add_argument("--deep", action="store_true", help="read every byte of every pack")
     fsck.add_argument("--json", action="store_true", help="one JSON object on stdout")
     fsck.set_defaults(command=_fsck)
+    gc = commands.add_parser("gc", help="collect garbage of a registry that is not running, or show the last cycles")
+    add_gc_command(gc)
+    gc.set_defaults(command=_gc)
     config = commands.add_parser("config", help="print the settings in force as JSON")
     config.set_defaults(command=_config)
-    for command in (init, create, fsck):
+    for command in (init, create, fsck, gc):
         command.add_argument("--data-dir", help="folder of database and packs")
     return parser
 
@@ -150,6 +154,10 @@ def _fsck(wish: argparse.Namespace, settings: RegistrySettings) -> int:
         store.close()
     print_report(report, sys.stdout, as_json=wish.json)
     return 0 if report.is_clean else EXIT_CODE_DAMAGE
+
+
+def _gc(wish: argparse.Namespace, settings: RegistrySettings) -> int:
+    return asyncio.run(collect_garbage(wish, settings, _data_dir(settings)))
 
 
 def _config(wish: argparse.Namespace, settings: RegistrySettings) -> int:

@@ -14,6 +14,7 @@ from holdfast_contract.digest import EMPTY_DIGEST
 from holdfast_contract.errors import ContractError, PackError
 from holdfast_contract.pack import PackIndex, decode_frame, read_index, verify_frames
 from holdfast_registry.blobstore.directory import INCOMING_FOLDER, PACKS_FOLDER, DirectoryStore
+from holdfast_registry.blobstore.epoch import EPOCH_NAME
 from holdfast_registry.blobstore.store import BlobStore, PackGoneError, StoredNames, StoreUnavailableError
 from holdfast_registry.blobstore.zstd import decompress
 from holdfast_registry.database.inspection import (
@@ -41,7 +42,15 @@ from holdfast_registry.fsck_report import MANIFEST_PATH, PATHS_SHOWN_MAX, Findin
 from holdfast_registry.lifecycle import LOCK_NAME
 from holdfastpb.common.v1.manifest_pb2 import ManifestRoot
 
-_OWN_NAMES = {LOCK_NAME, DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm", PACKS_FOLDER, INCOMING_FOLDER}
+_OWN_NAMES = {
+    LOCK_NAME,
+    DATABASE_NAME,
+    f"{DATABASE_NAME}-wal",
+    f"{DATABASE_NAME}-shm",
+    PACKS_FOLDER,
+    INCOMING_FOLDER,
+    EPOCH_NAME,
+}
 
 
 @dataclass(slots=True)

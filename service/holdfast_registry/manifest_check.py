@@ -114,7 +114,8 @@ class ManifestChecker:
                 f"announced was {artifact_digest.hex()}; the process that wrote it has a defect.",
                 Reason.MANIFEST_DIGEST_MISMATCH,
             )
-        return CheckedManifest(root_digest, summary, pending.chunk_epoch, found.condemned)
+        held_by = "" if pending.latest is None else pending.latest.version_id
+        return CheckedManifest(root_digest, summary, pending.chunk_epoch, found.condemned, held_by)
 
     def read_root(self, entity_id: int, root_digest: bytes) -> ManifestRoot | None:
         """Returns a manifest's root; None: it is not stored."""

@@ -71,7 +71,7 @@ class OwnPacks:
         by_digest = {digest_of(chunk): chunk for chunk in chunks if chunk}
         stored = self._packs.lengths(entity_id, list(by_digest))
         for digest, chunk in by_digest.items():
-            if digest not in stored:
+            if stored.get(digest, -1) < 0:  # condemned: it may be deleted before this merge is committed
                 frame, codec = compress(chunk)
                 yield digest, frame, len(chunk), codec
 

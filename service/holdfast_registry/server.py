@@ -25,6 +25,7 @@ from holdfast_contract.limits import MESSAGE_BYTES_MAX, SOCKET_PATH_BYTES_MAX
 from holdfast_contract.places import socket_address
 from holdfast_registry.auth.authorizer import Authorizer
 from holdfast_registry.auth.tokens import Authenticator, SocketOwner, TokenHolders
+from holdfast_registry.blobstore.epoch import DirectoryEpoch
 from holdfast_registry.blobstore.open_store import OpenStore, file_threads, open_store
 from holdfast_registry.blobstore.store import BlobStore
 from holdfast_registry.chunk_reader import ChunkReader
@@ -34,6 +35,8 @@ from holdfast_registry.database.catalogue import CatalogueRepository
 from holdfast_registry.database.commits import CommitRepository
 from holdfast_registry.database.database import Database, OpenDatabase
 from holdfast_registry.database.distributed import DistributedRepository
+from holdfast_registry.database.gc_cycles import GcCycleRepository
+from holdfast_registry.database.gc_sweep import GcSweepRepository
 from holdfast_registry.database.lineage import LineageRepository
 from holdfast_registry.database.links import LinkRepository
 from holdfast_registry.database.maintenance import MaintenanceRepository
@@ -49,6 +52,12 @@ from holdfast_registry.distributed_version import DistributedVersions
 from holdfast_registry.errors import EXIT_CODE_LOCKED, StartError
 from holdfast_registry.file_threads import FileThreads
 from holdfast_registry.freed_bytes import FreedBytes
+from holdfast_registry.gc.collector import GarbageCollector
+from holdfast_registry.gc.compaction import Compactor
+from holdfast_registry.gc.mark import Marker
+from holdfast_registry.gc.removal import Remover
+from holdfast_registry.gc.restore_epoch import RestoreEpoch
+from holdfast_registry.gc.schedule import GcSchedule, wish_of
 from holdfast_registry.lifecycle import CallGate, DataFolderLock, check_local, die_of_fsync
 from holdfast_registry.maintenance import Maintenance
 from holdfast_registry.manifest_check import ManifestChecker
@@ -108,6 +117,7 @@ class Parts:
     store: BlobStore
     threads: FileThreads
     maintenance: Maintenance
+    gc_schedule: GcSchedule
     gate: CallGate
     server: grpc.aio.Server
 
@@ -189,12 +199,16 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
     try:
         opened_store = await open_store(settings, data_dir, threads, clock)
         parts = await _compose(settings, data_dir, database, opened_store, threads, clock, ids)
-        maintaining = asyncio.create_task(parts.maintenance.run(settings.maintenance_interval_s))
+        beside = [
+            asyncio.create_task(parts.maintenance.run(settings.maintenance_interval_s)),
+            asyncio.create_task(parts.gc_schedule.run(settings.gc_interval_s)),
+        ]
         try:
             yield parts
         finally:
-            maintaining.cancel()
-            await asyncio.wait([maintaining])
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
     finally:
         await asyncio.to_thread(threads.close)
         if opened_store is not None:
@@ -267,7 +281,67 @@ async def _compose(
     )
     access_pb2_grpc.add_AccessServiceServicer_to_server(AccessServicer(access, authenticator, clock), server)
     maintenance = Maintenance(MaintenanceRepository(database, clock, ids), store, threads, clock, die_of_fsync)
-    return Parts(opened, store, threads, maintenance, gate, server)
+    collector = compose_collector(settings, data_dir, opened, packs, reader, store, threads, clock)
+    gc_schedule = GcSchedule(collector, wish_of(settings), clock, die_of_fsync)
+    return Parts(opened, store, threads, maintenance, gc_schedule, gate, server)
+
+
+def compose_collector(
+    settings: RegistrySettings,
+    data_dir: Path,
+    database: OpenDatabase,
+    packs: PackRepository,
+    reader: ChunkReader,
+    store: BlobStore,
+    threads: FileThreads,
+    clock: Clock,
+) -> GarbageCollector:
+    """Puts garbage collection together."""
+    ids = RandomIds()
+    sweeps = GcSweepRepository(database, clock)
+    # No other process uses a SQLite file, so a cycle that has not ended there is one that has crashed.
+    cycles = GcCycleRepository(database, clock, alone=settings.database_url is None)
+    return GarbageCollector(
+        cycles,
+        sweeps,
+        Marker(reader, threads),
+        Compactor(sweeps, packs, store, threads, ids),
+        Remover(sweeps, store, threads),
+        RestoreEpoch(cycles, DirectoryEpoch(data_dir), threads, ids),
+        threads,
+        clock,
+    )
+
+
+@asynccontextmanager
+async def stopped_registry(
+    settings: RegistrySettings, data_dir: Path, clock: Clock | None = None
+) -> AsyncIterator[GarbageCollector]:
+    """Opens a registry that is not running, for one command.
+
+    Raises:
+        StartError: it runs, or cannot be opened.
+    """
+    clock = clock or SystemClock()
+    lock = open_data_folder(data_dir)
+    try:
+        database = await _open_database(settings, data_dir)
+        threads = file_threads(settings)
+        opened_store: OpenStore | None = None
+        try:
+            opened_store = await open_store(settings, data_dir, threads, clock)
+            packs = PackRepository(
+                database, clock, lease_ttl_s=settings.lease_ttl_s, part_lease_ttl_s=settings.part_lease_ttl_s
+            )
+            reader = ChunkReader(packs, opened_store.store, opened_store.transfers, threads)
+            yield compose_collector(settings, data_dir, database, packs, reader, opened_store.store, threads, clock)
+        finally:
+            await asyncio.to_thread(threads.close)
+            if opened_store is not None:
+                await asyncio.to_thread(opened_store.store.close)
+            await database.aclose()
+    finally:
+        lock.release()
 
 
 async def _authenticator(database: Database, clock: Clock, *, on_socket: bool) -> Authenticator:

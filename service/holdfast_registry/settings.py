@@ -49,6 +49,18 @@ class RegistrySettings:
     """Id of the key for aws:kms; default: the account's."""
     database_connections: int = 10
     """Connections to PostgreSQL of this registry at most."""
+    gc_interval_s: float = 3600.0
+    """Seconds between two cycles of garbage collection; 0 = only on demand."""
+    gc_grace_s: float = 24 * 3600.0
+    """Chunks that were brought since are not condemned: an upload may be about to name them."""
+    undelete_window_s: float = 7 * 24 * 3600.0
+    """Deleted versions can be restored for so long, and keep their bytes."""
+    gc_removal_delay_s: float = 6 * 3600.0
+    """A pack that serves no more is kept for so long, for those who still read it."""
+    gc_orphan_s: float = 7 * 24 * 3600.0
+    """A pack that the database does not know is kept for so long."""
+    gc_pause_s: float = 1.0
+    """Between two transactions of garbage collection that make commits look again."""
     database_readers: int = 2
     """Connections to SQLite that read, each with a thread of its own."""
     file_threads: int = 4

@@ -21,6 +21,8 @@ from support.processes import DidNotStartError, Host, running_host
 OPERATIONS = ("os.mkdir", "os.unlink", "os.fsync", "os.fsync_folder", "os.rename")
 """What a registry does with files when packs come by link."""
 UPDATE_SIDE = "update."
+COLLECTOR_SIDE = "gc."
+"""Passed by garbage collection only, whose crash tests are those of `tests/registry/test_gc_crashes.py`."""
 DISTRIBUTED_SIDE = ("part.", "finish.")
 """Passed by distributed versions only, whose crash tests are those of `tests/registry/test_distributed_crashes.py`."""
 LINK_SIDE = "link."
@@ -36,9 +38,9 @@ def test_the_list_of_places_is_complete() -> None:
 def test_each_artifact_is_committed_once_although_the_registry_dies_at_every_place(host: Host, tmp_path: Path) -> None:
     rng = random.Random(2)
     user = User(host, tmp_path / "files", rng)
-    places = [name for name in FAILPOINTS if not name.startswith((UPDATE_SIDE, LINK_SIDE, *DISTRIBUTED_SIDE))] + list(
-        OPERATIONS
-    )
+    places = [
+        name for name in FAILPOINTS if not name.startswith((UPDATE_SIDE, LINK_SIDE, COLLECTOR_SIDE, *DISTRIBUTED_SIDE))
+    ] + list(OPERATIONS)
     armed = [f"{name}=kill@1" for name in places]
     rng.shuffle(armed)
     armed += [f"{name}=kill@{rng.randint(1, 4)}" for name in rng.choices(places, k=figure(14, 900))]

@@ -34,6 +34,15 @@ def fsck(context: typer.Context) -> None:
     become(PROGRAM, ["fsck", *context.args])
 
 
+@registry_app.command("gc", context_settings=_PASS_ON)
+def gc(context: typer.Context) -> None:
+    """Removes what no version needs any more, of a registry that is not running; `gc status` shows the last cycles.
+
+    A running registry does it by itself, each hour by default.
+    """
+    become(PROGRAM, ["gc", *context.args])
+
+
 @token_app.command("create", context_settings=_PASS_ON)
 def create_token(context: typer.Context) -> None:
     """Makes a token and prints it, once."""

@@ -73,6 +73,8 @@ class CheckedManifest:
     """The entity's, read before the chunks were looked for: while it stands, they are all there."""
     condemned: Sequence[bytes] = ()
     """Chunks to be revived by the commit."""
+    held_by: str = ""
+    """A version whose chunks were not looked for, because it held them; empty: all were."""
 
 
 NO_BASE = "none"
@@ -210,6 +212,15 @@ _DROP_ALIASES = alias.delete().where(
 _ADD_TAG = text("INSERT INTO version_tag (version_id, tag) VALUES (:version_id, :tag) ON CONFLICT DO NOTHING")
 _INSERT_VERSION = insert(version)
 _INSERT_LEASE = insert(lease)
+_HOLDS = (
+    select(version.c.id)
+    .where(
+        version.c.id == bindparam("held_by"),
+        version.c.state.in_((VersionState.COMMITTED.value, VersionState.DELETED.value)),
+        version.c.manifest_root.is_not(None),
+    )
+    .with_for_update(read=True)
+)
 _STATE = select(version.c.state).where(version.c.id == bindparam("version_id"))
 _LEASES_OF = select(lease.c.id).where(lease.c.version_id == bindparam("version_id"))
 
@@ -264,6 +275,15 @@ def change_aliases(
         moves = [{"collection_id": collection_id, "name": name, "version_id": target} for name in plan.moves]
         connection.execute(_MOVE_ALIAS, moves)
     return plan.touched
+
+
+def is_held(connection: Connection, manifest: CheckedManifest) -> bool:
+    """Tells whether the version that a manifest leans on still holds its chunks, and keeps it from being purged until the commit.
+
+    A chunk may be condemned although a version names it (one that was committed between a mark and its sweep).  As long as
+    that version is there the next mark revives the chunk; a manifest that leans on it must not be committed after its purge.
+    """
+    return not manifest.held_by or connection.execute(_HOLDS, {"held_by": manifest.held_by}).first() is not None
 
 
 class CommitRepository:
@@ -426,7 +446,7 @@ class CommitRepository:
             connection.execute(_SET_STATE, {"version": wish.version_id, "new_state": VersionState.FAILED.value})
         elif manifest is None:
             return NotCommitted.MANIFEST_NEEDED
-        elif manifest.chunk_epoch != pending.chunk_epoch:
+        elif manifest.chunk_epoch != pending.chunk_epoch or not is_held(connection, manifest):
             return NotCommitted.RECHECK
         else:
             target = wish.version_id

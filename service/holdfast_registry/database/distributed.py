@@ -22,6 +22,7 @@ from holdfast_registry.database.commits import (
     NotCommitted,
     PendingVersion,
     end_lease,
+    is_held,
 )
 from holdfast_registry.database.database import Database
 from holdfast_registry.database.parts import (
@@ -200,7 +201,7 @@ class DistributedRepository:
             if not is_covered:
                 raise too_late(found.distributed_id, str(found.finished))
             target = found.finished.version_id
-        elif manifest is None or manifest.chunk_epoch != found.pending.chunk_epoch:
+        elif manifest is None or manifest.chunk_epoch != found.pending.chunk_epoch or not is_held(connection, manifest):
             return NotCommitted.RECHECK
         else:
             self._keep_part(connection, found, manifest, now_ms)

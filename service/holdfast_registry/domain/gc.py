@@ -1,8 +1,8 @@
 """Rules of garbage collection: what a cycle may do to a chunk's row, a pack or a deleted version, and when.
 
-A chunk's row is *present*, then *condemned* (still readable, "missing" for whoever asks), then *deleted*.  A commit that names it, and a
-pack that brings it again, revive it.  Time decides when something is tried; these rules, asked again in the transaction, decide
-whether it may be done.
+A chunk's row is *present*, then *condemned* (still readable, "missing" for whoever asks), then *deleted*.  A commit that names it
+revives it, and so does a pack that brings it again.  Time decides when something is tried; these rules, asked again in the
+transaction, decide whether it may be done.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from holdfast_contract.pack import COLUMN_BYTES, PACK_HEADER_BYTES, TRAILER_BYTES
 from holdfast_registry.domain.records import LeaseState, PackState, VersionState
 
 AGE_STEP_MS_MAX = 24 * 3600 * 1000
@@ -80,10 +81,17 @@ def may_doom(state: PackState, lease: LeaseState, live_rows: int) -> bool:
     return state is PackState.LIVE and lease is not LeaseState.ACTIVE and live_rows == 0
 
 
-def may_compact(state: PackState, lease: LeaseState, live_bytes: int, size_bytes: int) -> bool:
+def frames_bytes(size_bytes: int, chunk_count: int) -> int:
+    """Returns what of a pack is content: the rest comes along whatever is in use."""
+    return size_bytes - PACK_HEADER_BYTES - TRAILER_BYTES - COLUMN_BYTES * chunk_count
+
+
+def may_compact(state: PackState, lease: LeaseState, live_bytes: int, frames_bytes: int) -> bool:
     """Tells whether a pack is worth rewriting."""
     return (
-        state is PackState.LIVE and lease is not LeaseState.ACTIVE and 0 < live_bytes < COMPACTION_LIVE_MAX * size_bytes
+        state is PackState.LIVE
+        and lease is not LeaseState.ACTIVE
+        and 0 < live_bytes < COMPACTION_LIVE_MAX * frames_bytes
     )
 
 
