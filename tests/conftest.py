@@ -7,12 +7,19 @@ import pytest
 from support.azurite import Azurite
 from support.gcs import GcsStandIn
 from support.http_server import WebServer
+from support.postgres import Postgres
 from support.seaweedfs import SeaweedFS
 
 
 @pytest.fixture(scope="session")
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
     with SeaweedFS.started(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with Postgres.started() as server:
         yield server
 
 

@@ -34,13 +34,20 @@ def run_registry(*arguments: str, timeout_s: float = 60) -> subprocess.Completed
 class RegistryProcess:
     """One `serve`; a context manager that leaves no process behind."""
 
-    def __init__(self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        database_url: str | None = None,
+    ) -> None:
         self.folder = folder
+        self.database_url = database_url
         self.data_dir = folder / "data"
         self.socket = folder / "run" / "r.sock"
         self.log = folder / "registry.log"
         self._arguments = arguments or ("--socket", str(self.socket))
-        self._environment = command_environment(environment)
+        self.set_environment(environment or {})
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -50,7 +57,8 @@ class RegistryProcess:
 
     def set_environment(self, extra: Mapping[str, str]) -> None:
         """Of the next start."""
-        self._environment = command_environment(extra)
+        database = {} if self.database_url is None else {"HOLDFAST_REGISTRY_DATABASE_URL": self.database_url}
+        self._environment = command_environment(database | dict(extra))
 
     def start(self) -> RegistryProcess:
         """Starts it and waits until it takes calls."""

@@ -74,18 +74,19 @@ def check_outcome(process: RegistryProcess, version: Version, content: Content) 
         assert client.call(client.versions.ListVersions, request).total_count == 1
         # The registry goes on as if nothing had been.
         assert client.log_files("c", {"next": b"1"}).version_index == 1
-    report = check_store(process.data_dir, deep=True)
-    assert report.is_clean, report.findings
+    if process.database_url is None:
+        report = check_store(process.data_dir, deep=True)
+        assert report.is_clean, report.findings
 
 
 @pytest.mark.parametrize("place", [name for name in FAILPOINTS if not name.startswith(("part.", "finish.", "gc."))])
-def test_version_is_whole_after_a_kill(own_registry: RegistryProcess, place: str) -> None:
-    own_registry.set_environment({"HOLDFAST_FAILPOINTS": f"{place}=kill"})
-    own_registry.start()
-    writer, content = StubbornWriter(own_registry), content_of(FILES)
+def test_version_is_whole_after_a_kill(any_registry: RegistryProcess, place: str) -> None:
+    any_registry.set_environment({"HOLDFAST_FAILPOINTS": f"{place}=kill"})
+    any_registry.start()
+    writer, content = StubbornWriter(any_registry), content_of(FILES)
     version = writer.log(content)
     assert writer.restarts == 1, "the place was not passed"
-    check_outcome(own_registry, version, content)
+    check_outcome(any_registry, version, content)
 
 
 @pytest.mark.parametrize(

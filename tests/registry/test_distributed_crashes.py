@@ -14,10 +14,10 @@ PARTS = [{f"{writer}/{name}": f"{writer} {name}".encode() for name in "ab"} for 
 
 
 @pytest.mark.parametrize("place", [name for name in FAILPOINTS if name.startswith(("part.", "finish."))])
-def test_version_is_whole_after_a_kill(own_registry: RegistryProcess, place: str) -> None:
-    own_registry.set_environment({"HOLDFAST_FAILPOINTS": f"{place}=kill"})
-    own_registry.start()
-    writer = StubbornWriter(own_registry)
+def test_version_is_whole_after_a_kill(any_registry: RegistryProcess, place: str) -> None:
+    any_registry.set_environment({"HOLDFAST_FAILPOINTS": f"{place}=kill"})
+    any_registry.start()
+    writer = StubbornWriter(any_registry)
     for number, files in enumerate(PARTS):
         content, begin_id, part_id = content_of(files), new_request_id(), new_request_id()
         begun = writer.insist(lambda client, n=number, i=begin_id: client.begin_part("c", "d", f"w{n}", id=i))
@@ -29,5 +29,6 @@ def test_version_is_whole_after_a_kill(own_registry: RegistryProcess, place: str
     whole = {path: data for files in PARTS for path, data in files.items()}
     assert (finished.created, finished.version.digest) == (True, content_of(whole).artifact_digest)
     writer.insist(lambda client: client.log_files("c", {"next": b"1"}))
-    report = check_store(own_registry.data_dir, deep=True)
-    assert report.is_clean, report.findings
+    if any_registry.database_url is None:
+        report = check_store(any_registry.data_dir, deep=True)
+        assert report.is_clean, report.findings

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +17,12 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects import postgresql
 
 from holdfast_registry.database.collection_rows import collection_sources, project_sources
+from holdfast_registry.database.database import OpenDatabase
 from holdfast_registry.database.filters import FilterCompiler
+from holdfast_registry.database.postgresql import open_database
 from holdfast_registry.database.run_lists import run_sources
 from holdfast_registry.database.schema import alias, collection, entity, project, run, version, version_tag
-from holdfast_registry.database.sqlite import SqliteDatabase, connect, transaction
+from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.version_lists import LinkView, OwnView, version_sources
 from holdfast_registry.domain.filters import (
     COLLECTION_FIELDS,
@@ -206,62 +211,78 @@ filters = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+def runner(
+    tmp_path_factory: pytest.TempPathFactory, database_url: str | None
+) -> Iterator[tuple[asyncio.Runner, OpenDatabase]]:
+    """A database with the loop that it lives in."""
     path = tmp_path_factory.mktemp("filters") / "registry.sqlite3"
-    SqliteDatabase(path, readers=1).close()
-    opened = connect(path, writable=True)
-    yield opened
-    opened.close()
+    with asyncio.Runner() as loop:
+        database = loop.run(_open(path, database_url))
+        loop.run(database.write(_insert_places))
+        yield loop, database
+        loop.run(database.aclose())
+
+
+async def _open(path: Path, database_url: str | None) -> OpenDatabase:
+    return SqliteDatabase(path, readers=1) if database_url is None else await open_database(database_url, 1)
 
 
 class _Undo(Exception):
     """Ends a transaction without an effect."""
 
 
-def found(connection: Connection, stored: list[Row], filter: dict[str, Any]) -> list[int]:
+def found(runner: tuple[asyncio.Runner, OpenDatabase], stored: list[Row], filter: dict[str, Any]) -> list[int]:
     """The numbers of the rows that the database finds."""
     result: list[int] = []
-    try:
-        with transaction(connection, "BEGIN"):
-            _insert(connection, stored)
-            compiled = FilterCompiler(version_sources(OwnView), "sqlite").compile(
-                parse_filter(json.dumps(filter), VERSION_FIELDS)
-            )
-            ids = connection.execute(OwnView.rows().where(compiled)).scalars()
-            result = sorted(int(row_id, 16) for row_id in ids)
-            raise _Undo
-    except _Undo:
-        return result
+
+    def unit(connection: Connection) -> None:
+        _insert(connection, stored)
+        compiled = FilterCompiler(version_sources(OwnView), connection.dialect.name).compile(
+            parse_filter(json.dumps(filter), VERSION_FIELDS)
+        )
+        ids = connection.execute(OwnView.rows().where(compiled)).scalars()
+        result[:] = sorted(int(row_id, 16) for row_id in ids)
+        raise _Undo
+
+    loop, database = runner
+    with contextlib.suppress(_Undo):
+        loop.run(database.write(unit))
+    return result
+
+
+def _insert_places(connection: Connection) -> None:
+    connection.execute(insert(entity).values(id=1, name="e", chunk_epoch=0, created_at_ms=0))
+    connection.execute(insert(project).values(id=1, entity_id=1, name="p", created_at_ms=0))
+    common = {"project_id": 1, "kind": 1, "type": "t", "description": "", "next_version_index": 0}
+    times = {"created_at_ms": 0, "updated_at_ms": 0}
+    rows = [
+        common | times | {"id": number, "public_id": str(number), "name": name} for number, name in enumerate(NAMES)
+    ]
+    connection.execute(insert(collection), rows)
 
 
 def _insert(connection: Connection, stored: list[Row]) -> None:
-    connection.execute(insert(entity).values(id=1, name="e", chunk_epoch=0, created_at_ms=0))
-    connection.execute(insert(project).values(id=1, entity_id=1, name="p", created_at_ms=0))
-    for number, name in enumerate(NAMES):
-        connection.execute(
-            insert(collection).values(
-                id=number, public_id=str(number), project_id=1, name=name, kind=1, type="t", description="",
-                next_version_index=0, created_at_ms=0, updated_at_ms=0,
-            )
-        )  # fmt: skip
+    # A name is at one version of a collection only; the last one has it.
+    holders: dict[tuple[int, str], str] = {}
+    versions, tags = [], []
     for number, row in enumerate(stored):
-        of = row.values
-        connection.execute(
-            insert(version).values(
-                id=f"{number:032x}", collection_id=NAMES.index(of["collection"]), state=2, version_index=number,
-                digest=bytes.fromhex(of["digest"]), size_bytes=of["size"], entry_count=0,
-                description=of["description"],
-                metadata_json=json.dumps(of["metadata"], ensure_ascii=of["ascii"]).encode(),
-                created_at_ms=of["created_at"], updated_at_ms=0, commit_hash="", etag="",
-            )
+        of, version_id = row.values, f"{number:032x}"
+        collection_id = NAMES.index(of["collection"])
+        versions.append(
+            {
+                "id": version_id, "collection_id": collection_id, "state": 2, "version_index": number,
+                "digest": bytes.fromhex(of["digest"]), "size_bytes": of["size"], "entry_count": 0,
+                "description": of["description"],
+                "metadata_json": json.dumps(of["metadata"], ensure_ascii=of["ascii"]).encode(),
+                "created_at_ms": of["created_at"], "updated_at_ms": 0, "commit_hash": "", "etag": "",
+            }
         )  # fmt: skip
-        for tag in of["tag"]:
-            connection.execute(insert(version_tag).values(version_id=f"{number:032x}", tag=tag))
-        for name in of["alias"]:
-            # A name is at one version of a collection only; the last one has it.
-            key = {"collection_id": NAMES.index(of["collection"]), "name": name}
-            connection.execute(alias.delete().where(*(alias.c[column] == value for column, value in key.items())))
-            connection.execute(insert(alias).values(**key, version_id=f"{number:032x}"))
+        tags += [{"version_id": version_id, "tag": tag} for tag in of["tag"]]
+        holders |= {(collection_id, name): version_id for name in of["alias"]}
+    aliases = [{"collection_id": at, "name": name, "version_id": held} for (at, name), held in holders.items()]
+    for table, rows in ((version, versions), (version_tag, tags), (alias, aliases)):
+        if rows:
+            connection.execute(insert(table), rows)
 
 
 def _without_lost_aliases(stored: list[Row]) -> list[Row]:
@@ -275,13 +296,15 @@ def _without_lost_aliases(stored: list[Row]) -> list[Row]:
     ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=400)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=400, deadline=None
+)
 @given(st.lists(rows, min_size=3, max_size=6), filters)
 def test_database_finds_what_the_filter_means(
-    connection: Connection, stored: list[Row], filter: dict[str, Any]
+    runner: tuple[asyncio.Runner, OpenDatabase], stored: list[Row], filter: dict[str, Any]
 ) -> None:
     known = _without_lost_aliases(stored)
-    assert found(connection, stored, filter) == [number for number, row in enumerate(known) if means(row, filter)]
+    assert found(runner, stored, filter) == [number for number, row in enumerate(known) if means(row, filter)]
 
 
 @pytest.mark.parametrize(
@@ -334,11 +357,11 @@ def test_filters_are_bounded() -> None:
             parse_filter(text, VERSION_FIELDS)
 
 
-def test_largest_filter_that_is_allowed_is_understood(connection: Connection) -> None:
+def test_largest_filter_that_is_allowed_is_understood(runner: tuple[asyncio.Runner, OpenDatabase]) -> None:
     deep: dict[str, Any] = {"$or": [{"metadata.a": number} for number in range(CONDITIONS_MAX)]}
     for _ in range(DEPTH_MAX - 1):
         deep = {"$not": deep}
-    assert found(connection, [], deep) == []
+    assert found(runner, [], deep) == []
 
 
 @pytest.mark.parametrize(

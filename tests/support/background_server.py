@@ -1,6 +1,7 @@
 """Servers of other projects as child processes on the loopback interface: started, waited for, ended by pid."""
 
 import contextlib
+import signal
 import socket
 import subprocess
 import time
@@ -31,9 +32,19 @@ def answers(port: int) -> bool:
 class BackgroundServer:
     """One process that serves until `stop`."""
 
-    def __init__(self, command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        environ: Mapping[str, str] | None = None,
+        *,
+        user: int | None = None,
+        end_by: signal.Signals = signal.SIGKILL,
+    ) -> None:
         self._command = list(command)
         self._log = log
+        self._user = user
+        self._end_by = end_by
         self._environ = None if environ is None else dict(environ)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -41,7 +52,13 @@ class BackgroundServer:
         """Starts it, and returns when it takes requests."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, env=self._environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._command,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=self._user,
+                cwd="/",
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while not is_ready():
@@ -52,6 +69,6 @@ class BackgroundServer:
     def stop(self) -> None:
         """Ends it at once: what it holds is thrown away in any case."""
         if self._process is not None:
-            self._process.kill()
+            self._process.send_signal(self._end_by)
             self._process.wait()
             self._process = None

@@ -18,6 +18,7 @@ from holdfast_registry.database.database import Database
 from holdfast_registry.database.deletion import delete_portfolio, delete_sequence
 from holdfast_registry.database.filters import FilterCompiler
 from holdfast_registry.database.links import ensure_portfolio
+from holdfast_registry.database.locks import lock_collection, lock_deleted_collection
 from holdfast_registry.database.paging import Listing, PageWish, fetch_page
 from holdfast_registry.database.schema import alias, collection, collection_tag, entity, link, project, version
 from holdfast_registry.database.statements import (
@@ -187,6 +188,7 @@ class CatalogueRepository:
         """
 
         def unit(connection: Connection) -> bytes:
+            lock_collection(connection, change.collection_id)
             if (answered := find_response(connection, once)) is not None:
                 return answered
             row = _row_by_id(connection, change.collection_id)
@@ -206,6 +208,7 @@ class CatalogueRepository:
         """
 
         def unit(connection: Connection) -> bytes:
+            lock_deleted_collection(connection, collection_id)
             if (answered := find_response(connection, once)) is not None:
                 return answered
             row = _row_by_id(connection, collection_id)

@@ -21,6 +21,7 @@ from holdfast_registry.database.chunks import chunk_statements
 from holdfast_registry.database.database import Database
 from holdfast_registry.database.expiry import EXPIRES_AT_MS
 from holdfast_registry.database.lineage import add_edge, upsert_run
+from holdfast_registry.database.locks import lock_given_up, lock_upload
 from holdfast_registry.database.parts import PartWish, begin_part, find_origin, forget_part, remember_origin
 from holdfast_registry.database.schema import alias, collection, entity, lease, pack, project, version
 from holdfast_registry.database.statements import (
@@ -147,6 +148,7 @@ _PENDING = (
         version.c.id,
         version.c.state,
         version.c.collection_id,
+        collection.c.kind,
         collection.c.latest_version_id,
         project.c.entity_id,
         entity.c.chunk_epoch,
@@ -412,6 +414,7 @@ class CommitRepository:
     def _commit(
         self, connection: Connection, wish: CommitWish, manifest: CheckedManifest | None, once: Once[Committed]
     ) -> bytes | NotCommitted | BaseChanged:
+        lock_upload(connection, wish.version_id, wish.lease_id)
         if (answered := find_response(connection, once)) is not None:
             return answered
         pending = self.pending(connection, wish.version_id, wish.lease_id)
@@ -465,7 +468,8 @@ class CommitRepository:
         row = connection.execute(_PENDING, {"version_id": version_id, "lease_id": lease_id}).first()
         if row is None:
             raise not_found(f"Version {version_id[:64]!r}")
-        if row.lease_state is None or row.lease_state == LeaseState.EXPIRED:
+        # Begun while its collection was being deleted, it is as those that were deleted with it.
+        if row.lease_state in (None, LeaseState.EXPIRED) or row.kind == CollectionKind.DELETED:
             raise lease_expired(lease_id)
         check_pending(version_id, VersionState(row.state))
         now_ms = self._clock.now_ms()
@@ -535,6 +539,7 @@ class CommitRepository:
         """
 
         def unit(connection: Connection) -> None:
+            lock_given_up(connection, version_id)
             state = connection.execute(_STATE, {"version_id": version_id}).scalar()
             if state == VersionState.PENDING:
                 self._give_up(connection, version_id, self._clock.now_ms())

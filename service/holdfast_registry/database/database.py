@@ -12,6 +12,10 @@ Unit = Callable[[Connection], T]
 """A plain function on a connection.  It may run more than once (only the last run counts), so it changes nothing but the database."""
 
 
+class OvertakenError(Exception):
+    """A unit found, with its locks in hand, that others had changed what it was going to lock; it is to run again."""
+
+
 class Database(Protocol):
     """Runs units."""
 

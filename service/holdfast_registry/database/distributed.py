@@ -25,6 +25,7 @@ from holdfast_registry.database.commits import (
     is_held,
 )
 from holdfast_registry.database.database import Database
+from holdfast_registry.database.locks import lock_collections, lock_distributed, lock_part, lock_upload
 from holdfast_registry.database.parts import (
     brought_at_ms,
     distributed_of,
@@ -188,6 +189,7 @@ class DistributedRepository:
         *,
         is_covered: bool | None,
     ) -> bytes | NotCommitted:
+        lock_part(connection, content.version_id, content.lease_id)
         if (answered := find_response(connection, once)) is not None:
             return answered
         found = self._pending_part(connection, content)
@@ -291,6 +293,9 @@ class DistributedRepository:
         manifest: CheckedManifest | None,
         once: Once[Finished],
     ) -> bytes | NotCommitted:
+        lock_collections(connection, [plan.collection_id])
+        lock_distributed(connection, plan.distributed_row)
+        lock_upload(connection, wish.commit.version_id, wish.commit.lease_id)
         if (answered := find_response(connection, once)) is not None:
             return answered
         now_ms = self._clock.now_ms()

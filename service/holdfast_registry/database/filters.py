@@ -22,6 +22,7 @@ from sqlalchemy import (
     func,
     literal,
     not_,
+    null,
     or_,
     true,
 )
@@ -228,8 +229,9 @@ class _PostgresJson:
     """A value in a JSON document that is kept as bytes in PostgreSQL."""
 
     def __init__(self, document: ColumnElement[Any], path: tuple[str, ...]) -> None:
-        as_text = func.nullif(func.convert_from(document, literal("UTF8")), literal(""))
-        parsed = cast(as_text, JSONB)
+        as_text = func.convert_from(document, literal("UTF8"))
+        # As with SQLite: what is wrong must not fail a whole list.
+        parsed = case((func.pg_input_is_valid(as_text, literal("jsonb")), cast(as_text, JSONB)), else_=null())
         keys = [literal(key, Text) for key in path]
         self._kind = func.jsonb_typeof(func.jsonb_extract_path(parsed, *keys))
         self.text = func.jsonb_extract_path_text(parsed, *keys)

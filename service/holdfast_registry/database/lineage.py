@@ -18,6 +18,7 @@ from holdfast_registry.domain.registries import check_working_project
 from holdfast_registry.errors import invalid, not_found
 
 _FIND_RUN = select(run).where(run.c.project_id == bindparam("project_id"), run.c.run_id == bindparam("run_id"))
+_LOCK_RUN = _FIND_RUN.with_for_update(key_share=True)
 _INSERT_RUN = insert(run).returning(run.c.id)
 _ADD_EDGE = text(
     "INSERT INTO edge (version_id, run_id, kind, created_at_ms) VALUES (:version_id, :run_id, :kind, :now_ms) "
@@ -75,7 +76,7 @@ def upsert_run(
         "state": wanted.state,
         "host": wanted.host,
     }
-    stored = connection.execute(_FIND_RUN, {"project_id": project_id, "run_id": wanted.run_id}).first()
+    stored = connection.execute(_LOCK_RUN, {"project_id": project_id, "run_id": wanted.run_id}).first()
     if stored is None:
         values = {"project_id": project_id, "run_id": wanted.run_id}
         values |= {"created_at_ms": wanted.created_at_ms or now_ms, "updated_at_ms": now_ms}

@@ -17,6 +17,7 @@ from holdfast_contract.failpoints import failpoint
 from holdfast_registry.clock import Clock, IdSource
 from holdfast_registry.database.commits import change_aliases, take_number
 from holdfast_registry.database.database import Database
+from holdfast_registry.database.locks import lock_collections, lock_link, lock_version
 from holdfast_registry.database.schema import alias, collection, entity, link, project, version
 from holdfast_registry.database.statements import (
     AnyRow,
@@ -76,7 +77,9 @@ _SET_LATEST = (
     .where(collection.c.id == bindparam("row_id"))
     .values(latest_version_id=bindparam("latest"), updated_at_ms=bindparam("now_ms"))
 )
-_TYPES_OF_PROJECT = select(project.c.types_json).where(project.c.id == bindparam("row_id"))
+_TYPES_OF_PROJECT = (
+    select(project.c.types_json).where(project.c.id == bindparam("row_id")).with_for_update(read=True, key_share=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,8 @@ class LinkRepository:
         return response
 
     def _link(self, connection: Connection, wish: LinkWish, once: Once[VersionRecord]) -> bytes:
+        target = find_collection(connection, wish.target)
+        lock_version(connection, wish.version_id, "", *([] if target is None else [target.id]))
         if (answered := find_response(connection, once)) is not None:
             return answered
         source = load_committed(connection, wish.version_id)
@@ -114,6 +119,8 @@ class LinkRepository:
             raise invalid(f"{source} cannot be linked into {wish.target}: that belongs to another entity.")
         now_ms = self._clock.now_ms()
         portfolio_id = ensure_portfolio(connection, wish.target, source.type, self._ids, now_ms)
+        if target is None:
+            lock_collections(connection, [portfolio_id])  # somebody else may have made it
         place = {"collection_id": portfolio_id, "version_id": source.version_id}
         link_id = connection.execute(_LINK_IN, place).scalar()
         if link_id is None:
@@ -134,6 +141,7 @@ class LinkRepository:
         """
 
         def unit(connection: Connection) -> bytes:
+            lock_link(connection, link_id)
             if (answered := find_response(connection, once)) is not None:
                 return answered
             now_ms = self._clock.now_ms()

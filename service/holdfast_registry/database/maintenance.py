@@ -12,6 +12,7 @@ from holdfast_registry.database.commits import end_lease
 from holdfast_registry.database.database import Database
 from holdfast_registry.database.deletion import delete_version
 from holdfast_registry.database.expiry import EXPIRES_AT_MS
+from holdfast_registry.database.locks import is_alone, lock_versions
 from holdfast_registry.database.schema import collection, lease, pack, project, request, version
 from holdfast_registry.domain.leases import may_expire
 from holdfast_registry.domain.records import LeaseState, PackState, VersionState
@@ -26,7 +27,10 @@ EXPIRED_AT_ONCE = 50
 _OVERDUE = (
     select(lease.c.id, lease.c.version_id, lease.c.state, lease.c.expires_at_ms)
     .where(lease.c.state == LeaseState.ACTIVE.value, lease.c.expires_at_ms <= bindparam("now_ms"))
+    .order_by(lease.c.id)
     .limit(BATCH_ROWS)
+    # What is held by a commit or a seal is looked at again in the next round.
+    .with_for_update(key_share=True, skip_locked=True)
 )
 _FAIL_PENDING = (
     update(version)
@@ -84,6 +88,9 @@ class MaintenanceRepository:
         return connection.execute(wanted, {"now_ms": self._clock.now_ms()}).scalars().all()
 
     def _expire_versions(self, connection: Connection, overdue: Sequence[str]) -> list[str]:
+        if not is_alone(connection):
+            return []
+        lock_versions(connection, overdue)
         expired = self._overdue_versions(connection, overdue)
         for version_id in expired:
             delete_version(connection, version_id, self._ids, self._clock.now_ms())
@@ -104,6 +111,8 @@ class MaintenanceRepository:
 
 
 def _forget(connection: Connection, before_ms: int) -> int:
+    if not is_alone(connection):
+        return 0
     old = connection.execute(_OLD_REQUESTS, {"before_ms": before_ms}).scalars().all()
     if old:
         connection.execute(request.delete().where(request.c.request_id.in_(old)))

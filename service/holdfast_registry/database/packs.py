@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.pack import PackIndex
@@ -40,6 +41,8 @@ _RENEW = (
     .where(lease.c.id == bindparam("row_id"), lease.c.state == LeaseState.ACTIVE.value)
     .values(expires_at_ms=bindparam("until_ms"))
 )
+# Whoever ends the lease waits, or is waited for; see `locks`.
+_LOCK_LEASE = _LEASE.with_for_update(key_share=True, of=lease)
 _PACK = select(pack).where(pack.c.pack_id == bindparam("wanted_id"))
 _PACKS = select(pack).where(pack.c.pack_id.in_(bindparam("pack_ids", expanding=True)))
 _PACK_ROWS = select(pack.c.id, pack.c.pack_id, pack.c.size_bytes).where(
@@ -48,7 +51,7 @@ _PACK_ROWS = select(pack.c.id, pack.c.pack_id, pack.c.size_bytes).where(
 _INSERT_PACK = insert(pack)
 _SEAL = (
     update(pack)
-    .where(pack.c.id == bindparam("row_id"))
+    .where(pack.c.id == bindparam("row_id"), pack.c.state == PackState.UPLOADING.value)
     .values(state=PackState.LIVE.value, live_chunks=bindparam("live"), sealed_at_ms=bindparam("now_ms"))
 )
 _DOOM = (
@@ -115,7 +118,11 @@ class PackRepository:
         Raises:
             RegistryError: LEASE_EXPIRED.
         """
-        return await self._database.write(lambda connection: self._renewed(connection, lease_id))
+
+        def unit(connection: Connection) -> LeaseGrant:
+            return self._renewed(connection, self._held(connection, lease_id))
+
+        return await self._database.write(unit)
 
     async def find_missing(self, lease_id: str, digests: Sequence[bytes]) -> Missing:
         """Looks chunks up under a lease, and renews it.
@@ -146,8 +153,8 @@ class PackRepository:
         """
 
         def unit(connection: Connection) -> list[PackRecord]:
-            self._renewed(connection, lease_id)
-            active = self._active(connection, lease_id)
+            active = self._held(connection, lease_id)
+            self._renewed(connection, active)
             stored = _packs_by_id(connection, [intent.pack_id for intent in intents])
             new = [intent for intent in intents if intent.pack_id not in stored]
             now_ms = self._clock.now_ms()
@@ -188,15 +195,17 @@ class PackRepository:
         return answer
 
     def _seal(self, connection: Connection, lease_id: str, index: PackIndex) -> tuple[int, LeaseGrant]:
-        active = self._active(connection, lease_id)
+        active = self._held(connection, lease_id)
         row = _find_pack(connection, index.pack_id)
         if row is None or row.lease_id != lease_id or row.state == PackState.DOOMED:
             raise _no_grant(index.pack_id)
         live = row.live_chunks
         if row.state == PackState.UPLOADING:
             live = chunk_statements(connection).insert_absent(connection, _chunk_rows(active.entity_id, row.id, index))
-            connection.execute(_SEAL, {"row_id": row.id, "live": live, "now_ms": self._clock.now_ms()})
-        grant = self._renewed(connection, lease_id)
+            sealed = {"row_id": row.id, "live": live, "now_ms": self._clock.now_ms()}
+            if not connection.execute(_SEAL, sealed).rowcount:
+                raise _no_grant(index.pack_id)  # given up meanwhile; what was inserted is undone
+        grant = self._renewed(connection, active)
         failpoint("seal.before_commit")
         return live, grant
 
@@ -245,21 +254,24 @@ class PackRepository:
 
         return self._database.read_here(unit)
 
-    def _active(self, connection: Connection, lease_id: str) -> ActiveLease:
-        row = connection.execute(_LEASE, {"lease_id": lease_id}).first()
+    def _held(self, connection: Connection, lease_id: str) -> ActiveLease:
+        """As `_active`, and nobody ends it before this transaction does."""
+        return self._active(connection, lease_id, _LOCK_LEASE)
+
+    def _active(self, connection: Connection, lease_id: str, statement: Select[Any] = _LEASE) -> ActiveLease:
+        row = connection.execute(statement, {"lease_id": lease_id}).first()
         if row is None or not is_usable(LeaseState(row.state), row.expires_at_ms, self._clock.now_ms()):
             raise lease_expired(lease_id)
         ttl_s = self._lease_ttl_s if row.part_version_id is None else self._part_lease_ttl_s
         return ActiveLease(row.id, row.entity_id, row.expires_at_ms, ttl_s)
 
-    def _renewed(self, connection: Connection, lease_id: str) -> LeaseGrant:
-        active = self._active(connection, lease_id)
+    def _renewed(self, connection: Connection, active: ActiveLease) -> LeaseGrant:
         now_ms = self._clock.now_ms()
         if needs_renewal(active.expires_at_ms, now_ms, active.ttl_s):
             until_ms = now_ms + active.ttl_s * 1000
-            connection.execute(_RENEW, {"row_id": lease_id, "until_ms": until_ms})
-            return LeaseGrant(lease_id, active.ttl_s)
-        return LeaseGrant(lease_id, rest_s(active.expires_at_ms, now_ms))
+            connection.execute(_RENEW, {"row_id": active.lease_id, "until_ms": until_ms})
+            return LeaseGrant(active.lease_id, active.ttl_s)
+        return LeaseGrant(active.lease_id, rest_s(active.expires_at_ms, now_ms))
 
 
 def _find_pack(connection: Connection, pack_id: bytes) -> AnyRow | None:

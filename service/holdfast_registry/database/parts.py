@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 
+from holdfast_registry.database.locks import lock_distributed
 from holdfast_registry.database.schema import distributed, lease, origin, part, version
 from holdfast_registry.database.statements import AnyRow
 from holdfast_registry.domain.distributed import Part, PartStatus
@@ -133,6 +134,7 @@ def begin_part(
         distributed_row = int(connection.execute(_INSERT_DISTRIBUTED, values).scalar_one())
     else:
         distributed_row = row.id
+        lock_distributed(connection, distributed_row)
     of_job = {"distributed": distributed_row, "origin_id": wish.origin_id}
     replaced = connection.execute(_NOT_BROUGHT, of_job).all() if wish.origin_id else []
     for one in replaced:

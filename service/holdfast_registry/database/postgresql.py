@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from holdfast_contract.reasons import Reason
-from holdfast_registry.database.database import Unit
+from holdfast_registry.database.database import OvertakenError, Unit
 from holdfast_registry.database.migrate import migrate
 from holdfast_registry.errors import DatabaseError, RegistryError
 
@@ -38,8 +38,9 @@ RETRY_MAX_S = 1.0
 MIGRATION_LOCK = 0x686F6C64
 """Key of the advisory lock under which one replica at a time brings the schema up to date."""
 
-_LOST_RACES = frozenset({"40001", "40P01", "55P03", "23505"})
-"""Serialization failure, deadlock, lock not available, and a unique key that another unit has written since we looked."""
+_LOST_RACES = frozenset({"40001", "40P01", "55P03", "23505", "23503"})
+"""Serialization failure, deadlock, lock not available, and since we looked: a unique key that another unit has written, a row that
+it has deleted."""
 _GONE = frozenset({"57P01", "57P02", "57P03", "25006", "08000", "08003", "08006"})
 """The server stops, starts, or is a standby by now; or the connection is broken."""
 _FULL = frozenset({"53100", "53200"})
@@ -147,6 +148,12 @@ class PostgresDatabase:
                 attempt += 1
                 if not may_pass(error) or attempt == ATTEMPTS_MAX:
                     raise translate(error) from error
+            except OvertakenError as error:
+                attempt += 1
+                if attempt == ATTEMPTS_MAX:
+                    raise RegistryError(
+                        Reason.UNAVAILABLE, "Others change the same things all the time; repeat it."
+                    ) from error
             except (PoolTimeoutError, OSError) as error:
                 raise translate(error) from error
             # Full jitter: those that met once are not to meet again.

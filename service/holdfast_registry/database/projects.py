@@ -15,6 +15,7 @@ from holdfast_registry.database.collection_rows import project_sources
 from holdfast_registry.database.database import Database
 from holdfast_registry.database.deletion import delete_portfolio
 from holdfast_registry.database.filters import FilterCompiler
+from holdfast_registry.database.locks import lock_project
 from holdfast_registry.database.paging import Listing, PageWish, fetch_page
 from holdfast_registry.database.schema import collection, entity, project, protected_alias
 from holdfast_registry.database.statements import (
@@ -149,6 +150,7 @@ class ProjectRepository:
         """
 
         def unit(connection: Connection) -> bytes:
+            _lock(connection, change.project_id)
             if (answered := find_response(connection, once)) is not None:
                 return answered
             row = _row_by_id(connection, change.project_id)
@@ -169,6 +171,7 @@ class ProjectRepository:
         """
 
         def unit(connection: Connection) -> bytes:
+            _lock(connection, project_id, with_collections=True)
             if (answered := find_response(connection, once)) is not None:
                 return answered
             row = _row_by_id(connection, project_id)
@@ -198,6 +201,11 @@ def _row_by_id(connection: Connection, project_id: str) -> AnyRow:
         if (row := connection.execute(found).first()) is not None:
             return row
     raise not_found(f"Project {project_id[:64]!r}")
+
+
+def _lock(connection: Connection, project_id: str, *, with_collections: bool = False) -> None:
+    if (matched := _PROJECT_ID.fullmatch(project_id)) is not None:
+        lock_project(connection, int(matched[1]), with_collections=with_collections)
 
 
 def _record(row: AnyRow) -> ProjectRecord:

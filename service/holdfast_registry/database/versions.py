@@ -14,6 +14,7 @@ from holdfast_registry.database.commits import add_tags, change_aliases
 from holdfast_registry.database.database import Database
 from holdfast_registry.database.deletion import collection_of, delete_version
 from holdfast_registry.database.links import change_link_aliases, find_link, load_linked, load_linked_of
+from holdfast_registry.database.locks import lock_version, lock_versions
 from holdfast_registry.database.name_lookup import resolve
 from holdfast_registry.database.schema import version, version_tag
 from holdfast_registry.database.statements import (
@@ -85,6 +86,7 @@ class VersionRepository:
         return response
 
     def _update(self, connection: Connection, change: VersionChange, once: Once[VersionRecord]) -> bytes:
+        lock_version(connection, change.version_id, change.link_id)
         if (answered := find_response(connection, once)) is not None:
             return answered
         stored = _as_seen(connection, change)
@@ -129,6 +131,7 @@ class VersionRepository:
     def _delete(
         self, connection: Connection, version_id: str, once: Once[VersionRecord], *, delete_aliases: bool
     ) -> bytes:
+        lock_versions(connection, [version_id])
         if (answered := find_response(connection, once)) is not None:
             return answered
         stored = load_committed(connection, version_id)
