@@ -108,12 +108,18 @@ class SeaweedFS:
     def started(cls, folder: Path) -> Iterator["SeaweedFS"]:
         """A server that takes requests; ended, and its sockets removed, at the end."""
         server = cls(folder)
-        try:
-            server._server.start(server._is_ready)
+        with server.running():
             yield server
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Starts it, and ends it; what was stored is there the next time."""
+        try:
+            self._server.start(self._is_ready)
+            yield
         finally:
-            server._server.stop()
-            server._remove_sockets()
+            self._server.stop()
+            self._remove_sockets()
 
     # --- what tests do with it ----------------------------------------------------------------------------------------
 
