@@ -11,12 +11,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from holdfast_contract.errors import ContractError
 from holdfast_contract.places import find_places
 from holdfast_contract.settings import SettingError, explain_settings, load_settings
+from holdfast_registry.access_commands import add_access_commands
 from holdfast_registry.auth.tokens import new_token, token_digest
 from holdfast_registry.blobstore.open_store import open_for_reading
 from holdfast_registry.clock import SystemClock
-from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.database.tokens import TokenRepository
 from holdfast_registry.domain.access import EVERYTHING, NewToken, Role
 from holdfast_registry.errors import EXIT_CODE_CONFIGURATION, DatabaseError, RegistryError, StartError
@@ -24,7 +25,7 @@ from holdfast_registry.fsck import check_store
 from holdfast_registry.fsck_report import print_report
 from holdfast_registry.gc.command import add_gc_command, collect_garbage
 from holdfast_registry.lifecycle import start_log
-from holdfast_registry.server import open_data_folder, serve
+from holdfast_registry.server import open_data_folder, open_database, serve
 from holdfast_registry.settings import SECTION, RegistrySettings
 
 EXIT_CODE_DAMAGE = 1
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(wish.command(wish, settings))
     except StartError as error:
         return _complain(str(error), error.exit_code)
-    except (SettingError, RegistryError, DatabaseError) as error:
+    except (SettingError, RegistryError, DatabaseError, ContractError) as error:
         return _complain(str(error), EXIT_CODE_CONFIGURATION)
     except OSError as error:  # a full disk, a folder that can't be written
         return _complain(f"{error.filename or 'the data folder'}: {error.strerror or error}", EXIT_CODE_FAILED)
@@ -58,10 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands.add_parser("serve", help="serve until SIGTERM"))
     init = commands.add_parser("init", help="make the data folder and print the first token, once")
     init.set_defaults(command=_init)
-    token = commands.add_parser("token", help="tokens of a registry that is not running")
-    create = token.add_subparsers(required=True, metavar="COMMAND").add_parser("create", help="print a new token, once")
-    create.add_argument("--name", default="", help="whose it is")
-    create.set_defaults(command=_create_token)
+    add_access_commands(commands, _data_dir)
     fsck = commands.add_parser("fsck", help="find damage and the versions that it hurts; may run beside a server")
     fsck.add_argument("--deep", action="store_true", help="read every byte of every pack")
     fsck.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -71,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     gc.set_defaults(command=_gc)
     config = commands.add_parser("config", help="print the settings in force as JSON")
     config.set_defaults(command=_config)
-    for command in (init, create, fsck, gc):
+    for command in (init, fsck, gc):
         command.add_argument("--data-dir", help="folder of database and packs")
     return parser
 
@@ -82,6 +80,9 @@ def _add_serve(serving: argparse.ArgumentParser) -> None:
     where.add_argument("--socket", help="Unix socket to serve on")
     where.add_argument("--listen", help="HOST:PORT to serve on; every call then needs a token")
     serving.add_argument("--insecure", action="store_true", default=None, help="allow plaintext on other than loopback")
+    serving.add_argument("--tls-cert", help="PEM of the certificate chain to serve TLS with")
+    serving.add_argument("--tls-key", help="PEM of its key")
+    serving.add_argument("--tls-client-ca", help="PEM of the authority whose clients alone may connect")
     serving.add_argument("--ready-fd", type=int, help="descriptor that gets READY")
     serving.add_argument("--idle-exit-s", "--parent-idle-exit-s", type=float, help="end after so long without a call")
     serving.set_defaults(command=_serve)
@@ -113,35 +114,25 @@ def _serve(wish: argparse.Namespace, settings: RegistrySettings) -> int:
 
 
 def _init(wish: argparse.Namespace, settings: RegistrySettings) -> int:
-    token = _add_token(_data_dir(settings), _FIRST_TOKEN_NAME, only_first=True)
-    if token is None:
+    secret = new_token()
+    if not asyncio.run(_add_first_token(settings, token_digest(secret))):
         raise StartError("This registry has tokens already; `holdfast registry token create` makes another one.")
     sys.stderr.write("The first token. It is shown only now; keep it like a password:\n")
-    sys.stdout.write(f"{token}\n")
+    sys.stdout.write(f"{secret}\n")
     return 0
 
 
-def _create_token(wish: argparse.Namespace, settings: RegistrySettings) -> int:
-    token = _add_token(_data_dir(settings), wish.name, only_first=False)
-    sys.stderr.write("A new token. It is shown only now; keep it like a password:\n")
-    sys.stdout.write(f"{token}\n")
-    return 0
-
-
-def _add_token(data_dir: Path, name: str, *, only_first: bool) -> str | None:
-    """Adds a token; needs the lock, since two processes must not write one SQLite file."""
-    lock = open_data_folder(data_dir)
+async def _add_first_token(settings: RegistrySettings, digest: bytes) -> bool:
+    """Needs the lock, since two processes must not write one SQLite file."""
+    lock = open_data_folder(_data_dir(settings))
     try:
-        database = SqliteDatabase(data_dir / DATABASE_NAME, readers=1)
+        database = await open_database(settings, _data_dir(settings))
         try:
-            token = new_token()
-            wanted = NewToken(name, Role.ADMIN, EVERYTHING)
-            adding = TokenRepository(database).add(
-                wanted, token_digest(token), SystemClock().now_ms(), only_first=only_first
-            )
-            return token if asyncio.run(adding) else None
+            wanted = NewToken(_FIRST_TOKEN_NAME, Role.ADMIN, EVERYTHING)
+            now_ms = SystemClock().now_ms()
+            return await TokenRepository(database).add(wanted, digest, now_ms, only_first=True) is not None
         finally:
-            database.close()
+            await database.aclose()
     finally:
         lock.release()
 

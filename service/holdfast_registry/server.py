@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import logging
 import os
 import signal
@@ -67,11 +66,13 @@ from holdfast_registry.rpc.access_servicer import AccessRepositories, AccessServ
 from holdfast_registry.rpc.admission import Admission
 from holdfast_registry.rpc.boundary import CallBoundary
 from holdfast_registry.rpc.collection_servicer import CollectionServicer
+from holdfast_registry.rpc.health import HealthServicer, add_health, add_reflection
 from holdfast_registry.rpc.pack_servicer import PackServicer
 from holdfast_registry.rpc.registry_servicer import RegistryServicer
 from holdfast_registry.rpc.run_servicer import RunServicer
 from holdfast_registry.rpc.version_servicer import CommittedVersions, VersionServicer
 from holdfast_registry.settings import RegistrySettings
+from holdfast_registry.tls import is_loopback, server_credentials
 from holdfast_registry.version_commit import VersionCommitter
 from holdfastpb.registry.v1 import (
     access_pb2_grpc,
@@ -120,6 +121,7 @@ class Parts:
     gc_schedule: GcSchedule
     gate: CallGate
     server: grpc.aio.Server
+    health: HealthServicer
 
 
 def open_data_folder(data_dir: Path) -> DataFolderLock:
@@ -170,6 +172,7 @@ async def serve(
                 os.write(ready_fd, READY)
                 os.close(ready_fd)
             await _until_told(settings, parts, stop)
+            await parts.health.enter_graceful_shutdown()
             if not await parts.gate.drain(settings.drain_s):
                 logger.warning("calls were still running after %s s", settings.drain_s)
             await parts.server.stop(STOP_GRACE_S)
@@ -180,20 +183,21 @@ async def serve(
         lock.release()
 
 
-async def _open_database(settings: RegistrySettings, data_dir: Path) -> OpenDatabase:
+async def open_database(settings: RegistrySettings, data_dir: Path) -> OpenDatabase:
+    """Opens the database that the settings name, and brings it to the current schema."""
     if settings.database_url is None:
         return await asyncio.to_thread(SqliteDatabase, data_dir / DATABASE_NAME, settings.database_readers)
     # Imported where it is wanted: the embedded registry has neither the driver nor the time to load it.
-    from holdfast_registry.database.postgresql import open_database
+    from holdfast_registry.database.postgresql import open_database as open_postgresql
 
-    return await open_database(settings.database_url, settings.database_connections)
+    return await open_postgresql(settings.database_url, settings.database_connections)
 
 
 @asynccontextmanager
 async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids: IdSource) -> AsyncIterator[Parts]:
     """Builds all parts, and takes them down in the opposite order."""
     os_layer.fsync_folder(data_dir.parent)
-    database = await _open_database(settings, data_dir)
+    database = await open_database(settings, data_dir)
     threads = file_threads(settings)
     opened_store: OpenStore | None = None
     try:
@@ -280,10 +284,13 @@ async def _compose(
         TokenRepository(database), ProtectedAliasRepository(database), AuditRepository(database)
     )
     access_pb2_grpc.add_AccessServiceServicer_to_server(AccessServicer(access, authenticator, clock), server)
+    health = await add_health(server)
+    if settings.reflection:
+        add_reflection(server)
     maintenance = Maintenance(MaintenanceRepository(database, clock, ids), store, threads, clock, die_of_fsync)
     collector = compose_collector(settings, data_dir, opened, packs, reader, store, threads, clock)
     gc_schedule = GcSchedule(collector, wish_of(settings), clock, die_of_fsync)
-    return Parts(opened, store, threads, maintenance, gc_schedule, gate, server)
+    return Parts(opened, store, threads, maintenance, gc_schedule, gate, server, health)
 
 
 def compose_collector(
@@ -325,7 +332,7 @@ async def stopped_registry(
     clock = clock or SystemClock()
     lock = open_data_folder(data_dir)
     try:
-        database = await _open_database(settings, data_dir)
+        database = await open_database(settings, data_dir)
         threads = file_threads(settings)
         opened_store: OpenStore | None = None
         try:
@@ -371,24 +378,17 @@ def check_address(settings: RegistrySettings, socket_path: Path | None) -> None:
     host, _, port = settings.listen.rpartition(":")
     if not host or not port.isdecimal():
         raise StartError(f"--listen {settings.listen!r} is not HOST:PORT.")
-    if not _is_loopback(host.strip("[]")) and not settings.insecure:
+    if not (is_loopback(host) or settings.insecure or settings.tls_cert):
         raise StartError(
-            f"{host} can be reached by others and this version serves TCP only without TLS: tokens and data would travel "
-            "in the clear. Serve on 127.0.0.1 behind a proxy that does TLS, or give --insecure on a network that you trust."
+            f"{host} can be reached by others: without TLS tokens and data would travel in the clear. Give --tls-cert and "
+            "--tls-key (`holdfast registry certs` makes them), or --insecure on a network that you trust."
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _listen(server: grpc.aio.Server, settings: RegistrySettings, socket_path: Path | None) -> None:
     if settings.listen:
         try:
-            server.add_insecure_port(settings.listen)
+            _open_port(server, settings.listen, server_credentials(settings))
         except RuntimeError as error:
             raise StartError(f"Cannot listen on {settings.listen}: {error}", EXIT_CODE_LOCKED) from error
         return
@@ -402,6 +402,13 @@ def _listen(server: grpc.aio.Server, settings: RegistrySettings, socket_path: Pa
     os_layer.unlink_if_exists(socket_path)
     server.add_insecure_port(socket_address(socket_path))
     os.chmod(socket_path, os_layer.FILE_MODE)
+
+
+def _open_port(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> None:
+    if credentials is None:
+        server.add_insecure_port(address)
+    else:
+        server.add_secure_port(address, credentials)
 
 
 def _somebody_listens(path: Path) -> bool:

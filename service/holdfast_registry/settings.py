@@ -22,6 +22,14 @@ class RegistrySettings:
     """HOST:PORT to serve on instead of the socket; every call then needs a token."""
     insecure: bool = False
     """Allow plaintext TCP on an address that is not loopback."""
+    tls_cert: str | None = None
+    """PEM file of the certificate chain that the port is served with; needed off loopback, unless `insecure`."""
+    tls_key: str | None = None
+    """PEM file of its key, without a password."""
+    tls_client_ca: str | None = None
+    """PEM file of an authority: only clients with a certificate of its may connect; they need a token all the same."""
+    reflection: bool = False
+    """Tell anybody who asks which services there are (gRPC reflection); needs the extra `reflection`."""
     idle_exit_s: float = 0.0
     """Exit after so many seconds without a call; 0 = never."""
     lease_ttl_s: int = LEASE_TTL_S

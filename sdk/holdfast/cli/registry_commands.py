@@ -43,6 +43,42 @@ def gc(context: typer.Context) -> None:
     become(PROGRAM, ["gc", *context.args])
 
 
+@registry_app.command("certs", context_settings=_PASS_ON)
+def certs(context: typer.Context) -> None:
+    """Makes certificates for TLS, signed by an authority of your own."""
+    become(PROGRAM, ["certs", *context.args])
+
+
+@registry_app.command("audit", context_settings=_PASS_ON)
+def audit(context: typer.Context) -> None:
+    """Prints what was done, by whom, with what outcome."""
+    become(PROGRAM, ["audit", *context.args])
+
+
+@registry_app.command("protect", context_settings=_PASS_ON)
+def protect(context: typer.Context) -> None:
+    """Sets which aliases only aliasers and administrators may give and take."""
+    become(PROGRAM, ["protect", *context.args])
+
+
+@token_app.command("list", context_settings=_PASS_ON)
+def list_tokens(context: typer.Context) -> None:
+    """Lists tokens without their secrets."""
+    become(PROGRAM, ["token", "list", *context.args])
+
+
+@token_app.command("revoke", context_settings=_PASS_ON)
+def revoke_token(context: typer.Context) -> None:
+    """Ends a token, everywhere within 30 s."""
+    become(PROGRAM, ["token", "revoke", *context.args])
+
+
+@token_app.command("rotate", context_settings=_PASS_ON)
+def rotate_token(context: typer.Context) -> None:
+    """Makes a token's successor and prints it, once."""
+    become(PROGRAM, ["token", "rotate", *context.args])
+
+
 @token_app.command("create", context_settings=_PASS_ON)
 def create_token(context: typer.Context) -> None:
     """Makes a token and prints it, once."""
