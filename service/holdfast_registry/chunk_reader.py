@@ -29,6 +29,18 @@ PACKS_GRANTED_MAX = 1000
 """In one call of GrantReads."""
 
 
+LOOKS_MAX = 3
+"""For chunks whose pack goes while they are read; a pack is kept for hours after its last chunk has left it."""
+
+
+class _PackLeftError(RegistryError):
+    """A pack is gone: damage, unless its chunks lie elsewhere by now."""
+
+    def __init__(self, pack_id: bytes) -> None:
+        damage = _damaged(pack_id, "it is gone")
+        super().__init__(damage.reason, damage.message, damage.metadata)
+
+
 @dataclass(frozen=True, slots=True)
 class ReadablePack:
     """A pack and how a daemon reads it."""
@@ -62,6 +74,14 @@ class ChunkReader:
         Raises:
             RegistryError: STORE_DAMAGED: a pack is gone, or its bytes are others.
         """
+        for _ in range(LOOKS_MAX - 1):
+            try:
+                return self._read(entity_id, digests)
+            except _PackLeftError:
+                continue  # its chunks were rewritten or brought again since they were looked up, and lie elsewhere
+        return self._read(entity_id, digests)
+
+    def _read(self, entity_id: int, digests: Sequence[bytes]) -> list[bytes | None]:
         places = self._packs.places(entity_id, digests)
         by_pack: dict[bytes, list[WantedChunk]] = {}
         for position, (digest, place) in enumerate(zip(digests, places, strict=True)):
@@ -79,7 +99,7 @@ class ChunkReader:
     def _open(self, pack_id: bytes) -> PackFile:
         pack = self._store.open_pack(pack_id)
         if pack is None:
-            raise _damaged(pack_id, "it is gone")
+            raise _PackLeftError(pack_id)
         return pack
 
     async def locate(self, entity: str, digests: Sequence[bytes]) -> list[ChunkPlace]:
@@ -153,7 +173,7 @@ def _read_chunks(pack: PackFile, wanted: Sequence[WantedChunk]) -> list[bytes]:
     try:
         frames = pack.read_ranges([(chunk.place.offset, chunk.place.stored_length) for chunk in wanted])
     except PackGoneError as error:
-        raise _damaged(wanted[0].place.pack_id, "it is gone") from error
+        raise _PackLeftError(wanted[0].place.pack_id) from error
     return [_decoded(chunk, stored) for chunk, stored in zip(wanted, frames, strict=True)]
 
 
@@ -184,7 +204,7 @@ def _read_group(pack: PackFile, pack_id: bytes, group: Sequence[tuple[int, int]]
     try:
         return b"".join(pack.read_ranges(group))
     except PackGoneError as error:
-        raise _damaged(pack_id, "it is gone") from error
+        raise _PackLeftError(pack_id) from error
 
 
 def _damaged(pack_id: bytes, what: str) -> RegistryError:
