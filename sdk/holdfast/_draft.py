@@ -58,10 +58,16 @@ class Draft:
         # Path -> digest where the SDK knows it, "" where only the daemon does.
         self._added: dict[str, str] = {}
         self._local_names: dict[str, str] = {}
+        self._local_files: dict[str, str] = {}
         self._trees: list[tuple[str, str]] = []
         # Whether there are paths that are not in `_added`: too many of them.
         self._has_unlisted = False
         self._listing: DraftListing | None = None
+        # What has changed since the first listing, by the number of the last record that did it: one path, and whether it is gone (it
+        # may be a folder), or paths that only the daemon knows.  All others are as the listing has them.
+        self._is_listed = False
+        self._paths_changed: dict[str, tuple[int, bool]] = {}
+        self._many_changed_seq = 0
 
     # --- adding -------------------------------------------------------------------------------------------------------
 
@@ -80,9 +86,10 @@ class Draft:
                 return existing
         record, size_bytes = _file_record(file, path, data, overwrite=overwrite, mutable=mutable)
         with self._lock:
-            seq = self._append(record, size_bytes)
+            seq = self._append(record, size_bytes, path)
             self._added[path] = digest
             self._local_names[file.path] = path
+            self._local_files[path] = file.path
         if mutable and data is None:
             self._wait_for_path(session, seq, path)
             return self._entry(path, local_path=file.path)
@@ -96,6 +103,9 @@ class Draft:
         with self._lock:
             seq = self._append(log_pb2.Record(add_tree=tree), size_bytes)
             self._trees.append((local_path, tree.prefix))
+            if tree.overwrite:
+                below = f"{tree.prefix}/" if tree.prefix else ""
+                self._added.update((path, "") for path in self._added if path.startswith(below))
         if tree.mutable:
             try:
                 session.wait_ingested(seq)
@@ -166,7 +176,7 @@ class Draft:
             log_pb2.Record(add_entry=what) if isinstance(what, log_pb2.AddEntry) else log_pb2.Record(add_reference=what)
         )
         with self._lock:
-            seq = self._append(record, what.ByteSize())
+            seq = self._append(record, what.ByteSize(), None if added.is_folder else what.path)
         if added.must_be_read:
             session.wait_ingested(seq)
 
@@ -178,29 +188,42 @@ class Draft:
         """
         self.session()
         owner = self._owner()
+        is_file = path in self._added
         # What an incremental draft is laid over is known at its commit only.
-        if path not in self._added and not (owner is not None and owner.incremental):
-            manifest = ArtifactManifest(()) if self.is_empty else self.listing().manifest
-            if not (manifest.get_entry_by_path(path) or next(manifest.items_from(f"{path}/"), None)):
+        if not is_file and not (owner is not None and owner.incremental):
+            is_file = self._entry_now(path) is not None
+            if not is_file and not self._has_below(path):
                 raise FileNotFoundError(f"No such file or directory: {path}")
         with self._lock:
-            self._append(log_pb2.Record(remove=log_pb2.Remove(path=path)), len(path))
-            self._forget(lambda added: added == path or added.startswith(f"{path}/"))
+            self._append(log_pb2.Record(remove=log_pb2.Remove(path=path)), len(path), path)
+            # Nothing is below a file; so many of them can be removed without looking at all others each time.
+            for gone in [path] if is_file else [p for p in self._added if p == path or p.startswith(f"{path}/")]:
+                self._forget(gone)
 
-    def _forget(self, is_gone: Callable[[str], bool]) -> None:
-        self._added = {path: digest for path, digest in self._added.items() if not is_gone(path)}
-        self._local_names = {local: path for local, path in self._local_names.items() if not is_gone(path)}
+    def _has_below(self, folder: str) -> bool:
+        return not self.is_empty and next(self.listing().manifest.items_from(f"{folder}/"), None) is not None
 
-    def _append(self, record: log_pb2.Record, size_bytes: int) -> int:
-        self._last_seq = self.session().append(record, size_bytes + RECORD_OVERHEAD_BYTES)
-        return self._last_seq
+    def _forget(self, path: str) -> None:
+        self._added.pop(path, None)
+        local = self._local_files.pop(path, None)
+        if local is not None and self._local_names.get(local) == path:
+            del self._local_names[local]
+
+    def _append(self, record: log_pb2.Record, size_bytes: int, path: str | None = None) -> int:
+        """Sends a record that changes one path, or several that only the daemon knows; with the lock held."""
+        seq = self._last_seq = self.session().append(record, size_bytes + RECORD_OVERHEAD_BYTES)
+        if path is None:
+            self._many_changed_seq = seq
+        elif self._is_listed:
+            self._paths_changed[path] = seq, record.HasField("remove")
+        return seq
 
     def _wait_for_path(self, session: LogSession, seq: int, path: str) -> None:
         try:
             session.wait_ingested(seq)
         except ArtifactError:
             with self._lock:
-                self._forget(lambda added: added == path)
+                self._forget(path)
             raise
 
     def _may_exist(self, path: str) -> bool:
@@ -220,7 +243,7 @@ class Draft:
             ValueError: the path has another digest.
         """
         known = self._added.get(path)
-        existing = self.listing().manifest.get_entry_by_path(path) if not known else None
+        existing = self._entry_now(path) if not known else None
         if not known and existing is None:
             return None
         if digest != (known or (existing and existing.digest)):
@@ -229,9 +252,22 @@ class Draft:
 
     def entry_at(self, path: str) -> ArtifactManifestEntry | None:
         """Returns the entry of a path; asks the daemon only if the path may be taken."""
-        if self.is_empty or not self._may_exist(path):
+        return self._entry_now(path) if self._may_exist(path) else None
+
+    def _entry_now(self, path: str) -> ArtifactManifestEntry | None:
+        """Returns the entry of a path; lists the draft only if something has changed there since that was done."""
+        if self.is_empty:
             return None
-        return self.listing().manifest.get_entry_by_path(path)
+        with self._lock:
+            known = self._listing
+            parents = itertools.accumulate(path.split("/"), lambda folder, name: f"{folder}/{name}")
+            changes = [self._paths_changed[parent] for parent in parents if parent in self._paths_changed]
+            changed_seq, is_gone = max([(self._many_changed_seq, False), *changes])
+        if known is None or changed_seq > known.last_seq:
+            if is_gone:
+                return None
+            known = self.listing()
+        return known.manifest.get_entry_by_path(path)
 
     @property
     def is_empty(self) -> bool:
@@ -249,6 +285,7 @@ class Draft:
         session = self.session()
         with self._lock:
             last_seq, known = self._last_seq, self._listing
+            self._is_listed = True
         if known is not None and known.last_seq == last_seq:
             return known
         session.wait_ingested()
@@ -266,6 +303,7 @@ class Draft:
         found = DraftListing(last_seq, manifest, page.digest, page.size_bytes)
         with self._lock:
             self._listing = found
+            self._paths_changed = {path: change for path, change in self._paths_changed.items() if change[0] > last_seq}
         return found
 
     def local_name(self, local_path: str) -> str | None:

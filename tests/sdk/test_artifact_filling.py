@@ -325,6 +325,53 @@ def test_removed_path_can_be_added_with_other_content(artifact: Artifact, daemon
     assert artifact.manifest.entries["p"].size == 0
 
 
+def test_a_draft_is_listed_once_however_many_files_are_replaced_and_removed(
+    artifact: Artifact, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(20):
+        (many / f"f{number}").write_bytes(b"%d" % number)
+    artifact.add_dir(str(many))
+    for number in range(10):
+        artifact.remove(f"f{number}")
+        (tmp_path / "new").write_bytes(b"other %d" % number)
+        artifact.add_file(str(tmp_path / "new"), name=f"f{number}")
+    with pytest.raises(ValueError, match="Cannot add the same path twice"):
+        artifact.add_file(str(tmp_path / "new"), name="f19")
+    assert sum(not request.page_token for request in daemon.calls.requests["ListDraftEntries"]) == 1
+    expected = {f"f{i}": file_digest(b"other %d" % i if i < 10 else b"%d" % i).hex() for i in range(20)}
+    assert {path: entry.digest for path, entry in artifact.manifest.entries.items()} == expected
+
+
+def test_what_was_removed_with_its_folder_is_not_there_any_more(
+    artifact: Artifact, daemon: FakeDaemon, tree: Path
+) -> None:
+    artifact.add_dir(str(tree), name="kept")
+    artifact.add_dir(str(tree), name="gone")
+    below = next(path for path in paths(artifact) if path.startswith("gone/"))
+    artifact.remove("gone")
+    with pytest.raises(FileNotFoundError):
+        artifact.remove(below)
+    with pytest.raises(FileNotFoundError):
+        artifact.remove("gone")
+    assert all(path.startswith("kept/") for path in paths(artifact))
+
+
+def test_a_folder_that_was_merged_over_a_file_counts_when_the_file_is_added_again(
+    artifact: Artifact, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_bytes(b"first")
+    artifact.add_file(str(tmp_path / "f"))
+    merged = tmp_path / "merged"
+    merged.mkdir()
+    (merged / "f").write_bytes(b"second")
+    artifact.add_dir(str(merged), merge=True)
+    with pytest.raises(ValueError, match="Cannot add the same path twice"):
+        artifact.add_file(str(tmp_path / "f"))
+    assert artifact.manifest.entries["f"].digest == file_digest(b"second").hex()
+
+
 def test_removing_what_is_not_there_is_refused(artifact: Artifact, daemon: FakeDaemon, tree: Path) -> None:
     with pytest.raises(FileNotFoundError):
         artifact.remove("absent")
