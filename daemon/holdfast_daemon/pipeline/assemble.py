@@ -210,6 +210,31 @@ def merged_entries(journal: Path, job_id: str) -> EntryColumns:
     return columns.take(_survivors(columns, spans, records, removals, base_end))
 
 
+class _Removed:
+    """What was removed, and when: looked up for each entry and the folders above it, so that removals need not look at all entries."""
+
+    def __init__(self) -> None:
+        self._applied: dict[str, int] = {}
+
+    def note(self, path: str, applied: int) -> None:
+        """Takes note of a removal of what was there when so many entries had been applied."""
+        self._applied[path] = applied
+
+    def covers(self, path: str, position: int) -> bool:
+        """Whether the entry at this position was removed, by itself or with a folder."""
+        applied = self._applied
+        if not applied:
+            return False
+        if position < applied.get(path, 0):
+            return True
+        slash = path.rfind("/")
+        while slash > 0:
+            if position < applied.get(path[:slash], 0):
+                return True
+            slash = path.rfind("/", 0, slash)
+        return False
+
+
 def _survivors(
     columns: EntryColumns,
     spans: list[tuple[int, int, int]],
@@ -219,16 +244,18 @@ def _survivors(
 ) -> list[int]:
     """Positions of the entries that are left when the records are applied in their order, over those of the base."""
     places: dict[str, int] = {}
+    removed = _Removed()
+    applied = 0
     steps = sorted([(seq, 1, start, end) for seq, start, end in spans] + [(seq, 0, 0, 0) for seq in removals])
     for seq, is_run, start, end in steps:
+        if not is_run:
+            removed.note(records[seq].remove.path, applied)
+            continue
+        applied = end  # runs lie in the order of their records
         if seq == BASE_SEQ:
             places.update(zip(columns.paths[start:end], range(start, end), strict=True))
             continue
-        record = records[seq]
-        if not is_run:
-            _remove(places, record.remove.path)
-            continue
-        overwrite = _may_overwrite(record)
+        overwrite = _may_overwrite(records[seq])
         for position in range(start, end):
             path = columns.paths[position]
             before = places.get(path)
@@ -236,11 +263,12 @@ def _survivors(
                 before is not None
                 and before >= base_end
                 and not overwrite
+                and not removed.covers(path, before)
                 and not _same_content(columns, before, position)
             ):
                 raise HoldfastError(Reason.ALREADY_EXISTS, f"Cannot add the same path twice: {path!r}", path=path)
             places[path] = position
-    return list(places.values())
+    return [position for path, position in places.items() if not removed.covers(path, position)]
 
 
 def _same_content(columns: EntryColumns, one: int, other: int) -> bool:
@@ -252,13 +280,6 @@ def _same_content(columns: EntryColumns, one: int, other: int) -> bool:
 def _may_overwrite(record: Record) -> bool:
     kind = record.WhichOneof("what")
     return kind == "add_base" or bool(getattr(getattr(record, kind or ""), "overwrite", False))
-
-
-def _remove(places: dict[str, int], path: str) -> None:
-    places.pop(path, None)
-    below = path + "/"
-    for found in [p for p in places if p.startswith(below)]:
-        del places[found]
 
 
 def _sorted(columns: EntryColumns) -> EntryColumns:
