@@ -11,6 +11,7 @@ from holdfast_contract.reasons import Reason
 from holdfast_daemon import __version__
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.registry_client import RegistryClient
+from holdfast_daemon.registry_tls import why_no_handshake
 from holdfast_daemon.rpc.control_service import own_chunking
 from holdfastpb.common.v1.hello_pb2 import HelloResponse
 
@@ -45,10 +46,14 @@ class ConfiguredRegistry:
         """It is not ours to stop."""
 
     async def _check(self) -> HoldfastError | None:
+        self._client.token.reread()
         try:
             return mismatch(await self._client.hello(), self._client.address)
         except HoldfastError as error:
-            return error
+            if error.reason is not Reason.UNAVAILABLE:
+                return error
+            found = await asyncio.to_thread(why_no_handshake, self._client.address, self._client.tls)
+            return error if found is None else HoldfastError(Reason.UNAVAILABLE, found)
 
 
 def mismatch(hello: HelloResponse, address: str) -> HoldfastError | None:

@@ -8,13 +8,18 @@ from typing import Any, cast
 
 import grpc
 import grpc.aio
+from google.protobuf.message import Message
 
 from holdfast_contract.limits import MESSAGE_BYTES_MAX, PROTOCOL_MAX, PROTOCOL_MIN, UNARY_DEADLINE_S
 from holdfast_contract.reasons import Reason
 from holdfast_daemon import __version__
 from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.registry_tls import RegistryTls
+from holdfast_daemon.registry_token import RegistryToken, metadata_of
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 from holdfastpb.common.v1.hello_pb2 import HelloRequest, HelloResponse
+from holdfastpb.registry.v1.access_pb2 import WhoAmIRequest, WhoAmIResponse
+from holdfastpb.registry.v1.access_pb2_grpc import AccessServiceStub
 from holdfastpb.registry.v1.collection_pb2_grpc import CollectionServiceStub
 from holdfastpb.registry.v1.pack_pb2_grpc import PackServiceStub
 from holdfastpb.registry.v1.registry_pb2_grpc import RegistryServiceStub
@@ -77,24 +82,25 @@ class RegistryClient:
 
     Args:
         address: gRPC target, e.g. `unix:/run/…` or `host:port`.
-        token: bearer token; None on a private Unix socket.
-        root_certificates: PEM for a TLS connection; None connects in plaintext (loopback and Unix sockets).
+        token: what is sent with each call; None on a private Unix socket.
+        tls: how to connect; None connects in plaintext (loopback and Unix sockets).
     """
 
-    def __init__(self, address: str, token: str | None = None, root_certificates: bytes | None = None) -> None:
+    def __init__(self, address: str, token: RegistryToken | None = None, tls: RegistryTls | None = None) -> None:
         self.address = address
-        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
-        if root_certificates is None:
+        self.token = token or RegistryToken(None)
+        self.tls = tls
+        if tls is None:
             self.channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
         else:
-            credentials = grpc.ssl_channel_credentials(root_certificates or None)
-            self.channel = grpc.aio.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+            self.channel = grpc.aio.secure_channel(address, tls.credentials(), options=CHANNEL_OPTIONS)
         # The generated stubs are typed for the blocking channel; on an asyncio channel their calls are awaitable.
         self.versions: Any = VersionServiceStub(cast(grpc.Channel, self.channel))
         self.packs: Any = PackServiceStub(cast(grpc.Channel, self.channel))
         self.runs: Any = RunServiceStub(cast(grpc.Channel, self.channel))
         self.collections: Any = CollectionServiceStub(cast(grpc.Channel, self.channel))
         self._registry: Any = RegistryServiceStub(cast(grpc.Channel, self.channel))
+        self._access: Any = AccessServiceStub(cast(grpc.Channel, self.channel))
         self.fetched_bytes = 0
         """Bytes of manifests, of the places of chunks and of packs that reading took; those who read add to it."""
         self.on_answer: Callable[[Any], None] | None = None
@@ -107,7 +113,19 @@ class RegistryClient:
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """Credentials, for calls that are passed on for others."""
-        return self._metadata
+        return self.token.metadata
+
+    def has_new_token(self, error: grpc.aio.AioRpcError) -> bool:
+        """Whether a call that was refused for its token is worth repeating: the token's file has another one by now."""
+        return error.code() is grpc.StatusCode.UNAUTHENTICATED and self.token.reread()
+
+    async def who_am_i(self, token: str) -> WhoAmIResponse:
+        """Asks the registry whose a token is, also while other calls are refused.  Raises as `call`."""
+        try:
+            answer = await self._access.WhoAmI(WhoAmIRequest(), timeout=UNARY_DEADLINE_S, metadata=metadata_of(token))
+        except grpc.aio.AioRpcError as error:
+            raise to_error(error, self.address) from error
+        return cast(WhoAmIResponse, answer)
 
     def hold_calls(self) -> None:
         """Lets calls wait: the registry is about to start, and nobody needs to hear that it does not run yet."""
@@ -146,10 +164,15 @@ class RegistryClient:
         return answer
 
     async def _call(self, method: Any, request: Any, deadline_s: float, wait_for_ready: bool = False) -> Any:
+        options = {"timeout": deadline_s, "wait_for_ready": wait_for_ready or None}
         try:
-            return await method(
-                request, timeout=deadline_s, metadata=self._metadata, wait_for_ready=wait_for_ready or None
-            )
+            return await method(request, metadata=self.metadata, **options)
+        except grpc.aio.AioRpcError as error:
+            # A stream of requests has been used up; whoever made it repeats it.
+            if not isinstance(request, Message) or not self.has_new_token(error):
+                raise to_error(error, self.address) from error
+        try:
+            return await method(request, metadata=self.metadata, **options)
         except grpc.aio.AioRpcError as error:
             raise to_error(error, self.address) from error
 
@@ -157,9 +180,10 @@ class RegistryClient:
         """Makes one call that answers with a stream.  Raises as `call`, possibly after some messages."""
         await self.until_started(UNARY_DEADLINE_S if deadline_s is None else deadline_s)
         try:
-            async for response in method(request, timeout=deadline_s, metadata=self._metadata):
+            async for response in method(request, timeout=deadline_s, metadata=self.metadata):
                 yield response
         except grpc.aio.AioRpcError as error:
+            self.has_new_token(error)  # for the next try, which is the caller's
             raise to_error(error, self.address) from error
 
     async def hello(self, *, deadline_s: float = UNARY_DEADLINE_S, wait_for_ready: bool = False) -> HelloResponse:

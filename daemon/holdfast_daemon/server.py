@@ -17,7 +17,6 @@ import grpc.aio
 from holdfast_contract.limits import MESSAGE_BYTES_MAX
 from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.places import Places, socket_address
-from holdfast_contract.settings import SettingError
 from holdfast_daemon import __version__, lifecycle
 from holdfast_daemon.bundles.export_bundle import BundleExport
 from holdfast_daemon.bundles.import_bundle import BundleImport
@@ -43,6 +42,9 @@ from holdfast_daemon.pipeline.upload import Uploader
 from holdfast_daemon.pipeline.uses import Uses
 from holdfast_daemon.pipeline.verify import Verify
 from holdfast_daemon.registry_client import RegistryClient
+from holdfast_daemon.registry_login import Login
+from holdfast_daemon.registry_tls import wanted_tls
+from holdfast_daemon.registry_token import RegistryToken
 from holdfast_daemon.rpc.answered_here import AnsweredHere
 from holdfast_daemon.rpc.bundle_service import BundleService
 from holdfast_daemon.rpc.control_service import About, ControlService, Rates
@@ -198,7 +200,8 @@ def _add_services(
         parts.rates,
         lambda: registry.fetched_bytes,
     )
-    control = ControlService(jobs, parts.journal, parts.spool, workers, cache, about)
+    login = Login(registry, is_needed=bool(settings.registry) and not settings.registry.startswith("unix:"))
+    control = ControlService(jobs, parts.journal, parts.spool, workers, cache, about, login)
     add_ControlServiceServicer_to_server(control, server)
     add_LogServiceServicer_to_server(LogService(intake, jobs, jobs.committer, registry), server)
     add_FetchServiceServicer_to_server(fetch_service, server)
@@ -249,21 +252,6 @@ def connect_registry(settings: DaemonSettings, places: Places) -> RegistryClient
     """
     if not settings.registry:
         return RegistryClient(socket_address(places.registry_socket))
-    token = _read(settings.registry_token_file) if settings.registry_token_file else None
-    if settings.registry.startswith("unix:") or is_loopback(settings.registry) or settings.registry_insecure:
-        return RegistryClient(settings.registry, token.strip() if token else None)
-    certificates = _read(settings.registry_ca_file).encode() if settings.registry_ca_file else b""
-    return RegistryClient(settings.registry, token.strip() if token else None, certificates)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether host:port is on this machine."""
-    host = address.rsplit(":", 1)[0].strip("[]")
-    return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).expanduser().read_text(encoding="ascii")
-    except OSError as error:
-        raise SettingError(f"{path} cannot be read: {error.strerror}") from error
+    named = settings.registry_token_file
+    token = RegistryToken(Path(named).expanduser() if named else places.registry_token, required=bool(named))
+    return RegistryClient(settings.registry, token, wanted_tls(settings))

@@ -12,11 +12,15 @@ class DaemonSettings:
     registry: str = ""
     """Address of the registry, host:port or unix:/path; empty: an embedded one in the data folder."""
     registry_token_file: str = ""
-    """File that holds the registry's token; empty: none is sent (private Unix sockets)."""
+    """File that holds the registry's token; empty: the one that `holdfast login` keeps in the data folder, if there is one."""
     registry_insecure: bool = False
-    """Speak plaintext with a registry off this machine; loopback and Unix sockets are always plaintext."""
+    """Speak plaintext with a registry off this machine, whoever listens in; on it plaintext is used unless certificates are named."""
     registry_ca_file: str = ""
     """PEM file of the authority that signed the registry's certificate; empty: the system's authorities."""
+    registry_client_cert_file: str = ""
+    """PEM file of this daemon's certificate, for a registry that asks for one."""
+    registry_client_key_file: str = ""
+    """PEM file of its key, without a password."""
     worker_processes: int = 0
     """Processes that read and hash small files; 0: one for each processor."""
     spool_bytes_max: int = 8 * GIB

@@ -36,6 +36,11 @@ class Places:
         return self.data_dir / "daemon.token"
 
     @property
+    def registry_token(self) -> Path:
+        """Token of the registry that the daemon uses, unless a setting names another file (0600)."""
+        return self.data_dir / "registry.token"
+
+    @property
     def daemon_lock(self) -> Path:
         """Locked by the one daemon of this data folder while it lives."""
         return self.data_dir / "daemon.lock"

@@ -18,6 +18,7 @@ from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import JobRow
 from holdfast_daemon.pipeline.job import Job, job_from_row
 from holdfast_daemon.pipeline.jobs import Jobs
+from holdfast_daemon.registry_login import Login
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import Workers
 from holdfastpb.common.v1.hello_pb2 import Chunking, HelloRequest, HelloResponse, Limits
@@ -55,6 +56,7 @@ class ControlService(ControlServiceServicer):
         workers: Workers,
         cache: PackCache,
         about: About,
+        login: Login,
     ) -> None:
         self._jobs = jobs
         self._journal = journal
@@ -62,6 +64,7 @@ class ControlService(ControlServiceServicer):
         self._workers = workers
         self._cache = cache
         self._about = about
+        self._login = login
 
     async def Hello(self, request: HelloRequest, context: "Context[Any, Any]") -> HelloResponse:
         """Shakes hands."""
@@ -105,6 +108,14 @@ class ControlService(ControlServiceServicer):
         """Evicts from the cache."""
         freed = await self._workers.in_thread(self._cache.trim, request.bytes_max)
         return pb.TrimCacheResponse(freed_bytes=freed, cache_bytes=self._cache.bytes_kept)
+
+    async def Login(self, request: pb.LoginRequest, context: "Context[Any, Any]") -> pb.LoginResponse:
+        """Takes a token of the registry."""
+        return await self._login.login(request.token)
+
+    async def Logout(self, request: pb.LogoutRequest, context: "Context[Any, Any]") -> pb.LogoutResponse:
+        """Forgets the token of the registry."""
+        return await self._login.logout()
 
     async def _ended(self, count: int) -> list[JobRow]:
         return await self._journal.list_ended_jobs(count)

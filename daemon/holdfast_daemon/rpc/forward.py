@@ -5,7 +5,7 @@ is refused.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -49,6 +49,14 @@ FORWARDED = frozenset(
         "RunService/ListVersionRuns",
         "RunService/ListRunVersions",
         "RunService/ListRuns",
+        "AccessService/WhoAmI",
+        "AccessService/GetProtectedAliases",
+        "AccessService/SetProtectedAliases",
+        "AccessService/CreateToken",
+        "AccessService/ListTokens",
+        "AccessService/RevokeToken",
+        "AccessService/RotateToken",
+        "AccessService/ListAudit",
     )
 )
 _PREFIX = "/holdfast.registry.v1."
@@ -85,9 +93,17 @@ class Forwarder(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # the stubs 
         left = context.time_remaining()
         deadline_s = min(left, COMMIT_DEADLINE_S) if left is not None else COMMIT_DEADLINE_S
         await self._registry.until_started(deadline_s)
-        try:
-            answer: bytes = await stub(request, timeout=deadline_s, metadata=self._registry.metadata)
-        except grpc.aio.AioRpcError as error:
-            raise to_error(error, self._registry.address) from error
+        answer = await self._answer(stub, request, deadline_s)
         self._here.after(method, request, answer)
         return answer
+
+    async def _answer(self, stub: Callable[..., Any], request: bytes, deadline_s: float) -> bytes:
+        try:
+            return cast(bytes, await stub(request, timeout=deadline_s, metadata=self._registry.metadata))
+        except grpc.aio.AioRpcError as error:
+            if not self._registry.has_new_token(error):
+                raise to_error(error, self._registry.address) from error
+        try:
+            return cast(bytes, await stub(request, timeout=deadline_s, metadata=self._registry.metadata))
+        except grpc.aio.AioRpcError as error:
+            raise to_error(error, self._registry.address) from error

@@ -99,6 +99,18 @@ class DaemonLink:
         request = control_pb2.TrimCacheRequest(bytes_max=bytes_max)
         return self._call(f"{_CONTROL}/TrimCache", request, control_pb2.TrimCacheResponse)
 
+    def login(self, token: str) -> control_pb2.LoginResponse:
+        """Gives the daemon a token of the registry, which it asks about it first.
+
+        Raises:
+            Error: the registry does not know it or does not answer; nothing was kept.
+        """
+        return self._call(f"{_CONTROL}/Login", control_pb2.LoginRequest(token=token), control_pb2.LoginResponse)
+
+    def logout(self) -> control_pb2.LogoutResponse:
+        """Lets the daemon forget the registry's token."""
+        return self._call(f"{_CONTROL}/Logout", control_pb2.LogoutRequest(), control_pb2.LogoutResponse)
+
     def list_collections(self, entity: str, project: str, type_: str) -> list[collection_pb2.Collection]:
         """All collections of a project, by name; an empty type means all."""
         request = collection_pb2.ListCollectionsRequest(

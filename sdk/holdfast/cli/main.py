@@ -24,6 +24,7 @@ from holdfast.cli.daemon_commands import daemon_app
 from holdfast.cli.demo.command import demo
 from holdfast.cli.exit_codes import CommandError, ExitCode, exit_code_of
 from holdfast.cli.import_commands import import_app
+from holdfast.cli.login_commands import login, logout
 from holdfast.cli.registry_commands import registry_app
 from holdfast.cli.status_command import status
 from holdfast.cli.sync_command import sync
@@ -80,6 +81,8 @@ app.add_typer(bundle_app, name="bundle")
 app.add_typer(import_app, name="import")
 app.command("status")(status)
 app.command("sync")(sync)
+app.command("login")(login)
+app.command("logout")(logout)
 app.command("config")(config)
 app.command("demo")(demo)
 

@@ -67,6 +67,16 @@ class ControlServiceStub(object):
                 request_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.TrimCacheRequest.SerializeToString,
                 response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.TrimCacheResponse.FromString,
                 _registered_method=True)
+        self.Login = channel.unary_unary(
+                '/holdfast.daemon.v1.ControlService/Login',
+                request_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.LoginRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.LoginResponse.FromString,
+                _registered_method=True)
+        self.Logout = channel.unary_unary(
+                '/holdfast.daemon.v1.ControlService/Logout',
+                request_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.LogoutRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.LogoutResponse.FromString,
+                _registered_method=True)
 
 
 class ControlServiceServicer(object):
@@ -115,6 +125,21 @@ class ControlServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Login(self, request, context):
+        """Asks the registry about a token, keeps it (0600) where the daemon reads its own from, and uses it from now on. Idempotent.
+        * UNAUTHENTICATED: the registry does not know it  * UNAVAILABLE  * INVALID_ARGUMENT: the registry needs none
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Logout(self, request, context):
+        """Forgets the registry's token; the registry still knows it. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -147,6 +172,16 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.TrimCache,
                     request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.TrimCacheRequest.FromString,
                     response_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.TrimCacheResponse.SerializeToString,
+            ),
+            'Login': grpc.unary_unary_rpc_method_handler(
+                    servicer.Login,
+                    request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.LoginRequest.FromString,
+                    response_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.LoginResponse.SerializeToString,
+            ),
+            'Logout': grpc.unary_unary_rpc_method_handler(
+                    servicer.Logout,
+                    request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.LogoutRequest.FromString,
+                    response_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.LogoutResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -313,6 +348,60 @@ class ControlService(object):
             '/holdfast.daemon.v1.ControlService/TrimCache',
             holdfastpb_dot_daemon_dot_v1_dot_control__pb2.TrimCacheRequest.SerializeToString,
             holdfastpb_dot_daemon_dot_v1_dot_control__pb2.TrimCacheResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Login(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.daemon.v1.ControlService/Login',
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.LoginRequest.SerializeToString,
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.LoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Logout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.daemon.v1.ControlService/Logout',
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.LogoutRequest.SerializeToString,
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.LogoutResponse.FromString,
             options,
             channel_credentials,
             insecure,
