@@ -21,7 +21,7 @@ from holdfast_registry.clock import SystemClock
 from holdfast_registry.database.tokens import TokenRepository
 from holdfast_registry.domain.access import EVERYTHING, NewToken, Role
 from holdfast_registry.errors import EXIT_CODE_CONFIGURATION, DatabaseError, RegistryError, StartError
-from holdfast_registry.fsck import check_store
+from holdfast_registry.fsck import accept_restored, check_store
 from holdfast_registry.fsck_report import print_report
 from holdfast_registry.gc.command import add_gc_command, collect_garbage
 from holdfast_registry.lifecycle import start_log
@@ -144,6 +144,8 @@ def _fsck(wish: argparse.Namespace, settings: RegistrySettings) -> int:
     finally:
         store.close()
     print_report(report, sys.stdout, as_json=wish.json)
+    if accept_restored(_data_dir(settings)):
+        sys.stderr.write("A backup was put back here. Garbage is collected again from now on.\n")
     return 0 if report.is_clean else EXIT_CODE_DAMAGE
 
 

@@ -1,7 +1,7 @@
 """Compares database, store and digests, and names every version that a damage hurts.
 
-Reads only, and may run beside a server: the files are listed before the database's snapshot is taken, so what comes
-in between is newer than both.  Order: database · packs (with `deep` each frame) · manifests · files of nobody.
+Changes nothing (but see `accept_restored`), and may run beside a server: the files are listed before the database's snapshot is
+taken, so what comes in between is newer than both.  Order: database · packs (with `deep` each frame) · manifests · files of nobody.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from holdfast_contract.digest import EMPTY_DIGEST
 from holdfast_contract.errors import ContractError, PackError
 from holdfast_contract.pack import PackIndex, decode_frame, read_index, verify_frames
 from holdfast_registry.blobstore.directory import INCOMING_FOLDER, PACKS_FOLDER, DirectoryStore
-from holdfast_registry.blobstore.epoch import EPOCH_NAME
+from holdfast_registry.blobstore.epoch import EPOCH_NAME, DirectoryEpoch
 from holdfast_registry.blobstore.store import BlobStore, PackGoneError, StoredNames, StoreUnavailableError
 from holdfast_registry.blobstore.zstd import decompress
 from holdfast_registry.database.inspection import (
@@ -25,6 +25,7 @@ from holdfast_registry.database.inspection import (
     open_inspection,
 )
 from holdfast_registry.database.sqlite import DATABASE_NAME
+from holdfast_registry.domain.gc import epochs_agree
 from holdfast_registry.domain.manifest import (
     CHUNKS_LISTED_MAX,
     LongList,
@@ -85,6 +86,24 @@ def check_store(data_dir: Path, store: BlobStore | None = None, *, deep: bool) -
     except (RegistryError, DatabaseError) as error:
         report.add("database", DATABASE_NAME, f"cannot be read: {error}")
     return report
+
+
+def accept_restored(data_dir: Path) -> bool:
+    """Lets garbage be collected again after a backup was put back, now that damage has been looked for.
+
+    Returns:
+        Whether it was off.
+
+    Raises:
+        StartError: there is no registry, or one of another schema.
+    """
+    epoch = DirectoryEpoch(data_dir)
+    with open_inspection(data_dir / DATABASE_NAME) as inspection:
+        known, announced = inspection.epochs()
+    if epochs_agree(epoch.read(), known, announced):
+        return False
+    epoch.write(known)
+    return True
 
 
 class StoreCheck:

@@ -59,6 +59,7 @@ from holdfastpb.registry.v1.version_pb2 import (
     ListVersionsRequest,
     ListVersionsResponse,
     ResolveVersionRequest,
+    RestoreVersionRequest,
     SearchVersionsRequest,
     SearchVersionsResponse,
     UnlinkVersionRequest,
@@ -305,6 +306,12 @@ class Client:
             request_id=new_request_id(), version_id=version_id, delete_aliases=delete_aliases
         )
         return self.call(self.versions.DeleteVersion, request).version
+
+    def restore(self, collection: str, index: int, *, project: str = "vision", entity: str = "team") -> Version:
+        request = RestoreVersionRequest(
+            request_id=new_request_id(), entity=entity, project=project, collection=collection, version_index=index
+        )
+        return self.call(self.versions.RestoreVersion, request).version
 
     def link(
         self,

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from holdfast_registry.fsck import check_store
-from registry.client import Client, content_of
+from registry.client import Client, content_of, reason_of
 from registry.collecting import AT_ONCE, MovedClock, collect, preview, stored_bytes
-from registry.processes import RegistryProcess
+from registry.processes import RegistryProcess, run_registry
 
 DAY_MS = 24 * 3600 * 1000
 PACK_SLACK_BYTES = 4096
@@ -79,6 +79,33 @@ async def test_nothing_goes_within_grace_and_undelete_window(own_registry: Regis
         assert (report.chunks_condemned, report.versions_purged, report.versions_restorable) == (0, 0, 1)
     report = await collect(own_registry.data_dir, undelete_ms=7 * DAY_MS)
     assert report.chunks_condemned == 1, "the chunk of the upload"
+
+
+async def test_deleted_version_is_restored_within_its_window_and_not_after(own_registry: RegistryProcess) -> None:
+    kept = files(5)
+    with own_registry, Client(own_registry.target) as client:
+        client.log_files("c", kept)
+        newer = client.log_files("c", files(3), aliases=["best"])
+        client.delete(newer.version_id, delete_aliases=True)
+        assert client.resolve("c").version_index == 0
+        own_registry.stop()
+    for _ in range(3):
+        await collect(own_registry.data_dir, undelete_ms=DAY_MS)
+    with own_registry, Client(own_registry.target) as client:
+        restored = client.restore("c", 1)
+        assert (restored.version_id, list(restored.aliases)) == (newer.version_id, ["latest"])
+        assert client.resolve("c").version_index == 1
+        assert client.restore("c", 1).version_id == newer.version_id, "twice is once"
+        client.delete(newer.version_id, delete_aliases=True)
+        own_registry.stop()
+    sound(own_registry.data_dir)
+    await collect(own_registry.data_dir)
+    with own_registry, Client(own_registry.target) as client:
+        assert reason_of(lambda: client.restore("c", 1)) == "NOT_FOUND"
+        assert reason_of(lambda: client.restore("c", 7)) == "NOT_FOUND"
+        assert client.log_files("c", kept | {"new": b"1"}).version_index == 2
+        own_registry.stop()
+    sound(own_registry.data_dir)
 
 
 async def test_clock_that_jumps_purges_and_removes_nothing(own_registry: RegistryProcess) -> None:
@@ -165,6 +192,9 @@ async def test_restored_database_stops_collection_until_fsck_has_run(own_registr
     report = await collect(data_dir)
     assert "backup" in report.problem
     assert report.manifests_marked == 0
+    assert run_registry("fsck", "--data-dir", str(data_dir)).returncode == 0
+    assert not (await collect(data_dir)).problem
+    assert "Garbage" not in run_registry("fsck", "--data-dir", str(data_dir)).stderr
 
 
 async def test_lost_manifest_stops_its_entity_only(own_registry: RegistryProcess) -> None:

@@ -31,6 +31,7 @@ NEEDED = {
     "VersionService/ListManifestSegments": "reader",
     "VersionService/UpdateVersion": "writer",
     "VersionService/DeleteVersion": "writer",
+    "VersionService/RestoreVersion": "writer",
     "VersionService/SearchVersions": "reader",
     "VersionService/ListRunArtifacts": "reader",
     "VersionService/LinkVersion": "writer",

@@ -38,7 +38,7 @@ _UPDATE = _VERSIONS + "UpdateVersion"
 _DELETE = _VERSIONS + "DeleteVersion"
 _CHANGES_MANY = frozenset(
     [
-        *(_VERSIONS + name for name in ("LinkVersion", "UnlinkVersion")),
+        *(_VERSIONS + name for name in ("LinkVersion", "UnlinkVersion", "RestoreVersion")),
         *(_COLLECTIONS + name for name in ("UpdateCollection", "DeleteCollection", "UpdateProject", "DeleteRegistry")),
     ]
 )

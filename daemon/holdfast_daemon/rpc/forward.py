@@ -26,6 +26,7 @@ FORWARDED = frozenset(
         "VersionService/ListManifestSegments",
         "VersionService/UpdateVersion",
         "VersionService/DeleteVersion",
+        "VersionService/RestoreVersion",
         "VersionService/SearchVersions",
         "VersionService/ListRunArtifacts",
         "VersionService/LinkVersion",

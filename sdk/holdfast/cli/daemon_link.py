@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from holdfast._daemon_client import DaemonClient
 from holdfast._daemon_launcher import DaemonLauncher
 from holdfast._process import this_process
+from holdfast._registry_calls import new_request_id
 from holdfast._settings import SdkSettings
 from holdfast.errors import UnavailableError
 from holdfast_contract.limits import COMMIT_DEADLINE_S, PAGE_SIZE_MAX
@@ -123,6 +124,17 @@ class DaemonLink:
             if not page.next_page_token:
                 return found
             request.page_token = page.next_page_token
+
+    def restore_version(self, entity: str, project: str, name: str, index: int) -> version_pb2.Version:
+        """Takes the deletion of a version back.
+
+        Raises:
+            NotFoundError: there is no such version, or the time in which it could be restored has passed.
+        """
+        request = version_pb2.RestoreVersionRequest(
+            request_id=new_request_id(), entity=entity, project=project, collection=name, version_index=index
+        )
+        return self._call(f"{_VERSIONS}/RestoreVersion", request, version_pb2.RestoreVersionResponse).version
 
     def list_versions(self, entity: str, project: str, name: str, type_: str) -> list[version_pb2.Version]:
         """All committed versions of a collection, newest first.

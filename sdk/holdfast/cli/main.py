@@ -15,6 +15,7 @@ from holdfast.cli import (
     naming_commands,
     output,
     remove_command,
+    restore_command,
 )
 from holdfast.cli.artifact_commands import artifact_app
 from holdfast.cli.bundle_commands import bundle_app
@@ -38,6 +39,7 @@ __all__ = [
     "main",
     "naming_commands",
     "remove_command",
+    "restore_command",
 ]
 
 

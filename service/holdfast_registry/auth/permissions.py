@@ -186,6 +186,7 @@ _VERSIONS = {
     "DeleteVersion": Permission(
         _kept(WRITER, Kind.VERSION, "version_id"), _held(Kind.VERSION, "version_id"), audited=True
     ),
+    "RestoreVersion": Permission(_at(WRITER), audited=True),
     "SearchVersions": Permission(_at(READER), narrow=_narrow_project),
     "ListRunArtifacts": Permission(_at(READER), shown=_VERSIONS_SHOWN),
     "LinkVersion": Permission(_link, _named_aliases, audited=True),

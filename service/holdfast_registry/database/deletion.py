@@ -6,6 +6,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from holdfast_registry.clock import IdSource
 from holdfast_registry.database.commits import change_aliases, end_lease
+from holdfast_registry.database.expiry import EXPIRES_AT_MS
 from holdfast_registry.database.links import drop_links, links_into_others, links_of_version
 from holdfast_registry.database.schema import (
     alias,
@@ -13,11 +14,13 @@ from holdfast_registry.database.schema import (
     collection_tag,
     lease,
     link,
+    project,
     protected_alias,
     version,
 )
 from holdfast_registry.database.statements import touch
 from holdfast_registry.domain.records import CollectionKind, LeaseState, VersionState
+from holdfast_registry.domain.ttl import TtlKind
 from holdfast_registry.domain.versions import new_latest
 
 _COLLECTION_OF = (
@@ -37,6 +40,19 @@ _HIGHEST = (
     .limit(1)
 )
 _MARK_DELETED = update(version).where(version.c.id == bindparam("row_id")).values(state=VersionState.DELETED.value)
+_MARK_RESTORED = (
+    update(version)
+    .where(version.c.id == bindparam("row_id"))
+    .values(state=VersionState.COMMITTED.value, deleted_age_ms=None)
+)
+_EXPIRES_AT = (
+    select(EXPIRES_AT_MS)
+    .select_from(version)
+    .join(collection, collection.c.id == version.c.collection_id)
+    .join(project, project.c.id == collection.c.project_id)
+    .where(version.c.id == bindparam("row_id"))
+)
+_LIVE_ON = update(version).where(version.c.id == bindparam("row_id")).values(ttl_kind=TtlKind.NONE.value, ttl_s=None)
 _SET_LATEST = (
     update(collection)
     .where(collection.c.id == bindparam("row_id"))
@@ -60,6 +76,16 @@ def delete_version(connection: Connection, version_id: str, ids: IdSource, now_m
     if latest_id == version_id:
         touched |= _move_latest(connection, collection_id, now_ms)
     touch(connection, touched, ids.new_id, now_ms)
+
+
+def restore_version(connection: Connection, version_id: str, ids: IdSource, now_ms: int) -> None:
+    """Makes a DELETED version COMMITTED again, without the names that it had; one whose time has passed lives without end."""
+    collection_id, _ = collection_of(connection, version_id)
+    connection.execute(_MARK_RESTORED, {"row_id": version_id})
+    expires_at_ms = connection.execute(_EXPIRES_AT, {"row_id": version_id}).scalar()
+    if expires_at_ms is not None and expires_at_ms <= now_ms:
+        connection.execute(_LIVE_ON, {"row_id": version_id})
+    touch(connection, {version_id} | _move_latest(connection, collection_id, now_ms), ids.new_id, now_ms)
 
 
 def _move_latest(connection: Connection, collection_id: int, now_ms: int) -> frozenset[str]:

@@ -18,6 +18,7 @@ from holdfast_registry.database.schema import (
     chunk,
     collection,
     entity,
+    gc_state,
     link,
     pack,
     project,
@@ -102,6 +103,11 @@ class Inspection:
     def integrity_problems(self) -> list[str]:
         """Returns what the database itself finds wrong."""
         return integrity_problems(self._connection)
+
+    def epochs(self) -> tuple[str, str]:
+        """Returns the word by which the store is known, and the one that was about to be written there (see domain/gc.py)."""
+        row = self._connection.execute(select(gc_state.c.epoch, gc_state.c.announced_epoch)).first()
+        return ("", "") if row is None else (row.epoch, row.announced_epoch)
 
     def packs(self) -> list[InspectedPack]:
         """Returns all packs."""

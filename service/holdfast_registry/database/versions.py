@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.reasons import Reason
 from holdfast_registry.clock import Clock, IdSource
 from holdfast_registry.database.commits import add_tags, change_aliases
 from holdfast_registry.database.database import Database
-from holdfast_registry.database.deletion import collection_of, delete_version
+from holdfast_registry.database.deletion import collection_of, delete_version, restore_version
 from holdfast_registry.database.links import change_link_aliases, find_link, load_linked, load_linked_of
-from holdfast_registry.database.locks import lock_version, lock_versions
+from holdfast_registry.database.locks import lock_collections, lock_version, lock_versions
 from holdfast_registry.database.name_lookup import resolve
 from holdfast_registry.database.schema import version, version_tag
 from holdfast_registry.database.statements import (
     Once,
+    find_collection,
     find_response,
     load_committed,
     load_version,
@@ -27,10 +28,16 @@ from holdfast_registry.database.statements import (
     ttl_columns,
 )
 from holdfast_registry.domain.aliases import LATEST
-from holdfast_registry.domain.records import CollectionName, VersionRecord
+from holdfast_registry.domain.records import CollectionName, VersionRecord, VersionState
 from holdfast_registry.domain.ttl import Ttl
 from holdfast_registry.domain.versions import check_deletable
 from holdfast_registry.errors import RegistryError, not_found
+
+_NUMBERED = (
+    select(version.c.id, version.c.state, version.c.manifest_root)
+    .where(version.c.collection_id == bindparam("collection_id"), version.c.version_index == bindparam("index"))
+    .with_for_update(key_share=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,33 @@ class VersionRepository:
         delete_version(connection, version_id, self._ids, now_ms)
         record = load_version(connection, version_id)
         assert record is not None, "the version was there a moment ago"
+        return remember_response(connection, once, record, now_ms)
+
+    async def restore(self, name: CollectionName, version_index: int, once: Once[VersionRecord]) -> bytes:
+        """Makes a DELETED version COMMITTED again; `latest` is the highest one, and nothing of its time to live is left.
+
+        Raises:
+            RegistryError: NOT_FOUND: there is none, or it was purged; REQUEST_ID_REUSED.
+        """
+        return await self._database.write(partial(self._restore, name=name, version_index=version_index, once=once))
+
+    def _restore(
+        self, connection: Connection, name: CollectionName, version_index: int, once: Once[VersionRecord]
+    ) -> bytes:
+        found = find_collection(connection, name)
+        if found is not None:
+            lock_collections(connection, [found.id])
+        if (answered := find_response(connection, once)) is not None:
+            return answered
+        wanted = {"collection_id": None if found is None else found.id, "index": version_index}
+        row = connection.execute(_NUMBERED, wanted).first()
+        # A purge clears the manifest in a transaction on the same row: one of the two comes first.
+        if row is None or row.manifest_root is None:
+            raise not_found(f"A version {name}:v{version_index} that can be restored")
+        now_ms = self._clock.now_ms()
+        if row.state == VersionState.DELETED:
+            restore_version(connection, row.id, self._ids, now_ms)
+        record = load_committed(connection, row.id)
         return remember_response(connection, once, record, now_ms)
 
 

@@ -189,6 +189,17 @@ class VersionServicer(VersionWriting):
         )
         return version_pb2.DeleteVersionResponse.FromString(response)
 
+    async def RestoreVersion(
+        self, request: version_pb2.RestoreVersionRequest, context: Context
+    ) -> version_pb2.RestoreVersionResponse:
+        """Takes a deletion back."""
+        check_entity(request.entity)
+        check_project(request.project)
+        check_collection_name(request.collection)
+        name = CollectionName(request.entity, request.project, request.collection)
+        response = await self._versions.restore(name, request.version_index, once_of(request, _restored_message))
+        return version_pb2.RestoreVersionResponse.FromString(response)
+
     async def LinkVersion(
         self, request: version_pb2.LinkVersionRequest, context: Context
     ) -> version_pb2.LinkVersionResponse:
@@ -221,6 +232,10 @@ def _updated_message(record: VersionRecord) -> version_pb2.UpdateVersionResponse
 
 def _deleted_message(record: VersionRecord) -> version_pb2.DeleteVersionResponse:
     return version_pb2.DeleteVersionResponse(version=version_message(record))
+
+
+def _restored_message(record: VersionRecord) -> version_pb2.RestoreVersionResponse:
+    return version_pb2.RestoreVersionResponse(version=version_message(record))
 
 
 def _linked_message(record: VersionRecord) -> version_pb2.LinkVersionResponse:

@@ -458,6 +458,26 @@ class DeleteVersionResponse(_message.Message):
     version: Version
     def __init__(self, version: _Optional[_Union[Version, _Mapping]] = ...) -> None: ...
 
+class RestoreVersionRequest(_message.Message):
+    __slots__ = ("request_id", "entity", "project", "collection", "version_index")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    VERSION_INDEX_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    entity: str
+    project: str
+    collection: str
+    version_index: int
+    def __init__(self, request_id: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., version_index: _Optional[int] = ...) -> None: ...
+
+class RestoreVersionResponse(_message.Message):
+    __slots__ = ("version",)
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    version: Version
+    def __init__(self, version: _Optional[_Union[Version, _Mapping]] = ...) -> None: ...
+
 class SearchVersionsRequest(_message.Message):
     __slots__ = ("entity", "project", "type", "filter_json", "order", "page_size", "page_token", "collection_filter_json", "registry_filter_json", "only_registries")
     ENTITY_FIELD_NUMBER: _ClassVar[int]

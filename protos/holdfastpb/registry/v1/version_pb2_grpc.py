@@ -98,6 +98,11 @@ class VersionServiceStub(object):
                 request_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.DeleteVersionRequest.SerializeToString,
                 response_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.DeleteVersionResponse.FromString,
                 _registered_method=True)
+        self.RestoreVersion = channel.unary_unary(
+                '/holdfast.registry.v1.VersionService/RestoreVersion',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.RestoreVersionRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.RestoreVersionResponse.FromString,
+                _registered_method=True)
         self.SearchVersions = channel.unary_unary(
                 '/holdfast.registry.v1.VersionService/SearchVersions',
                 request_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.SearchVersionsRequest.SerializeToString,
@@ -243,6 +248,15 @@ class VersionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RestoreVersion(self, request, context):
+        """Makes a DELETED version COMMITTED again, with its number, tags and content, without the aliases and links that it had; `latest` is the highest
+        version again. A version whose time to live has passed gets none. Of one that is committed already it changes nothing. Idempotent by request_id.
+        * NOT_FOUND: there is no such version, its collection was deleted, or its undelete window has passed
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SearchVersions(self, request, context):
         """Versions of a query, over all collections of a project, a registry, or an entity; at most 1,000 a page. * INVALID_ARGUMENT/INVALID_FILTER
         """
@@ -343,6 +357,11 @@ def add_VersionServiceServicer_to_server(servicer, server):
                     servicer.DeleteVersion,
                     request_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.DeleteVersionRequest.FromString,
                     response_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.DeleteVersionResponse.SerializeToString,
+            ),
+            'RestoreVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreVersion,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.RestoreVersionRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_version__pb2.RestoreVersionResponse.SerializeToString,
             ),
             'SearchVersions': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchVersions,
@@ -698,6 +717,33 @@ class VersionService(object):
             '/holdfast.registry.v1.VersionService/DeleteVersion',
             holdfastpb_dot_registry_dot_v1_dot_version__pb2.DeleteVersionRequest.SerializeToString,
             holdfastpb_dot_registry_dot_v1_dot_version__pb2.DeleteVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.VersionService/RestoreVersion',
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.RestoreVersionRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_version__pb2.RestoreVersionResponse.FromString,
             options,
             channel_credentials,
             insecure,
