@@ -66,7 +66,7 @@ from holdfast_registry.rpc.access_servicer import AccessRepositories, AccessServ
 from holdfast_registry.rpc.admission import Admission
 from holdfast_registry.rpc.boundary import CallBoundary
 from holdfast_registry.rpc.collection_servicer import CollectionServicer
-from holdfast_registry.rpc.health import HealthServicer, add_health, add_reflection
+from holdfast_registry.rpc.health import HealthServicer, add_health
 from holdfast_registry.rpc.pack_servicer import PackServicer
 from holdfast_registry.rpc.registry_servicer import RegistryServicer
 from holdfast_registry.rpc.run_servicer import RunServicer
@@ -280,17 +280,19 @@ async def _compose(
     run_pb2_grpc.add_RunServiceServicer_to_server(
         RunServicer(LineageRepository(database, clock), RunListRepository(database), authorizer), server
     )
-    access = AccessRepositories(
-        TokenRepository(database), ProtectedAliasRepository(database), AuditRepository(database)
-    )
-    access_pb2_grpc.add_AccessServiceServicer_to_server(AccessServicer(access, authenticator, clock), server)
-    health = await add_health(server)
-    if settings.reflection:
-        add_reflection(server)
+    _add_access(server, database, authenticator, clock)
+    health = await add_health(server, reflection=settings.reflection)
     maintenance = Maintenance(MaintenanceRepository(database, clock, ids), store, threads, clock, die_of_fsync)
     collector = compose_collector(settings, data_dir, opened, packs, reader, store, threads, clock)
     gc_schedule = GcSchedule(collector, wish_of(settings), clock, die_of_fsync)
     return Parts(opened, store, threads, maintenance, gc_schedule, gate, server, health)
+
+
+def _add_access(server: grpc.aio.Server, database: Database, authenticator: Authenticator, clock: Clock) -> None:
+    access = AccessRepositories(
+        TokenRepository(database), ProtectedAliasRepository(database), AuditRepository(database)
+    )
+    access_pb2_grpc.add_AccessServiceServicer_to_server(AccessServicer(access, authenticator, clock), server)
 
 
 def compose_collector(

@@ -27,22 +27,23 @@ def service_names() -> list[str]:
     return [service.full_name for file in FILES for service in file.services_by_name.values()]
 
 
-async def add_health(server: grpc.aio.Server) -> HealthServicer:
-    """Adds the health service: serving from the start, not any more while the registry drains."""
+async def add_health(server: grpc.aio.Server, *, reflection: bool) -> HealthServicer:
+    """Adds the health service (serving from the start, not any more while the registry drains), and reflection if wanted.
+
+    Raises:
+        StartError: the package for reflection is not installed.
+    """
     servicer: Any = aio.HealthServicer()
     for name in service_names():
         await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    if reflection:
+        _add_reflection(server)
     made: HealthServicer = servicer
     return made
 
 
-def add_reflection(server: grpc.aio.Server) -> None:
-    """Adds the service that tells which services and messages there are.
-
-    Raises:
-        StartError: the package for it is not installed.
-    """
+def _add_reflection(server: grpc.aio.Server) -> None:
     try:
         from grpc_reflection.v1alpha import reflection
     except ImportError as error:
