@@ -1,6 +1,7 @@
 """How much may be on its way to and from an S3 server at once: found out by trying, within bounds of connections and memory."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -23,7 +24,7 @@ class TransferLimits:
         self._running = 0
         self._bytes = 0
         self._cuts = 0
-        self._changed = asyncio.Condition()
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @property
     def allowed(self) -> int:
@@ -32,18 +33,39 @@ class TransferLimits:
 
     @asynccontextmanager
     async def slot(self, size_bytes: int) -> AsyncIterator[int]:
-        """Waits until a transfer of so many bytes may begin; gives what `slow_down` wants to know."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._has_room(size_bytes))
-            self._running += 1
-            self._bytes += size_bytes
+        """Waits until a transfer of so many bytes may begin; gives what `slow_down` wants to know.
+
+        They begin in the order in which they came, so that many small ones cannot keep a large one out.
+        """
+        turn = (size_bytes, asyncio.get_running_loop().create_future())
+        self._waiting.append(turn)
+        self._admit()
+        try:
+            await turn[1]
+        except asyncio.CancelledError:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+                self._admit()
+            else:
+                self._release(size_bytes)  # let in and cancelled at once
+            raise
         try:
             yield self._cuts
         finally:
-            self._running -= 1
-            self._bytes -= size_bytes
-            async with self._changed:
-                self._changed.notify_all()
+            self._release(size_bytes)
+
+    def _admit(self) -> None:
+        while self._waiting and self._has_room(self._waiting[0][0]):
+            size_bytes, turn = self._waiting.popleft()
+            self._running += 1
+            self._bytes += size_bytes
+            if not turn.done():
+                turn.set_result(None)
+
+    def _release(self, size_bytes: int) -> None:
+        self._running -= 1
+        self._bytes -= size_bytes
+        self._admit()
 
     def _has_room(self, size_bytes: int) -> bool:
         # One that is larger than everything together goes alone.
