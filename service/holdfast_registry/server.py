@@ -284,8 +284,7 @@ async def _compose(
     health = await add_health(server, reflection=settings.reflection)
     maintenance = Maintenance(MaintenanceRepository(database, clock, ids), store, threads, clock, die_of_fsync)
     collector = compose_collector(settings, data_dir, opened, packs, reader, store, threads, clock)
-    gc_schedule = GcSchedule(collector, wish_of(settings), clock, die_of_fsync)
-    return Parts(opened, store, threads, maintenance, gc_schedule, gate, server, health)
+    return Parts(opened, store, threads, maintenance, _schedule(settings, collector, clock), gate, server, health)
 
 
 def _add_access(server: grpc.aio.Server, database: Database, authenticator: Authenticator, clock: Clock) -> None:
@@ -293,6 +292,10 @@ def _add_access(server: grpc.aio.Server, database: Database, authenticator: Auth
         TokenRepository(database), ProtectedAliasRepository(database), AuditRepository(database)
     )
     access_pb2_grpc.add_AccessServiceServicer_to_server(AccessServicer(access, authenticator, clock), server)
+
+
+def _schedule(settings: RegistrySettings, collector: GarbageCollector, clock: Clock) -> GcSchedule:
+    return GcSchedule(collector, wish_of(settings), clock, die_of_fsync)
 
 
 def compose_collector(
