@@ -138,12 +138,6 @@ def rename(source: Path | str, target: Path | str) -> None:
     os.rename(source, target)
 
 
-def rename_at(source: str, target: str, dir_fd: int) -> None:
-    """Renames within one opened folder."""
-    _before("rename", source, target)
-    os.rename(source, target, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
-
-
 def link(source: Path | str, target: Path | str) -> None:
     """Gives a file a second name.
 

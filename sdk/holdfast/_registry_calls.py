@@ -98,9 +98,3 @@ class RegistryCalls:
         """Returns the runs that logged or used a version, oldest first."""
         request = run_pb2.ListVersionRunsRequest(version_id=version_id, kind=kind)
         return list(self._daemon.unary(_RUNS + "ListVersionRuns", request, run_pb2.ListVersionRunsResponse).runs)
-
-    def run_versions(self, entity: str, project: str, run_id: str, kind: run_pb2.EdgeKind) -> list[str]:
-        """Returns the ids of the versions that a run logged or used, oldest first."""
-        request = run_pb2.ListRunVersionsRequest(entity=entity, project=project, run_id=run_id, kind=kind)
-        response = self._daemon.unary(_RUNS + "ListRunVersions", request, run_pb2.ListRunVersionsResponse)
-        return list(response.version_ids)

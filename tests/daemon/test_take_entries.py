@@ -206,6 +206,18 @@ def test_a_draft_waits_for_the_one_it_takes_from_and_gets_its_version_as_origin(
     }
 
 
+def test_who_takes_from_a_held_draft_says_that_it_waits_for_a_sync(client: LogClient) -> None:
+    source = opened(client, [bytes_record("a", b"a")], "source")
+    taker = opened(client, [of_draft(source, "a")])
+    taker.until_ingested()
+    taker.finalize()
+    until(client, taker.session_id, waits_for("source"))
+    source.finalize(hold=True)
+    until(client, taker.session_id, waits_for("`holdfast sync`"))
+    client.sync()
+    assert client.wait(taker.session_id).HasField("version")
+
+
 def test_a_draft_is_taken_from_as_it_is_now(client: LogClient) -> None:
     source = opened(client, [bytes_record("a", b"a"), bytes_record("b", b"b"), Record(remove=Remove(path="b"))])
     source.until_ingested()

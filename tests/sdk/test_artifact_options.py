@@ -219,8 +219,9 @@ def test_offline_run_logs_what_waits_to_be_sent(daemon: FakeDaemon, tree: Path) 
     final = session_of(daemon).finalize
     assert final is not None
     assert final.hold
-    with pytest.raises(ArtifactNotLoggedError, match="offline run and waits for `holdfast sync`"):
-        artifact.wait()
+    for timeout in (None, 60):
+        with pytest.raises(ArtifactNotLoggedError, match="offline run and waits for `holdfast sync`"):
+            artifact.wait(timeout)
     with pytest.raises(ArtifactNotLoggedError):
         artifact.version  # noqa: B018
     with pytest.raises(TypeError, match=r"Cannot use artifact when in offline mode\."):

@@ -108,7 +108,7 @@ class BundleReader:
             if not stat.S_ISREG(found.st_mode):
                 raise HoldfastError(Reason.FILE_NOT_REGULAR, f"{path} is not a regular file, so no bundle", path=path)
             self.index: BundleIndex = read_bundle_index(self.pread, found.st_size)
-        except BaseException:
+        except BaseException:  # whatever it is, nobody else can close it
             os.close(self._descriptor)
             raise
 

@@ -207,9 +207,13 @@ class Journal:
     async def release_jobs(self, finalizes: Sequence[tuple[str, bytes]]) -> None:
         """Lets held jobs go: (job, its Finalize without the hold).  A crash before the COMMIT leaves all of them held."""
         failpoint("sync.before_release")
+        await self.replace_finalizes(finalizes)
+        failpoint("sync.after_release")
+
+    async def replace_finalizes(self, finalizes: Sequence[tuple[str, bytes]]) -> None:
+        """Changes what is said of jobs that have not ended: (job, its Finalize).  A crash before the COMMIT changes none of them."""
         rows = [(finalize, job_id) for job_id, finalize in finalizes]
         await self._db.executemany("UPDATE job SET finalize = ? WHERE job_id = ?", rows)
-        failpoint("sync.after_release")
 
     async def replace_base(self, job_id: str, segments: Sequence[bytes]) -> None:
         """Keeps the entries over which those of an incremental job are laid, instead of those that were kept before."""
@@ -322,10 +326,6 @@ class Journal:
                 )
 
         await self._db.write(write)
-
-    async def add_pack(self, pack_id: bytes, entity: str) -> None:
-        """Names a pack before its first byte is written."""
-        await self._db.execute("INSERT OR IGNORE INTO pack (pack_id, entity) VALUES (?, ?)", (pack_id, entity))
 
     async def seal_pack(self, pack_id: bytes, size_bytes: int) -> None:
         """Says that a pack is whole and flushed."""

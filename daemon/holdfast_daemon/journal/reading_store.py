@@ -69,8 +69,14 @@ class ReadingStore:
         return row[0] if row else None
 
     async def store_manifest(self, version_id: str, segments: bytes) -> None:
-        """Keeps a whole small manifest; it never changes."""
-        await self._db.execute("INSERT OR REPLACE INTO kept_manifest VALUES (?, ?)", (version_id, segments))
+        """Keeps a whole small manifest, which never changes; those of versions that are pinned no more make room."""
+
+        def write(c: sqlite3.Connection) -> None:
+            c.execute("INSERT OR REPLACE INTO kept_manifest VALUES (?, ?)", (version_id, segments))
+            if c.execute("SELECT count(*) FROM kept_manifest").fetchone()[0] > PINNED_VERSIONS_MAX:
+                c.execute(_FORGET_MANIFESTS)
+
+        await self._db.write(write)
 
     async def add_use(self, request: bytes) -> None:
         """Keeps a use (RecordUseRequest) until `drop_uses`."""

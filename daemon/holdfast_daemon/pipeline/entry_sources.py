@@ -103,6 +103,8 @@ class EntrySources:
                 await self._resolve_forgotten(job, source)
                 continue
             step = "to be committed" if draft.finalize is not None else "to be logged"
+            if draft.finalize is not None and draft.is_held:
+                step = "to be sent by `holdfast sync`"
             job.wait_for_outside(f"{draft.opened.artifact_name}, which entries are taken over from, {step}")
             await job.wait_changed()
         job.wait_for_outside("")

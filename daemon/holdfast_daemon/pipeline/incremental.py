@@ -6,6 +6,7 @@ version is read but its manifest.
 
 import asyncio
 import contextlib
+import weakref
 from collections.abc import Iterator
 
 from holdfast_contract.reasons import Reason
@@ -53,7 +54,8 @@ class IncrementalBases:
         self._journal = journal
         self._registry = registry
         self._retry_delay_max_s = retry_delay_max_s
-        self._locks: dict[Key, asyncio.Lock] = {}
+        # A lock lives as long as a job has a place.
+        self._locks: weakref.WeakValueDictionary[Key, asyncio.Lock] = weakref.WeakValueDictionary()
 
     @contextlib.contextmanager
     def place_of(self, job: Job) -> Iterator[Place]:
@@ -105,7 +107,7 @@ class IncrementalBases:
                     raise
                 job.wait_for_outside(f"{error.message}; tried again soon")
                 attempt += 1
-                await asyncio.sleep(retry_delay_s(attempt, self._retry_delay_max_s))
+                await self._registry.pause(retry_delay_s(attempt, self._retry_delay_max_s))
                 continue
             job.wait_for_outside("")
             segments += page.segments

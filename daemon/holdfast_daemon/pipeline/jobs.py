@@ -33,6 +33,7 @@ from holdfastpb.daemon.v1.log_pb2 import (
     Record,
     WaitArtifactResponse,
 )
+from holdfastpb.registry.v1.run_pb2 import Run
 
 ENDED_JOBS_KEPT = 1000
 """Ended jobs held in memory, so that a late wait() finds its answer without the journal."""
@@ -70,6 +71,8 @@ class Jobs:
         self._clock_ms = clock_ms
         self.sources = EntrySources(journal, self.by_id)
         self.turns = Turns(self.sources.depends_on)
+        self._finalizes = asyncio.Lock()
+        """Held while what is said of finalized jobs is changed, in the journal and then here."""
         self.committer: Committer
         self.leases: Leases
         spool.only_held = self.only_held
@@ -115,6 +118,8 @@ class Jobs:
         self._spool.note_held(job.job_id)
         if not job.is_held:
             self.turns.join(job)
+        for taker in job.takers:
+            taker.changed()  # it says what it waits for
 
     async def release(self, job_ids: Sequence[str]) -> list[str]:
         """Lets held jobs go (without ids: all), and those that wait for the registry try at once.
@@ -126,18 +131,37 @@ class Jobs:
             HoldfastError: NOT_FOUND: there is no such job.
         """
         asked = [await self.find(job_id) for job_id in job_ids] if job_ids else self.active
-        held = [job for job in asked if job.finalize is not None and job.is_held and not job.has_ended]
-        held.sort(key=lambda job: job.row.finalize_order or 0)
-        released = [(job, _without_hold(job)) for job in held]
-        await self._journal.release_jobs([(job.job_id, finalize.SerializeToString()) for job, finalize in released])
-        for job, finalize in released:
-            if not job.has_ended:  # cancelled meanwhile
-                job.finalize, job.row.finalize = finalize, finalize.SerializeToString()
-                self.take_place(job)
+        async with self._finalizes:
+            held = [job for job in asked if job.finalize is not None and job.is_held and not job.has_ended]
+            held.sort(key=lambda job: job.row.finalize_order or 0)
+            released = [(job, _without_hold(job)) for job in held]
+            await self._journal.release_jobs([(job.job_id, finalize.SerializeToString()) for job, finalize in released])
+            for job, finalize in released:
+                if not job.has_ended:  # cancelled meanwhile
+                    job.finalize, job.row.finalize = finalize, finalize.SerializeToString()
+                    self.take_place(job)
         for job in held:  # when all have their places
             job.changed()
         self.leases.hurry()
         return [job.job_id for job in asked if job.finalize is not None and not job.has_ended]
+
+    async def end_run(self, run: Run) -> bool:
+        """Lets the jobs of a run that are not committed carry the run as it ended; on stable storage when this returns.
+
+        Returns:
+            Whether all its jobs are committed, so that nothing will carry its end.
+        """
+        async with self._finalizes:
+            jobs = [job for job in self.active if job.finalize is not None and _is_of_run(job.finalize, run)]
+            ended = [(job, _with_run(job, run)) for job in jobs]
+            await self._journal.replace_finalizes([(job.job_id, told.SerializeToString()) for job, told in ended])
+            for job, told in ended:
+                job.finalize, job.row.finalize = told, told.SerializeToString()
+        if jobs:
+            return False
+        rows = await self._journal.list_ended_jobs(ENDED_JOBS_KEPT)
+        committed = (row.finalize for row in rows if row.state == JOB_STATE_COMMITTED and row.finalize is not None)
+        return any(_is_of_run(Finalize.FromString(finalize), run) for finalize in committed)
 
     def only_held(self, job_ids: set[str]) -> bool:
         """Whether those of the jobs that have not ended are all held, and there is one."""
@@ -378,6 +402,19 @@ def _without_hold(job: Job) -> Finalize:
     released.CopyFrom(job.finalize)
     released.hold = False
     return released
+
+
+def _is_of_run(finalize: Finalize, run: Run) -> bool:
+    logged_by = finalize.run
+    return (logged_by.entity, logged_by.project, logged_by.run_id) == (run.entity, run.project, run.run_id)
+
+
+def _with_run(job: Job, run: Run) -> Finalize:
+    told = Finalize()
+    assert job.finalize is not None, "only finalized jobs belong to a run"
+    told.CopyFrom(job.finalize)
+    told.run.CopyFrom(run)
+    return told
 
 
 def is_volatile(record: Record) -> bool:
