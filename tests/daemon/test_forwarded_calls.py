@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+import asyncio
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
-from holdfast_daemon.rpc.forward import FORWARDED
+import pytest
+
+from holdfast_daemon.pipeline.known_versions import KnownVersions
+from holdfast_daemon.rpc.answered_here import AnsweredHere
+from holdfast_daemon.rpc.forward import FORWARDED, Forwarder
 from holdfastpb.registry.v1 import access_pb2, collection_pb2, pack_pb2, registry_pb2, run_pb2, version_pb2
 
 OWN = {
@@ -35,3 +41,24 @@ def test_every_call_that_moves_no_content_is_passed_on() -> None:
 
 def test_no_call_on_packs_is_passed_on() -> None:
     assert not methods(pack_pb2) & FORWARDED
+
+
+async def test_a_change_whose_answer_does_not_come_is_taken_for_done() -> None:
+    known = KnownVersions()
+    version = version_pb2.Version(version_id="1", state=version_pb2.VersionState.VERSION_STATE_COMMITTED)
+    known.learn(version, known.generation)
+
+    async def lose_answer(*_: object, **__: object) -> bytes:
+        raise asyncio.CancelledError  # its caller has gone away
+
+    async def start(_: float) -> None:
+        assert known.get("1") == version, "nobody could have changed it before"
+
+    channel = SimpleNamespace(unary_unary=lambda *_: lose_answer)
+    registry: Any = SimpleNamespace(channel=channel, metadata=(), address="there", until_started=start)
+    here = AnsweredHere(known, cast(Any, None), cast(Any, None), registry)
+    request = version_pb2.UpdateVersionRequest(version_id="1").SerializeToString()
+    context: Any = SimpleNamespace(time_remaining=lambda: 10.0)
+    with pytest.raises(asyncio.CancelledError):
+        await Forwarder(registry, here)._forward("/holdfast.registry.v1.VersionService/UpdateVersion", request, context)
+    assert known.get("1") is None

@@ -42,23 +42,32 @@ def asking(alias: str) -> ResolveVersionRequest:
 async def test_only_a_whole_digest_is_answered() -> None:
     known = KnownVersions()
     for alias in (DIGEST, "latest", "v1", DIGEST[:32]):
-        known.learn(version(), asking(alias))
+        known.learn(version(), known.generation, asking(alias))
     assert await known.resolve(asking(DIGEST)) == version()
     for alias in ("latest", "v1", DIGEST[:32], "cd" * 32):
         assert await known.resolve(asking(alias)) is None
 
 
+async def test_an_answer_that_a_change_has_overtaken_is_not_remembered() -> None:
+    known = KnownVersions()
+    asked_at = known.generation
+    known.forget(version().version_id)
+    known.learn(version(), asked_at, asking(DIGEST))
+    assert await known.resolve(asking(DIGEST)) is None
+    assert known.get(version().version_id) is None
+
+
 async def test_an_alias_that_looks_like_a_digest_is_not_taken_for_one() -> None:
     known = KnownVersions()
-    known.learn(version(digest="cd" * 32), asking(DIGEST))
+    known.learn(version(digest="cd" * 32), known.generation, asking(DIGEST))
     assert await known.resolve(asking(DIGEST)) is None
 
 
 async def test_an_answer_counts_for_ten_minutes_and_not_beyond_the_version_s_own_end() -> None:
     clock = Clock()
     known = KnownVersions(clock_ms=clock)
-    known.learn(version(1), asking(DIGEST))
-    known.learn(version(2, expires_at_ms=clock.now_ms + 1000))
+    known.learn(version(1), known.generation, asking(DIGEST))
+    known.learn(version(2, expires_at_ms=clock.now_ms + 1000), known.generation)
     clock.now_ms += 1000
     assert known.get(version(2).version_id) is None
     clock.now_ms += FRESH_MS - 1000
@@ -70,8 +79,8 @@ async def test_an_answer_counts_for_ten_minutes_and_not_beyond_the_version_s_own
 
 async def test_a_change_of_one_version_forgets_that_one() -> None:
     known = KnownVersions()
-    known.learn(version(1), asking(DIGEST))
-    known.learn(version(2))
+    known.learn(version(1), known.generation, asking(DIGEST))
+    known.learn(version(2), known.generation)
     known.forget(version(1).version_id)
     assert await known.resolve(asking(DIGEST)) is None
     assert known.get(version(1).version_id) is None
@@ -82,9 +91,9 @@ async def test_a_change_of_one_version_forgets_that_one() -> None:
 
 async def test_a_commit_forgets_the_versions_of_its_collection() -> None:
     known = KnownVersions()
-    known.learn(version(1), asking(DIGEST))
+    known.learn(version(1), known.generation, asking(DIGEST))
     elsewhere = Version(version_id="f" * 32, entity="e", project="p", collection="d", state=2)
-    known.learn(elsewhere)
+    known.learn(elsewhere, known.generation)
     known.take_note(CommitVersionResponse())
     assert known.get(version(1).version_id) is not None
     known.take_note(CommitVersionResponse(version=version(3)))
@@ -95,7 +104,9 @@ async def test_a_commit_forgets_the_versions_of_its_collection() -> None:
 async def test_memory_is_bounded() -> None:
     known = KnownVersions()
     for number in range(20):
-        known.learn(version(number, metadata_json=random.Random(number).randbytes(VERSIONS_BYTES_MAX // 4)))
+        known.learn(
+            version(number, metadata_json=random.Random(number).randbytes(VERSIONS_BYTES_MAX // 4)), known.generation
+        )
     assert known._bytes <= VERSIONS_BYTES_MAX
     assert known.get(version(19).version_id) is not None
     assert known.get(version(0).version_id) is None

@@ -85,6 +85,11 @@ class KnownVersions:
         if self._store is not None:
             self._stored = await self._store.load_pins()
 
+    @property
+    def generation(self) -> int:
+        """Changes when something is forgotten: what was asked for before may be out of date."""
+        return self._generation
+
     def get(self, version_id: str) -> Version | None:
         """The version, if the registry told of it not long ago."""
         return self._fresh(version_id)
@@ -106,11 +111,19 @@ class KnownVersions:
             self._remember(key, version, kept[1])
         return self._fresh(pin)
 
-    def learn(self, version: Version, request: ResolveVersionRequest | None = None) -> None:
-        """Takes note of an answer of the registry; `request` says that it was asked for by name."""
+    def learn(self, version: Version, generation: int, request: ResolveVersionRequest | None = None) -> None:
+        """Takes note of an answer of the registry.
+
+        Args:
+            version: the answer.
+            generation: when it was asked for.
+            request: says that it was asked for by name.
+        """
         if version.state != VersionState.VERSION_STATE_COMMITTED:
             self.forget(version.version_id)
             return
+        if generation != self._generation:
+            return  # a change may have overtaken it
         now_ms = self._clock_ms()
         self._remember(version.version_id, version, now_ms)
         pin = None if request is None else _pin_of(request)

@@ -57,6 +57,7 @@ class ManifestPages:
 
     async def ask_for_version(self, version_id: str) -> Version:
         """Loads one version from the registry, whatever is known of it.  Raises as `get_version`."""
+        generation = self._known.generation
         try:
             response = await self._registry.call(
                 self._registry.versions.GetVersion, GetVersionRequest(version_id=version_id)
@@ -66,7 +67,7 @@ class ManifestPages:
                 self._known.forget(version_id)
             raise
         version: Version = response.version
-        self._known.learn(version)
+        self._known.learn(version, generation)
         if version.state != VersionState.VERSION_STATE_COMMITTED:
             text = f"version {version_id} is not committed (or was deleted) and cannot be read"
             raise HoldfastError(Reason.NOT_FOUND, text, version_id=version_id)

@@ -68,16 +68,24 @@ class AnsweredHere:
             await self._uses.flush()
         return None
 
-    def after(self, method: str, request: bytes, answer: bytes) -> None:
+    @property
+    def generation(self) -> int:
+        """Of what is known: taken before a call, and given to `after`."""
+        return self._known.generation
+
+    def after(self, method: str, request: bytes, answer: bytes, generation: int) -> None:
         """Takes note of an answer of the registry."""
         if method == RESOLVE:
             resolved = ResolveVersionResponse.FromString(answer).version
-            self._known.learn(resolved, ResolveVersionRequest.FromString(request))
+            self._known.learn(resolved, generation, ResolveVersionRequest.FromString(request))
         elif method == GET:
-            self._known.learn(GetVersionResponse.FromString(answer).version)
+            self._known.learn(GetVersionResponse.FromString(answer).version, generation)
         elif method == SEGMENTS:
             self._registry.fetched_bytes += len(answer)
-        elif method == _UPDATE:
+
+    def ended(self, method: str, request: bytes) -> None:
+        """Forgets what a call may have changed, whether or not its answer came."""
+        if method == _UPDATE:
             self._known.forget(UpdateVersionRequest.FromString(request).version_id)
         elif method == _DELETE:
             self._known.forget(DeleteVersionRequest.FromString(request).version_id)

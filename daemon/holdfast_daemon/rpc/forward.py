@@ -94,8 +94,12 @@ class Forwarder(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # the stubs 
         left = context.time_remaining()
         deadline_s = min(left, COMMIT_DEADLINE_S) if left is not None else COMMIT_DEADLINE_S
         await self._registry.until_started(deadline_s)
-        answer = await self._answer(stub, request, deadline_s)
-        self._here.after(method, request, answer)
+        generation = self._here.generation
+        try:
+            answer = await self._answer(stub, request, deadline_s)
+        finally:  # an answer that was lost, or that nobody waits for any more, may have been a change all the same
+            self._here.ended(method, request)
+        self._here.after(method, request, answer, generation)
         return answer
 
     async def _answer(self, stub: Callable[..., Any], request: bytes, deadline_s: float) -> bytes:
