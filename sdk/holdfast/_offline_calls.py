@@ -7,20 +7,22 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from holdfast_contract.limits import PAGE_SIZE_MAX
-from holdfastpb.daemon.v1 import bundle_pb2, control_pb2
+from holdfastpb.daemon.v1 import bundle_pb2, control_pb2, log_pb2
+from holdfastpb.registry.v1 import run_pb2
 
 if TYPE_CHECKING:
     from holdfast._daemon_client import DaemonClient
 
 _BUNDLES = "/holdfast.daemon.v1.BundleService/"
 _CONTROL = "/holdfast.daemon.v1.ControlService/"
+_LOG = "/holdfast.daemon.v1.LogService/"
 
 IMPORT_DEADLINE_S = 86_400.0
 """The daemon answers an import when it has read the whole file: a day is 8 TiB at 100 MiB/s."""
 
 
 class OfflineCalls:
-    """Typed calls of BundleService, and of ControlService as far as jobs go."""
+    """Typed calls of BundleService, and of ControlService and LogService as far as held jobs go."""
 
     def __init__(self, daemon: DaemonClient) -> None:
         """Makes the calls at `daemon`."""
@@ -30,6 +32,11 @@ class OfflineCalls:
         """Lets held jobs go, all or these, and hurries the others; returns the ids of those that are on their way."""
         request = control_pb2.SyncRequest(job_ids=job_ids)
         return list(self._daemon.unary(_CONTROL + "Sync", request, control_pb2.SyncResponse).job_ids)
+
+    def end_run(self, run: run_pb2.Run) -> bool:
+        """Lets the jobs of an offline run carry its end; returns whether it has none left, so that the registry is to be told."""
+        request = log_pb2.EndRunRequest(run=run)
+        return self._daemon.unary(_LOG + "EndRun", request, log_pb2.EndRunResponse).must_report
 
     def jobs(self, *, active_only: bool = False) -> Sequence[control_pb2.Job]:
         """Returns the daemon's jobs, newest first."""

@@ -5,6 +5,7 @@ Nothing about it needs a server that is up: what it logs carries it along.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
+from holdfast._offline_calls import OfflineCalls
 from holdfast._process import this_process
 from holdfast._registry_calls import RegistryCalls
 from holdfast._run_config import Config
@@ -23,6 +25,8 @@ from holdfastpb.registry.v1 import run_pb2
 REPORT_DEADLINE_S = 2.0
 FINISH_PATIENCE_S = 0.5
 """`finish` waits so long at most for the registry to hear of it; a script's end is not to be held up by a courtesy."""
+
+_logger = logging.getLogger("holdfast")
 
 StrPath = str | os.PathLike[str]
 
@@ -40,6 +44,7 @@ class RunBase(RunRecord):
         self._lock = threading.RLock()
         self._reports: list[threading.Thread] = []
         self._resumed = False
+        self._has_logged = False
         self._tags: tuple[str, ...] = tuple(start.record.tags)
         self.notes: str | None = start.record.notes or None
 
@@ -172,6 +177,9 @@ class RunBase(RunRecord):
         """Tells the registry of the run's state, in the background and only if a daemon runs; what is logged carries it, too."""
         if self.disabled or self.offline:
             return
+        self._report_in_background()
+
+    def _report_in_background(self) -> None:
         before = self._reports[-1] if self._reports else None
         arguments = (self.as_message(), before)
         thread = threading.Thread(target=_report, args=arguments, name="holdfast-run-report", daemon=True)
@@ -182,6 +190,23 @@ class RunBase(RunRecord):
         """Makes the run of the parent usable here, whatever the parent's other threads were doing."""
         self._lock = threading.RLock()
         self._reports = []
+
+    def _report_end(self) -> None:
+        """Tells of the run's end: of an offline run to the daemon, whose held jobs carry it to the registry."""
+        if self.offline:
+            self._end_offline()
+        else:
+            self.report()
+        self._wait_for_reports()
+
+    def _end_offline(self) -> None:
+        daemon = this_process().daemon
+        try:
+            # What was logged by a copy of the run in another process is with a daemon that is still there.
+            if (self._has_logged or daemon.launcher.is_listening()) and OfflineCalls(daemon).end_run(self.as_message()):
+                self._report_in_background()
+        except (Error, OSError) as error:
+            _logger.warning("What run %s has logged will be sent, but not that the run has ended: %s", self.id, error)
 
     def _wait_for_reports(self) -> None:
         deadline = time.monotonic() + FINISH_PATIENCE_S

@@ -106,6 +106,7 @@ class RunLogging(RunBase):
 
     def _finalize_request(self, aliases: list[str], tags: list[str], *, use_after_commit: bool) -> log_pb2.Finalize:
         """Returns what the run says of an artifact that it logs; the artifact fills in the rest."""
+        self._has_logged = True
         step = self._history_step
         return log_pb2.Finalize(
             entity=self.entity,

@@ -46,8 +46,7 @@ class Run(RunMetrics):
         if self.is_finished:
             return
         self._record.state = "failed" if exit_code else "finished"
-        self.report()
-        self._wait_for_reports()
+        self._report_end()
 
     def join(self, exit_code: int | None = None) -> None:
         """As `finish`; its older name."""

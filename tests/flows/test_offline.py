@@ -10,6 +10,7 @@ import pytest
 import holdfast
 from holdfast._offline_calls import OfflineCalls
 from holdfast._process import this_process
+from holdfast.public_runs import Run as PublicRun
 from holdfast_contract.limits import KIB, MIB
 from support.own_registry import OwnRegistry
 from support.sdk_calls import PROJECT, download, new_artifact
@@ -159,3 +160,50 @@ def test_held_artifacts_of_one_run_arrive_in_their_order(own: OwnRegistry, tmp_p
         for index in range(4):
             folder = download(holdfast.Api().artifact(f"{PROJECT}/{NAME}:v{index}"), tmp_path / f"v{index}")
             assert (folder / "one").read_bytes() == str(index).encode()
+
+
+def registered_run() -> PublicRun:
+    return holdfast.Api().run(f"{PROJECT}/the-run")
+
+
+@pytest.mark.parametrize(("exit_code", "state"), [(0, "finished"), (1, "failed")])
+def test_an_offline_run_that_ended_before_the_sync_has_ended_at_the_registry(
+    own: OwnRegistry, tmp_path: Path, source: Path, exit_code: int, state: str
+) -> None:
+    own.start()
+    with host_of(tmp_path / "a", own) as host:
+        artifact = holdfast.Artifact(NAME, type="dataset")
+        artifact.add_dir(str(source), policy="mutable")
+        run = holdfast.init(project=PROJECT, mode="offline", id="the-run", config={"begun": 1})
+        run.log_artifact(artifact)
+        run.config["learned"] = 2
+        host.stop_daemon()
+        run.finish(exit_code)
+        host.stop_daemon()
+        wait_for_versions(calls().sync()[0])
+        assert registered_run().state == state
+        assert dict(registered_run().config) == {"begun": 1, "learned": 2}
+
+
+def test_an_offline_run_whose_jobs_were_sent_before_its_end_has_ended_at_the_registry(
+    own: OwnRegistry, tmp_path: Path, source: Path
+) -> None:
+    own.start()
+    with host_of(tmp_path / "a", own):
+        artifact = holdfast.Artifact(NAME, type="dataset")
+        artifact.add_dir(str(source), policy="mutable")
+        with holdfast.init(project=PROJECT, mode="offline", id="the-run") as run:
+            run.log_artifact(artifact)
+            wait_for_versions(calls().sync()[0])
+            assert registered_run().state == "running"
+        assert registered_run().state == "finished"
+
+
+def test_the_end_of_an_offline_run_that_has_logged_nothing_goes_nowhere(own: OwnRegistry, tmp_path: Path) -> None:
+    own.start()
+    with host_of(tmp_path / "a", own):
+        calls().jobs()
+        with holdfast.init(project=PROJECT, mode="offline", id="the-run"):
+            pass
+        with pytest.raises(holdfast.NotFoundError):
+            registered_run()

@@ -19,6 +19,8 @@ from holdfast_daemon.registry_client import RegistryClient
 from holdfastpb.daemon.v1.log_pb2 import (
     CancelArtifactRequest,
     CancelArtifactResponse,
+    EndRunRequest,
+    EndRunResponse,
     Finalized,
     ListDraftEntriesRequest,
     ListDraftEntriesResponse,
@@ -99,6 +101,10 @@ class LogService(LogServiceServicer):
         assembled = job.listing[1]
         assert isinstance(assembled, Assembled), "listings are only made here"
         return _page(assembled, int(request.page_token or 0))
+
+    async def EndRun(self, request: EndRunRequest, context: "Context[Any, Any]") -> EndRunResponse:
+        """How a run ended."""
+        return EndRunResponse(must_report=await self._jobs.end_run(request.run))
 
     async def _list_ended(self, job: Job, page_token: str) -> ListDraftEntriesResponse:
         """A job that has ended is listed from the version it became."""

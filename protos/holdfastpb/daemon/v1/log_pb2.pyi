@@ -362,3 +362,15 @@ class ListDraftEntriesResponse(_message.Message):
     size_bytes: int
     digest: str
     def __init__(self, segments: _Optional[_Iterable[bytes]] = ..., next_page_token: _Optional[str] = ..., entry_count: _Optional[int] = ..., size_bytes: _Optional[int] = ..., digest: _Optional[str] = ...) -> None: ...
+
+class EndRunRequest(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: _run_pb2.Run
+    def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ...) -> None: ...
+
+class EndRunResponse(_message.Message):
+    __slots__ = ("must_report",)
+    MUST_REPORT_FIELD_NUMBER: _ClassVar[int]
+    must_report: bool
+    def __init__(self, must_report: bool = ...) -> None: ...

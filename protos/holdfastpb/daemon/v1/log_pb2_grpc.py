@@ -56,6 +56,11 @@ class LogServiceStub(object):
                 request_serializer=holdfastpb_dot_daemon_dot_v1_dot_log__pb2.ListDraftEntriesRequest.SerializeToString,
                 response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_log__pb2.ListDraftEntriesResponse.FromString,
                 _registered_method=True)
+        self.EndRun = channel.unary_unary(
+                '/holdfast.daemon.v1.LogService/EndRun',
+                request_serializer=holdfastpb_dot_daemon_dot_v1_dot_log__pb2.EndRunRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_log__pb2.EndRunResponse.FromString,
+                _registered_method=True)
 
 
 class LogServiceServicer(object):
@@ -100,6 +105,14 @@ class LogServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EndRun(self, request, context):
+        """How a run ended whose jobs may not be sent yet: those of its jobs that are not committed carry the run as it is here, on stable storage
+        when this is answered. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -122,6 +135,11 @@ def add_LogServiceServicer_to_server(servicer, server):
                     servicer.ListDraftEntries,
                     request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_log__pb2.ListDraftEntriesRequest.FromString,
                     response_serializer=holdfastpb_dot_daemon_dot_v1_dot_log__pb2.ListDraftEntriesResponse.SerializeToString,
+            ),
+            'EndRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndRun,
+                    request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_log__pb2.EndRunRequest.FromString,
+                    response_serializer=holdfastpb_dot_daemon_dot_v1_dot_log__pb2.EndRunResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -234,6 +252,33 @@ class LogService(object):
             '/holdfast.daemon.v1.LogService/ListDraftEntries',
             holdfastpb_dot_daemon_dot_v1_dot_log__pb2.ListDraftEntriesRequest.SerializeToString,
             holdfastpb_dot_daemon_dot_v1_dot_log__pb2.ListDraftEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.daemon.v1.LogService/EndRun',
+            holdfastpb_dot_daemon_dot_v1_dot_log__pb2.EndRunRequest.SerializeToString,
+            holdfastpb_dot_daemon_dot_v1_dot_log__pb2.EndRunResponse.FromString,
             options,
             channel_credentials,
             insecure,
