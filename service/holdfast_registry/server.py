@@ -25,7 +25,7 @@ from holdfast_contract.places import socket_address
 from holdfast_registry.auth.authorizer import Authorizer
 from holdfast_registry.auth.tokens import Authenticator, SocketOwner, TokenHolders
 from holdfast_registry.blobstore.epoch import DirectoryEpoch
-from holdfast_registry.blobstore.open_store import OpenStore, file_threads, open_store
+from holdfast_registry.blobstore.open_store import OpenStore, file_threads, open_store, store_folder
 from holdfast_registry.blobstore.store import BlobStore
 from holdfast_registry.chunk_reader import ChunkReader
 from holdfast_registry.clock import Clock, IdSource, RandomIds, SystemClock
@@ -319,7 +319,7 @@ def compose_collector(
         Marker(reader, threads),
         Compactor(sweeps, packs, store, threads, ids),
         Remover(sweeps, store, threads),
-        RestoreEpoch(cycles, DirectoryEpoch(data_dir), threads, ids),
+        RestoreEpoch(cycles, DirectoryEpoch(store_folder(settings, data_dir)), threads, ids),
         threads,
         clock,
     )

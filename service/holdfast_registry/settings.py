@@ -41,6 +41,9 @@ class RegistrySettings:
     database_url: str | None = None
     """`postgresql://USER@HOST/NAME` for a database that several registries share; default: SQLite in `data_dir`.  A password belongs
     into a pgpass file or PGPASSWORD, not here."""
+    store_dir: str | None = None
+    """Folder of packs that several registries on one machine share, apart from `data_dir`, which each has for itself; needs a
+    `database_url`."""
     store_url: str | None = None
     """`s3://BUCKET/PREFIX` for packs in an S3 store; default: the folder `packs` in `data_dir`."""
     store_endpoint_url: str | None = None

@@ -81,9 +81,17 @@ class IncomingFile(DirectoryPack):
         os_layer.fsync(self.descriptor)
         self._store.ensure_folder(self._target.parent)
         if self.path != self._target:
-            os_layer.rename(self.path, self._target)
+            self._move()
         os_layer.fsync_folder(self._target.parent)
         failpoint("seal.after_rename")
+
+    def _move(self) -> None:
+        try:
+            os_layer.rename(self.path, self._target)
+        except FileNotFoundError:
+            # Another registry on this folder was asked for the same seal, and has moved the file that we have opened.
+            if not os.path.samestat(os.fstat(self.descriptor), os.stat(self._target)):
+                raise
 
 
 class DirectoryStore:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast_contract import os_layer
 from holdfast_registry.blobstore.directory import DirectoryStore
 from holdfast_registry.blobstore.s3_place import place_of
 from holdfast_registry.blobstore.s3_transfers import PresignedTransfers
@@ -39,6 +41,26 @@ def file_threads(settings: RegistrySettings) -> FileThreads:
     return FileThreads(max(settings.file_threads, S3_FILE_THREADS_MIN if settings.store_url else 0))
 
 
+def store_folder(settings: RegistrySettings, data_dir: Path) -> Path:
+    """Returns the folder of a directory store.
+
+    Raises:
+        StartError: it is to be shared, and the database is not.
+    """
+    if settings.store_dir is None:
+        return data_dir
+    if settings.database_url is None:
+        raise StartError(
+            "A store_dir apart from data_dir needs a database_url: registries that share their packs must share their database."
+        )
+    folder = Path(os.path.abspath(settings.store_dir))
+    try:
+        os_layer.make_private_folder(folder)
+    except PermissionError as error:
+        raise StartError(str(error)) from error
+    return folder
+
+
 async def open_store(settings: RegistrySettings, data_dir: Path, threads: FileThreads, clock: Clock) -> OpenStore:
     """Opens the store to serve from it.
 
@@ -46,7 +68,7 @@ async def open_store(settings: RegistrySettings, data_dir: Path, threads: FileTh
         StartError: it cannot be used.
     """
     if not settings.store_url:
-        folder = DirectoryStore(data_dir)
+        folder = DirectoryStore(store_folder(settings, data_dir))
         await threads.run(folder.prepare)
         own = FileTransfers(folder) if not settings.listen else StreamTransfers(folder, threads)
         return OpenStore(folder, own, folder)
@@ -60,7 +82,11 @@ def open_for_reading(settings: RegistrySettings, data_dir: Path, clock: Clock) -
     Raises:
         StartError: its settings or credentials are of no use.
     """
-    return _open_s3(settings, clock, try_out=False) if settings.store_url else DirectoryStore(data_dir)
+    return (
+        _open_s3(settings, clock, try_out=False)
+        if settings.store_url
+        else DirectoryStore(store_folder(settings, data_dir))
+    )
 
 
 def _open_s3(settings: RegistrySettings, clock: Clock, *, try_out: bool) -> S3Store:
