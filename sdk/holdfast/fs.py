@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,8 @@ from holdfastpb.registry.v1.version_pb2 import Version
 PROTOCOL = "holdfast"
 ALIAS_TTL_S = 10.0
 """An alias is looked up once in so many seconds: a directory that is walked, and the files that are then opened, are of one version."""
+VERSIONS_MAX = 1_000
+"""Kept for their names: some MB, of versions with usual metadata."""
 LISTINGS_MAX = 256
 LISTED_NAMES_MAX = 200_000
 """Names kept for all listings, some 100 MB."""
@@ -86,10 +89,14 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         self._entity = entity
         self._project = project
         self._alias_ttl_s = alias_ttl_s
+        self._forget_all()
+
+    def _forget_all(self) -> None:
         self._lock = threading.Lock()
-        self._versions: dict[VersionName, tuple[Version, float]] = {}
+        self._versions: OrderedDict[VersionName, tuple[Version, float]] = OrderedDict()
         self._listings: OrderedDict[tuple[str, str], dict[str, Info]] = OrderedDict()
         self._listed_names = 0
+        _in_use[id(self)] = self
 
     # --- paths and versions -------------------------------------------------------------------------------------------
 
@@ -125,6 +132,9 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
             raise FileNotFoundError(errno.ENOENT, f"{os.strerror(errno.ENOENT)} ({error})", place.root) from error
         with self._lock:
             self._versions[place.name] = (version, time.monotonic() + self._alias_ttl_s)
+            self._versions.move_to_end(place.name)
+            while len(self._versions) > VERSIONS_MAX:
+                self._versions.popitem(last=False)
         return version
 
     # --- listing ------------------------------------------------------------------------------------------------------
@@ -373,6 +383,19 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
     put_file: Callable[..., None] = _refuse
     pipe_file: Callable[..., None] = _refuse
     touch: Callable[..., None] = _refuse
+
+
+_in_use: weakref.WeakValueDictionary[int, HoldfastFileSystem] = weakref.WeakValueDictionary()
+"""By identity: fsspec takes those with the same arguments for equal."""
+
+
+def _after_fork_in_child() -> None:
+    # fsspec hands the same objects out again; another thread of the parent may have had a lock.
+    for system in list(_in_use.values()):
+        system._forget_all()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _calls() -> RegistryCalls:

@@ -1,6 +1,7 @@
 """The fsspec file system: what is listed, what is read, what it costs, and that nothing is written."""
 
 import errno
+import faulthandler
 import os
 import pickle
 import random
@@ -215,6 +216,26 @@ def test_it_is_pickled_and_shared_by_threads(fs: HoldfastFileSystem) -> None:
     paths = [f"{PROJECT}/tree:v0/{path}" for path in TREE] * 10
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(copy.cat_file, paths)) == list(TREE.values()) * 10
+
+
+def test_a_forked_child_reads_whatever_the_parents_threads_were_doing(fs: HoldfastFileSystem) -> None:
+    equal = HoldfastFileSystem(project=PROJECT, skip_instance_cache=True)
+    with fs._lock, equal._lock:
+        child = os.fork()
+        if not child:
+            faulthandler.dump_traceback_later(40, exit=True)
+            found = [one.cat_file("tree:latest/top.txt") for one in (fs, equal)]
+            os._exit(0 if found == [b"top", b"top"] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_versions_of_many_names_are_not_kept_for_ever(
+    fs: HoldfastFileSystem, monkeypatch: pytest.MonkeyPatch, artifact: holdfast.Artifact
+) -> None:
+    monkeypatch.setattr("holdfast.fs.VERSIONS_MAX", 2)
+    for alias in ("latest", "v0", artifact.digest):
+        assert fs.isfile(f"tree:{alias}/top.txt")
+    assert len(fs._versions) == 2
 
 
 def test_a_folder_of_a_large_version_is_listed_without_the_rest(host: SdkHost, tmp_path: Path) -> None:
