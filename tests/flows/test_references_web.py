@@ -8,6 +8,7 @@ import pytest
 import holdfast
 from holdfast.errors import CommError, PermissionDeniedError, ReferenceChangedError, ReferenceMissingError
 from holdfast.references.network import NetworkLimits
+from holdfast.references.target_file import TargetFile
 from support.http_server import WebFile, WebServer
 from support.own_registry import free_port
 from support.sdk_calls import download, log, new_artifact
@@ -107,6 +108,17 @@ def test_a_download_that_breaks_off_without_an_etag_begins_again(web: WebServer,
     artifact = refer(web.put("/x", b"0123456789"))
     web.files["/x"].break_after = 5
     assert read_tree(download(artifact, tmp_path)) == {"x": b"0123456789"}
+
+
+def test_a_part_is_not_taken_for_the_whole_where_the_server_tells_no_size(web: WebServer, tmp_path: Path) -> None:
+    artifact = refer(web.put("/x", b"0123456789"))
+    web.files["/x"].tells_size = False
+    web.files["/x"].break_after = 5
+    assert read_tree(download(artifact, tmp_path / "whole")) == {"x": b"0123456789"}
+    web.files["/x"].body += b"and more"
+    with pytest.raises(CommError, match="does not end"):
+        holdfast.HTTPHandler(limits=QUICK).fetch(artifact.get_entry("x"), TargetFile(str(tmp_path / "more"), "x"))
+    assert not read_tree(tmp_path / "more")
 
 
 def test_a_file_that_changed_or_went_is_not_taken_for_the_old_one(web: WebServer, tmp_path: Path) -> None:

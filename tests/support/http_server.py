@@ -24,6 +24,8 @@ class WebFile:
     """Answered one after another, before the file itself is."""
     break_after: int | None = None
     """The next GET ends after so many bytes."""
+    tells_size: bool = True
+    """Otherwise the end of the connection is that of the body."""
 
 
 class WebServer:
@@ -94,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         wanted = self.headers.get("Range", "")
         if wanted and self.headers.get("If-Range") == file.etag:
             start = int(wanted.removeprefix("bytes=").partition("-")[0])
-        headers = {"Content-Length": str(len(file.body) - start)}
+        headers = {"Content-Length": str(len(file.body) - start)} if file.tells_size else {"Connection": "close"}
         if file.etag:
             headers["ETag"] = file.etag
         self.send_response(206 if start else 200)

@@ -132,7 +132,9 @@ class HTTPHandler(StorageHandler):
                     _check(entry, etag, answer, have)
                     file.truncate(have)
                     file.seek(have)
-                    if _copy(answer, file):
+                    # Where the server does not say how much comes, the connection's end alone would not tell a part from the whole.
+                    recorded = entry.size - have if entry.size else None
+                    if _copy(answer, file, recorded if answer.size is None else answer.size):
                         return
             except ReferenceMissingError as error:
                 raise ReferenceMissingError(
@@ -140,7 +142,7 @@ class HTTPHandler(StorageHandler):
                     " or pass allow_missing_references=True."
                 ) from error
             self._pause(attempt)
-        raise CommError(f"{uri} breaks off each time before its end; nothing was written.")
+        raise CommError(f"{uri} breaks off each time before its end, or does not end; nothing was written.")
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
@@ -220,10 +222,10 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def _copy(answer: WebAnswer, file: FileIO) -> bool:
-    """Writes the body to the end of the file; returns whether all of it came."""
-    expected, came = answer.size, 0
-    while True:
+def _copy(answer: WebAnswer, file: FileIO, expected: int | None) -> bool:
+    """Writes the body to the end of the file; returns whether all of it came, and no more."""
+    came = 0
+    while expected is None or came <= expected:
         try:
             data = answer.body.read(READ_BYTES)
         except (OSError, http.client.HTTPException):
@@ -234,6 +236,7 @@ def _copy(answer: WebAnswer, file: FileIO) -> bool:
         while view:
             view = view[file.write(view) :]
         came += len(data)
+    return False
 
 
 def _check(entry: ArtifactManifestEntry, etag: str | None, answer: WebAnswer, have: int) -> None:
