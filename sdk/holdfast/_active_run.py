@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 StrPath = str | os.PathLike[str]
 
 _active: Run | None = None
+_active_pid = 0
+"""The process that has called `init`: a forked child uses the run, and its end is not the run's."""
 _exit_registered = False
 
 
@@ -27,11 +29,17 @@ def active_run() -> Run | None:
 
 def activate(run: Run) -> None:
     """Makes a run the active one; it is finished when the process ends."""
-    global _active, _exit_registered
-    _active = run
+    global _active, _active_pid, _exit_registered
+    _active, _active_pid = run, os.getpid()
     if not _exit_registered:
         _exit_registered = True
-        atexit.register(finish)
+        atexit.register(_finish_at_exit)
+
+
+def _finish_at_exit() -> None:
+    """Finishes the run of this process; that of the parent goes on when a forked child ends."""
+    if _active_pid == os.getpid():
+        finish()
 
 
 def _after_fork_in_child() -> None:

@@ -1,5 +1,7 @@
 """What W&B's documents promise of `Run` and of the module's functions, with all three processes."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,3 +149,21 @@ def test_saving_without_a_run_takes_the_settings_it_is_given() -> None:
     made = artifact.wait().logged_by()
     assert made is not None
     assert (made.job_type, made.group, artifact.project) == ("auto", "harness", PROJECT)
+
+
+FORK_AND_LEAVE = """
+import os, sys, holdfast
+run = holdfast.init(project=sys.argv[1])
+run.log_artifact(sys.argv[2], name="before", type="code").wait()
+child = os.fork()
+if child == 0:
+    sys.exit(0)
+os.waitpid(child, 0)
+print(holdfast.Api().run("/".join(("local", sys.argv[1], run.id))).state)
+"""
+
+
+def test_the_end_of_a_forked_child_is_not_the_runs() -> None:
+    command = [sys.executable, "-c", FORK_AND_LEAVE, PROJECT, __file__]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "running"), done.stderr
