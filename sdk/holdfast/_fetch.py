@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,6 +10,7 @@ from google.protobuf.message import Message
 
 from holdfast._daemon_client import ATTEMPTS_MAX, backoff_s
 from holdfast._rpc_errors import may_repeat
+from holdfast._warn_user import warn_user
 from holdfast.errors import Error
 from holdfastpb.daemon.v1 import fetch_pb2
 
@@ -65,7 +65,7 @@ class Fetcher:
         )
         last = self._last(lambda: self._stream("Download", request, fetch_pb2.DownloadResponse))
         for warning in last.warnings:
-            warnings.warn(warning, stacklevel=4)
+            warn_user(warning)
         return list(last.unresolved_references)
 
     def verify(self, version_id: str, root: str) -> fetch_pb2.VerifyResponse:

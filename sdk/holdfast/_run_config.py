@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
+from holdfast._warn_user import warn_user
 from holdfast.artifact import Artifact
 from holdfast.errors import ConfigError
 from holdfast_contract.limits import METADATA_BYTES_MAX, METADATA_DEPTH_MAX
@@ -173,9 +173,8 @@ def encode_config(values: Mapping[str, Any]) -> bytes:
     except RecursionError:
         encoded = b""
     if not encoded or len(encoded) > METADATA_BYTES_MAX:
-        warnings.warn(
+        warn_user(
             f"The run's config is not recorded: it is larger than {METADATA_BYTES_MAX} bytes or contains itself; log a file.",
-            stacklevel=2,
         )
         return b"{}"
     return encoded

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from holdfast._warn_user import warn_user
 from holdfast_contract.settings import environment_name, load_settings, unknown_variables
 
 SECTION = "holdfast"
@@ -59,9 +59,8 @@ def load_sdk_settings(environ: Mapping[str, str]) -> SdkSettings:
     known += RUN_VARIABLES
     unknown = [name for name in unknown_variables(environ, known) if not name.startswith(_OTHER_PROCESSES)]
     if unknown:
-        warnings.warn(
+        warn_user(
             f"Nothing reads {', '.join(unknown)} from the environment; `holdfast config` lists what can be set.",
-            stacklevel=2,
         )
     return load_settings(SdkSettings, SECTION, with_stand_ins(environ))
 

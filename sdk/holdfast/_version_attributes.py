@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import warnings
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from holdfast._registry_calls import new_request_id
 from holdfast._status_checks import ensure_logged, not_logged
 from holdfast._times import iso_time
 from holdfast._ttl import ArtifactTTL, TimeToLive, ttl_message, ttl_of
+from holdfast._warn_user import warn_user
 from holdfast_contract.metadata import decode_metadata, encode_metadata, to_plain_metadata
 from holdfast_contract.names import check_tags, check_user_alias, is_version_alias
 from holdfastpb.registry.v1 import version_pb2
@@ -364,7 +364,7 @@ class VersionAttributes:
         request.tags_to_add.extend(_difference(self._tags, saved_tags))
         request.tags_to_remove.extend(_difference(saved_tags, self._tags))
         if self.is_link and (request.tags_to_add or request.tags_to_remove):
-            warnings.warn(f"Editing the tags of the link {self.name} edits those of its source.", stacklevel=4)
+            warn_user(f"Editing the tags of the link {self.name} edits those of its source.")
 
 
 def checked_description(description: str | None) -> str | None:

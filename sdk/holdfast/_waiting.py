@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from holdfast._daemon_client import DaemonClient, backoff_s
 from holdfast._rpc_errors import error_from_detail
+from holdfast._warn_user import warn_user
 from holdfast.errors import ArtifactNotLoggedError, DaemonStartError, UnavailableError, WaitTimeoutError
 from holdfast.progress import Progress, ProgressCallback
 from holdfast_contract.limits import STREAM_IDLE_S, UNARY_DEADLINE_S
@@ -139,7 +139,7 @@ def _warn_of_names(response: log_pb2.WaitArtifactResponse) -> None:
     if response.warnings:
         more = f" (and {len(response.warnings) - 1} more)" if len(response.warnings) > 1 else ""
         text = f"{response.version.collection}: not every system can hold its names: {response.warnings[0]}{more}"
-        warnings.warn(text, stacklevel=2)
+        warn_user(text)
 
 
 def progress_of(message: log_pb2.JobProgress) -> Progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection
 from typing import Self
 
@@ -14,6 +13,7 @@ from holdfast._queries import Filter, filter_json, order_text, page_request
 from holdfast._times import iso_time
 from holdfast._ttl import TimeToLive, ttl_message, ttl_of
 from holdfast._version_lists import Artifacts
+from holdfast._warn_user import warn_user
 from holdfast.errors import NotFoundError
 from holdfast_contract.limits import PAGE_SIZE_MAX
 from holdfast_contract.names import check_collection_name, check_tags, check_type_name
@@ -262,7 +262,7 @@ class ArtifactCollection:
         Raises:
             CommError: the type is kept for internal use, or this is a portfolio.
         """
-        warnings.warn("change_type() is deprecated; set `type` and call save()", DeprecationWarning, stacklevel=3)
+        warn_user("change_type() is deprecated; set `type` and call save()", DeprecationWarning)
         self.type = new_type
         self.save()
 

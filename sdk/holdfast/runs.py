@@ -5,7 +5,6 @@ A run is a name on lineage edges.  Nothing about it needs a server that is up: w
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +14,7 @@ from holdfast._run_base import StrPath, check_existence
 from holdfast._run_config import Config, values_of
 from holdfast._run_metrics import History, RunMetrics, Summary
 from holdfast._run_settings import RunStart, Settings, check_resume, new_run_id, only_wanted, start_of
+from holdfast._warn_user import warn_user
 from holdfastpb.registry.v1 import run_pb2
 
 __all__ = ["Config", "History", "Run", "Settings", "Summary", "init", "new_run_id"]
@@ -125,7 +125,7 @@ def init(  # noqa: PLR0913 - the arguments that scripts written for W&B pass
     """
     ignored = sorted(argument for argument, value in unknown.items() if value not in (None, False))
     if ignored:
-        warnings.warn(f"holdfast.init() ignores {', '.join(ignored)}", stacklevel=2)
+        warn_user(f"holdfast.init() ignores {', '.join(ignored)}")
     check_resume(resume)
     arguments = {
         "entity": entity,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
+from holdfast._warn_user import warn_user
 from holdfast.errors import ReferenceMissingError, UnknownSchemeError
 from holdfast.manifest import ArtifactManifestEntry
 from holdfast.references.handlers import StorageHandler
@@ -77,4 +77,4 @@ def _collect(running: dict[Future[None], str], options: FetchOptions) -> None:
             continue
         if not (options.allow_missing and isinstance(error, ReferenceMissingError | UnknownSchemeError)):
             raise error
-        warnings.warn(f"{path} was skipped: {error}", stacklevel=5)
+        warn_user(f"{path} was skipped: {error}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from holdfast._warn_user import warn_user
 from holdfast.errors import UnknownSchemeError
 from holdfast.manifest import ArtifactManifestEntry
 from holdfast.references.handlers import AddedReference, ReferenceRequest, StorageHandler
@@ -37,9 +37,7 @@ class TrackingHandler(StorageHandler):
             raise ValueError(
                 'You must pass name="<entry_name>" when tracking references with unknown schemes. ref: ' + request.uri
             )
-        warnings.warn(
-            f"Artifact references with unsupported schemes cannot be checksummed: {request.uri}", stacklevel=7
-        )
+        warn_user(f"Artifact references with unsupported schemes cannot be checksummed: {request.uri}")
         yield AddedReference(AddReference(path=request.name, uri=request.uri, digest=request.uri))
 
     def load_path(self, manifest_entry: ArtifactManifestEntry, local: bool = False) -> str:
