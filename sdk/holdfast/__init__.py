@@ -41,8 +41,9 @@ if TYPE_CHECKING:
         watch,
     )
     from holdfast._run_config import Config
-    from holdfast._run_metrics import Summary
+    from holdfast._run_metrics import AlertLevel, Summary
     from holdfast._run_settings import Settings
+    from holdfast._terminal import termerror, termlog, termwarn
     from holdfast._ttl import ArtifactTTL
     from holdfast.api import Api
     from holdfast.artifact import Artifact
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     summary: Summary
 
 __all__ = [
+    "AlertLevel",
     "Api",
     "Artifact",
     "ArtifactEntry",
@@ -128,6 +130,9 @@ __all__ = [
     "setup",
     "summary",
     "teardown",
+    "termerror",
+    "termlog",
+    "termwarn",
     "unwatch",
     "use_artifact",
     "use_model",
@@ -135,6 +140,7 @@ __all__ = [
 ]
 
 _HOME_OF = {
+    "AlertLevel": "_run_metrics",
     "Api": "api",
     "Artifact": "artifact",
     "ArtifactEntry": "manifest",
@@ -182,6 +188,9 @@ _HOME_OF = {
     "save": "_active_run",
     "setup": "_active_run",
     "teardown": "_active_run",
+    "termerror": "_terminal",
+    "termlog": "_terminal",
+    "termwarn": "_terminal",
     "unwatch": "_active_run",
     "use_artifact": "_active_run",
     "use_model": "_active_run",
@@ -200,8 +209,8 @@ def __getattr__(name: str) -> Any:
         return _load("_active_run").active_run()
     if name in ("config", "summary"):
         return _load("_active_run").of_active_run(name)
-    if name in ("apis", "errors"):
-        return _load(name)  # scripts write `wandb.apis.public.Api` and `wandb.errors.CommError` without importing them
+    if name in ("apis", "errors", "util"):
+        return _load(name)  # scripts write `wandb.apis.public.Api` and `wandb.util.generate_id` without importing them
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

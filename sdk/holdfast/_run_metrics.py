@@ -6,12 +6,22 @@ Holdfast keeps artifacts, not metrics; scripts written for W&B are to run all th
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from holdfast._run_code import RunCode
+from holdfast._warn_user import warn_user
+
+
+class AlertLevel(Enum):
+    """How grave an alert is, by W&B's names."""
+
+    INFO = "INFO"
+    WARN = "WARN"
+    ERROR = "ERROR"
+
 
 _told = threading.Event()
 
@@ -20,9 +30,8 @@ def tell_once() -> None:
     """Warns, the first time in this process, that metrics are not kept."""
     if not _told.is_set():
         _told.set()
-        warnings.warn(
+        warn_user(
             "Holdfast keeps artifacts, not metrics: log() and what belongs to it only keep the last values, in run.summary.",
-            stacklevel=3,
         )
 
 
@@ -159,7 +168,7 @@ class RunMetrics(RunCode):
         tell_once()
         with self._lock:
             if not self.history.add(data, step, commit):
-                warnings.warn(f"Step {step} is before step {self.history.step}; it was ignored.", stacklevel=2)
+                warn_user(f"Step {step} is before step {self.history.step}; it was ignored.")
                 return
             self.summary.update(data)
 
@@ -187,7 +196,7 @@ class RunMetrics(RunCode):
 
     def alert(self, title: str, text: str = "", level: Any = None, wait_duration: Any = None) -> None:
         """Writes a warning: there is nobody else to be told."""
-        warnings.warn(f"Alert of run {self.id}: {title}: {text}", stacklevel=2)
+        warn_user(f"Alert of run {self.id}: {title}: {text}")
 
     def save(self, glob_str: Any = None, base_path: Any = None, policy: str = "live") -> list[str]:
         """Does nothing and returns no file; log an artifact instead."""

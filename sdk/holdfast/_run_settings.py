@@ -174,10 +174,16 @@ def only_wanted(
 
 
 def new_run_id() -> str:
-    """Returns a fresh id: 8 characters of base 36, from the kernel's randomness, since forked children share `random`'s."""
-    number = int.from_bytes(os.urandom(16), "big")
+    """Returns a fresh id: 8 characters of base 36."""
+    return random_id(RUN_ID_CHARS)
+
+
+def random_id(length: int) -> str:
+    """Returns characters of base 36, from the kernel's randomness, since forked children share `random`'s."""
+    # 8 bits a character and 8 bytes more: the last remainders are as even as the first ones.
+    number = int.from_bytes(os.urandom(length + 8), "big")
     characters = []
-    for _ in range(RUN_ID_CHARS):
+    for _ in range(length):
         number, digit = divmod(number, len(_BASE36))
         characters.append(_BASE36[digit])
     return "".join(characters)

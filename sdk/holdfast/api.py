@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
+import getpass
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from holdfast._artifact_names import complete_name, project_of_path, run_of_path
@@ -14,6 +16,7 @@ from holdfast._process import this_process
 from holdfast._queries import Filter
 from holdfast._registry_calls import RegistryCalls
 from holdfast._version_lists import Artifacts, RunArtifacts
+from holdfast._warn_user import warn_user
 from holdfast.artifact import Artifact
 from holdfast.artifact_collections import (
     ArtifactCollection,
@@ -43,7 +46,16 @@ __all__ = [
     "Run",
     "RunArtifacts",
     "Runs",
+    "Viewer",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who uses an `Api`."""
+
+    username: str
+    entity: str
 
 
 class Api:
@@ -80,6 +92,15 @@ class Api:
     def settings(self) -> dict[str, Any]:
         """The defaults as a dict: "entity" and "project"."""
         return {"entity": self.default_entity, "project": self.default_project}
+
+    @property
+    def viewer(self) -> Viewer:
+        """Who asks, as far as this machine knows: the operating system's user, and the entity of names that have none."""
+        try:
+            username = getpass.getuser()
+        except (KeyError, OSError):  # a container's user may have no name
+            username = str(os.getuid())
+        return Viewer(username, self.default_entity)
 
     def flush(self) -> None:
         """Does nothing: objects are asked for anew each time.  W&B's forgets what it has cached."""
@@ -150,7 +171,7 @@ class Api:
     @normalize_exceptions
     def artifact_versions(self, type_name: str, name: str, per_page: int = 50) -> Artifacts:
         """Returns the versions of a collection.  Deprecated: use `artifacts`."""
-        warnings.warn("Api.artifact_versions() is deprecated; use Api.artifacts()", DeprecationWarning, stacklevel=3)
+        warn_user("Api.artifact_versions() is deprecated; use Api.artifacts()", DeprecationWarning)
         return self.artifacts(type_name, name, per_page=per_page)
 
     # --- types and collections ----------------------------------------------------------------------------------------

@@ -13,6 +13,9 @@ FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 70
 NAMES_THAT_SAY_NOTHING = frozenset({"utils", "util", "helpers", "helper", "misc", "common", "base", "core"})
 
+PUBLIC_NAMES_OF_WANDB = frozenset({"sdk/holdfast/util.py"})
+"""Modules that scripts written for W&B name, so that they cannot be called by what they hold."""
+
 
 def test_no_file_is_longer_than_the_limit() -> None:
     long = [f"{source.name}: {source.lines} lines" for source in all_sources() if source.lines > FILE_LINES_MAX]
@@ -38,8 +41,8 @@ def code_lines(function: FunctionNode) -> int:
 
 
 def test_module_names_say_what_they_hold() -> None:
-    vague = [source.name for source in all_sources() if source.path.stem in NAMES_THAT_SAY_NOTHING]
-    assert not vague
+    vague = {source.name for source in all_sources() if source.path.stem in NAMES_THAT_SAY_NOTHING}
+    assert vague == PUBLIC_NAMES_OF_WANDB
 
 
 def test_every_module_opens_with_its_purpose() -> None:

@@ -31,6 +31,12 @@ def test_artifact_by_all_forms_of_names(api: Api) -> None:
     assert (api.default_entity, api.default_project) == ("local", "uncategorized")
 
 
+def test_viewer_is_the_user_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    viewer = Api({"entity": "team"}).viewer
+    assert (viewer.username, viewer.entity) == ("ada", "team")
+
+
 @pytest.mark.parametrize("name", ["a", "p/a:v9", "other/p/a"])
 def test_absent_artifact_is_a_comm_error(api: Api, name: str) -> None:
     with pytest.raises(NotFoundError):
