@@ -39,8 +39,12 @@ def test_a_failed_job_shows_its_error_and_cannot_colour_the_terminal() -> None:
 
 
 def test_a_registry_that_does_not_answer_is_named() -> None:
-    text = shown(registry="far:7440", registry_reachable=False, registry_problem="connection refused")
-    assert "registry far:7440 does not answer: connection refused" in text
+    text = shown(
+        registry="tls", registry_reachable=False, registry_problem="the registry at far:7440 does not answer: refused"
+    )
+    assert text.count("does not answer") == 1
+    assert "registry tls: the registry at far:7440 does not answer: refused" in text
+    assert "registry far:7440: does not answer" in shown(registry="far:7440", registry_reachable=False)
     fields = status_fields(GetStatusResponse(registry="far:7440", registry_problem="connection refused"), now_ms=0)
     assert (fields["registry"], fields["problem"]) == ("far:7440 (does not answer)", "connection refused")
 

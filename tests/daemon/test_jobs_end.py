@@ -101,3 +101,15 @@ async def test_a_job_that_has_ended_keeps_neither_listing_nor_doubts(jobs: Jobs)
     await jobs.cancel(job)
     assert job.listing is None
     assert not job.distrusted
+
+
+async def test_only_a_draft_that_nobody_fills_is_about_to_be_dropped(jobs: Jobs) -> None:
+    def dropped_in_s(finalize: Finalize | None, streams: int) -> float | None:
+        row = JobRow(JOB_ID, "client", b"", JOB_STATE_DRAFT, 0, 0)
+        return jobs.dropped_in_s(Job(row, Open(), finalize, streams=streams))
+
+    left_s = dropped_in_s(None, 0)
+    assert left_s is not None
+    assert 0 < left_s <= 60
+    assert dropped_in_s(None, 1) is None
+    assert dropped_in_s(Finalize(), 0) is None

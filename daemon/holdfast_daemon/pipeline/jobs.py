@@ -89,6 +89,12 @@ class Jobs:
             for job in self.active
         )
 
+    def dropped_in_s(self, job: Job) -> float | None:
+        """Seconds until a draft that nobody fills any more is dropped; None of any other job."""
+        if job.finalize is not None or job.streams > 0 or job.has_ended:
+            return None
+        return max(0.0, self._draft_ttl_s - (time.monotonic() - job.idle_since_s))
+
     @property
     def active(self) -> list[Job]:
         """Jobs that have not ended."""
@@ -224,7 +230,8 @@ class Jobs:
         """Stops a job; False when it has been committed."""
         if job.has_ended:
             return job.row.state == JOB_STATE_CANCELLED
-        error = HoldfastError(Reason.CANCELLED, f"{job.opened.artifact_name}: cancelled by its user")
+        why = "given up before it was logged" if job.finalize is None else "cancelled by its user"
+        error = HoldfastError(Reason.CANCELLED, f"{job.opened.artifact_name}: {why}")
         await self._stop_reading(job)
         if job.task is not None and job.task is not asyncio.current_task():
             job.task.cancel()
@@ -265,8 +272,7 @@ class Jobs:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             for job in self.active:
-                idle_s = time.monotonic() - job.idle_since_s
-                if job.finalize is None and job.streams == 0 and idle_s > self._draft_ttl_s:
+                if self.dropped_in_s(job) == 0:
                     await self.cancel(job)
                     await self._journal.drop_job(job.job_id)
             await self._journal.drop_ended_jobs(self._clock_ms() - int(self._finished_ttl_s * 1000))

@@ -1,5 +1,6 @@
 """ControlService: the daemon about itself."""
 
+import math
 import resource
 import sys
 import time
@@ -80,7 +81,7 @@ class ControlService(ControlServiceServicer):
         status.held_bytes = self._spool.kept_bytes
         status.jobs_held = sum(job.finalize is not None and job.is_held for job in self._jobs.active)
         status.cache_bytes = self._cache.bytes_kept
-        status.jobs_active = len(self._jobs.active)
+        status.jobs_active = sum(self._jobs.dropped_in_s(job) is None for job in self._jobs.active)
         status.clients = sum(job.streams for job in self._jobs.active)
         status.read_bytes_per_s, status.sent_bytes_per_s = self._about.rates()
         status.fetched_bytes = self._about.fetched_bytes()
@@ -93,7 +94,7 @@ class ControlService(ControlServiceServicer):
         jobs = sorted(self._jobs.active, key=lambda job: -job.row.created_at_ms)
         if not request.active_only and len(jobs) < count:
             jobs += [job_from_row(row) for row in await self._ended(count - len(jobs))]
-        return pb.ListJobsResponse(jobs=[_to_message(job) for job in jobs[:count]])
+        return pb.ListJobsResponse(jobs=[_to_message(job, self._jobs.dropped_in_s(job)) for job in jobs[:count]])
 
     async def Sync(self, request: pb.SyncRequest, context: "Context[Any, Any]") -> pb.SyncResponse:
         """Lets held jobs go, and hurries the others."""
@@ -165,8 +166,11 @@ def own_chunking() -> Chunking:
     )
 
 
-def _to_message(job: Job) -> pb.Job:
+def _to_message(job: Job, dropped_in_s: float | None) -> pb.Job:
     message = pb.Job(progress=job.progress(), held=job.finalize is not None and job.is_held and not job.has_ended)
+    if dropped_in_s is not None:
+        minutes = math.ceil(dropped_in_s / 60)
+        message.progress.waiting_for = f"nobody: the process of this draft has ended; dropped in {minutes} min"
     if job.finalize is not None:
         message.qualified_name = f"{job.finalize.entity}/{job.finalize.project}/{job.finalize.collection}"
     if job.result is not None:

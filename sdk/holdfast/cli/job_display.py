@@ -84,7 +84,7 @@ def render_snapshot(snapshot: Snapshot) -> RenderableType:
     ]
     if not status.registry_reachable:
         parts.append(
-            Text(printable(f"registry {status.registry} does not answer: {status.registry_problem}"), "yellow")
+            Text(printable(f"registry {status.registry}: {status.registry_problem or 'does not answer'}"), "yellow")
         )
     if active:
         columns = ("artifact", "state", "files", "found", "read", "known", "sent", "waits for")
