@@ -151,8 +151,8 @@ class ArtifactFilling(VersionLinks):
             prefix=prefix,
             overwrite=merge,
             mutable=_is_mutable(policy),
-            include=patterns(include),
-            exclude=patterns(exclude),
+            include=patterns("include", include),
+            exclude=patterns("exclude", exclude),
             ignore_symlinks=not follow_symlinks,
         )
         self._contents.add_tree(tree)

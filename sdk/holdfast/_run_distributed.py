@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-import warnings
 from collections.abc import Sequence
 
 from holdfast._known_types import known_types
 from holdfast._run_base import StrPath
-from holdfast._run_logging import RunLogging, as_list
+from holdfast._run_logging import RunLogging
+from holdfast._text_list import text_list
+from holdfast._warn_user import warn_user
 from holdfast.artifact import Artifact
 from holdfast_contract.names import check_user_aliases
 from holdfastpb.daemon.v1 import log_pb2
@@ -48,10 +49,10 @@ class RunDistributed(RunLogging):
             DistributedError: (by `wait()`) the version was finished before, without entries of this part.
         """
         artifact, request = self._distributed_request(
-            "upsert", artifact_or_path, name, type, as_list(aliases), distributed_id
+            "upsert", artifact_or_path, name, type, text_list("aliases", aliases), distributed_id
         )
         if aliases:
-            warnings.warn("A part has no aliases; give them to finish_artifact", stacklevel=2)
+            warn_user("A part has no aliases; give them to finish_artifact")
         if artifact.is_part:
             return artifact
         if artifact.is_logged:
@@ -87,12 +88,12 @@ class RunDistributed(RunLogging):
             NotFoundError: (by `wait()`) nobody has brought a part.
         """
         artifact, request = self._distributed_request(
-            "finish", artifact_or_path, name, type, as_list(aliases), distributed_id
+            "finish", artifact_or_path, name, type, text_list("aliases", aliases), distributed_id
         )
         request.distributed_finish = True
         request.distributed_without_lost_writers = without_lost_writers
         if artifact.is_logged:
-            return artifact if self.disabled else self._mark_logged(artifact, as_list(aliases), [])
+            return artifact if self.disabled else self._mark_logged(artifact, text_list("aliases", aliases), [])
         artifact._go_on_after_part()
         return self._hand_over(artifact, request)
 

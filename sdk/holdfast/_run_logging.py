@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,9 @@ from holdfast._process import this_process
 from holdfast._registry_calls import RegistryCalls
 from holdfast._run_base import RunBase, StrPath
 from holdfast._run_config import ArtifactValue
+from holdfast._text_list import text_list
 from holdfast._version_links import parse_link_target
+from holdfast._warn_user import warn_user
 from holdfast.artifact import Artifact
 from holdfast.errors import NotFoundError, TypeMismatchError
 from holdfast_contract.names import check_tags, check_user_aliases
@@ -68,7 +69,7 @@ class RunLogging(RunBase):
         """
         self._check_running("log_artifact")
         artifact = self._artifact_of(artifact_or_path, name, type)
-        return self._log(artifact, as_list(aliases), as_list(tags), use_after_commit=False)
+        return self._log(artifact, text_list("aliases", aliases), text_list("tags", tags), use_after_commit=False)
 
     def _artifact_of(self, artifact_or_path: Artifact | StrPath, name: str | None, type: str | None) -> Artifact:
         if isinstance(artifact_or_path, Artifact):
@@ -162,12 +163,12 @@ class RunLogging(RunBase):
         """
         self._check_running("use_artifact")
         if use_as is not None:
-            warnings.warn("`use_as` is deprecated and has no effect", DeprecationWarning, stacklevel=2)
+            warn_user("`use_as` is deprecated and has no effect", DeprecationWarning)
         if self.disabled:
             return self._unused(artifact_or_name)
         if self.offline:
             raise TypeError("Cannot use artifact when in offline mode.")
-        artifact = self._used(artifact_or_name, as_list(aliases))
+        artifact = self._used(artifact_or_name, text_list("aliases", aliases))
         if type is not None and artifact.type != type:
             raise TypeMismatchError(
                 f"Supplied type {type} does not match type {artifact.type} of artifact {artifact.name}"
@@ -278,10 +279,3 @@ class RunLogging(RunBase):
         from holdfast.api import Run
 
         return Run(self.as_message()).used_artifacts(per_page)
-
-
-def as_list(names: Sequence[str] | str | None) -> list[str]:
-    """Returns names as a list; a single one may be given as text."""
-    if names is None:
-        return []
-    return [names] if isinstance(names, str) else list(names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -11,7 +10,9 @@ from holdfast._catalogue_calls import CatalogueCalls
 from holdfast._process import this_process
 from holdfast._registry_calls import RegistryCalls
 from holdfast._status_checks import ensure_logged
+from holdfast._text_list import text_list
 from holdfast._version_reading import VersionReading
+from holdfast._warn_user import warn_user
 from holdfast_contract.names import (
     check_collection_name,
     check_entity,
@@ -93,7 +94,7 @@ class VersionLinks(VersionReading):
         self, target: LinkTarget, aliases: Iterable[str] | str | None, *, entity: str | None, project: str
     ) -> Artifact:
         """As `link`, with the entity and project of targets that name none; `entity` None is the version's own."""
-        wanted = [aliases] if isinstance(aliases, str) else list(aliases or ())
+        wanted = text_list("aliases", aliases)
         check_user_aliases(wanted)
         artifact = cast("Artifact", self)
         if not artifact.is_logged:
@@ -101,7 +102,7 @@ class VersionLinks(VersionReading):
                 artifact.save()
             artifact.wait()
         if self.is_link:
-            warnings.warn(f"Linking the link {self.name} links its source {self.source_name}.", stacklevel=4)
+            warn_user(f"Linking the link {self.name} links its source {self.source_name}.")
         version = CatalogueCalls(this_process().daemon).link_version(
             self._logged.version_id,
             entity=target.entity or entity or self._logged.entity,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -11,8 +10,11 @@ from holdfast._artifact_objects import StoredObject, object_types, read_object
 from holdfast._fetch import Fetcher
 from holdfast._process import this_process
 from holdfast._registry_calls import RegistryCalls
+from holdfast._some_paths import some_of
 from holdfast._status_checks import ensure_logged
+from holdfast._text_list import text_list
 from holdfast._version_attributes import VersionAttributes
+from holdfast._warn_user import warn_user
 from holdfast.errors import ArtifactError, DamagedError, FileMissingError
 from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
 from holdfast.references.registration import default_handler
@@ -32,6 +34,8 @@ Overwrite = bool | Literal["keep", "fail"]
 
 ENTRY_SCHEME = "holdfast-artifact://"
 """Of the URI of an entry of a logged version: its id, then the path."""
+VERIFY_PATHS_MAX = 1_000
+"""Paths of each kind that the daemon names at most."""
 
 
 class VersionReading(VersionAttributes):
@@ -180,8 +184,8 @@ class VersionReading(VersionAttributes):
             path_prefix="" if path_prefix is None else os.fspath(path_prefix),
             allow_missing_references=allow_missing_references,
             skip_cache=bool(skip_cache),
-            include=patterns(include),
-            exclude=patterns(exclude),
+            include=patterns("include", include),
+            exclude=patterns("exclude", exclude),
             overwrite=_overwrite_policy(overwrite),
         )
         self._load_references(unresolved, folder, allow_missing=allow_missing_references, overwrite=overwrite)
@@ -229,20 +233,18 @@ class VersionReading(VersionAttributes):
 
         Raises:
             ArtifactNotLoggedError: the artifact is a draft.
-            ValueError: a file differs, does not belong, or is absent (`FileMissingError`).
+            ValueError: files differ (`DamagedError`), are absent (`FileMissingError`) or do not belong; the message names the first of
+                each kind.
         """
         folder = self._default_root() if root is None else os.fspath(root)
         if root is None and not os.path.isdir(folder):
             self.download()
         found = _fetcher().verify(self._logged.version_id, os.path.abspath(folder))
-        if found.extra_paths:
-            raise ArtifactError(f"Found file {found.extra_paths[0]} which is not a member of artifact {self.name}")
-        if found.damaged_paths:
-            raise DamagedError(f"Digest mismatch for file: {found.damaged_paths[0]}", reason=Reason.DIGEST_MISMATCH)
-        if found.missing_paths:
-            raise FileMissingError(f"{os.path.join(folder, found.missing_paths[0])} of {self.name} is not there")
+        difference = _difference_of(found, folder, self.name)
+        if difference is not None:
+            raise difference
         if found.references_skipped:
-            warnings.warn(f"{found.references_skipped} references of {self.name} were not verified.", stacklevel=3)
+            warn_user(f"{found.references_skipped} references of {self.name} were not verified.")
         return True
 
     @ensure_logged
@@ -307,17 +309,53 @@ def _version_and_path(uri: str | None) -> tuple[str, str] | None:
     return version_id, path
 
 
-def patterns(given: str | Iterable[str] | None) -> list[str]:
+def patterns(argument: str, given: str | Iterable[str] | None) -> list[str]:
     """Returns patterns that may be given as one text.
 
+    Args:
+        argument: how the caller calls them.
+        given: one or several.
+
     Raises:
-        TypeError: one of them is no text.
+        TypeError: they are no texts.
     """
-    found = [given] if isinstance(given, str) else list(given or ())
+    found = text_list(argument, given)
     for pattern in found:
         if not isinstance(pattern, str):
-            raise TypeError(f"A pattern is text as in .gitignore, not {pattern!r:.200}")
+            raise TypeError(f"{argument}: a pattern is text as in .gitignore, not {pattern!r:.200}")
     return found
+
+
+def _difference_of(found: fetch_pb2.VerifyResponse, folder: str, name: str) -> ArtifactError | None:
+    """The error that names everything in which a folder is not the version; the gravest kind is its class."""
+    said = []
+    if found.damaged_paths:
+        said.append(f"Digest mismatch for {_files_named(found.damaged_paths)}")
+    if found.missing_paths:
+        absent = [os.path.join(folder, path) for path in found.missing_paths]
+        said.append(
+            f"{absent[0]} of {name} is not there" if len(absent) == 1 else f"Not there of {name}: {_count(absent)}"
+        )
+    if found.extra_paths:
+        extra = found.extra_paths
+        one = f"Found file {extra[0]} which is not a member of artifact {name}"
+        said.append(one if len(extra) == 1 else f"Found what is not a member of artifact {name}: {_count(extra)}")
+    text = "; ".join(said)
+    if found.damaged_paths:
+        return DamagedError(text, reason=Reason.DIGEST_MISMATCH)
+    if found.missing_paths:
+        return FileMissingError(text)
+    return ArtifactError(text) if said else None
+
+
+def _files_named(paths: Sequence[str]) -> str:
+    return f"file: {paths[0]}" if len(paths) == 1 else _count(paths)
+
+
+def _count(paths: Sequence[str]) -> str:
+    # The daemon names no more of a kind.
+    at_least = "at least " if len(paths) >= VERIFY_PATHS_MAX else ""
+    return f"{at_least}{len(paths):,} files ({some_of(paths)})"
 
 
 def _overwrite_policy(overwrite: Overwrite) -> fetch_pb2.OverwritePolicy:

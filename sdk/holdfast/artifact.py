@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import threading
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,7 +19,8 @@ from holdfast._status_checks import ensure_logged, not_logged
 from holdfast._ttl import ArtifactTTL, ttl_message
 from holdfast._version_attributes import checked_description, encode_for_log
 from holdfast._waiting import JobWaiter, progress_of
-from holdfast.errors import CancelledError
+from holdfast._warn_user import warn_user
+from holdfast.errors import CancelledError, NotFoundError
 from holdfast.manifest import ArtifactManifest
 from holdfast.progress import Progress, ProgressCallback, progress_view
 from holdfast_contract.digest import ArtifactDigest
@@ -79,9 +79,9 @@ class Artifact(ArtifactFilling):
         if storage_region is not None and not (isinstance(storage_region, str) and storage_region.strip()):
             raise ValueError(f"storage_region must be a non-empty string or None, not {storage_region!r}")
         if incremental:
-            warnings.warn("Using experimental arg `incremental`", stacklevel=2)
+            warn_user("Using experimental arg `incremental`")
         if use_as is not None:
-            warnings.warn("`use_as` is deprecated and has no effect", DeprecationWarning, stacklevel=2)
+            warn_user("`use_as` is deprecated and has no effect", DeprecationWarning)
         self._begin(name, type, checked_description(description), to_plain_metadata(metadata))
         self._incremental = incremental
         self._use_as = use_as
@@ -319,13 +319,18 @@ class Artifact(ArtifactFilling):
             return self._is_cancelled
 
     def progress(self) -> Progress:
-        """Returns how far the artifact is, without waiting.
+        """Returns how far the artifact is, without waiting; of one that was logged here also what was sent for it.
 
         Raises:
             UnavailableError: the daemon cannot be asked.
         """
         version = self._version
         if version is not None:
+            if self._job_id is not None:
+                try:
+                    return JobWaiter(this_process().daemon, self._job_id).look()
+                except NotFoundError:
+                    pass  # the daemon has forgotten the job; the version says what it came to
             count, size_bytes = version.entry_count, version.size_bytes
             return progress_of(
                 log_pb2.JobProgress(
@@ -366,7 +371,7 @@ class Artifact(ArtifactFilling):
             HasAliasesError: (a CommError) it has aliases or is linked.
         """
         if self.is_link:
-            warnings.warn(f"Deleting the link {self.name} only unlinks it; its source stays.", stacklevel=3)
+            warn_user(f"Deleting the link {self.name} only unlinks it; its source stays.")
             self.unlink()
             return
         calls = RegistryCalls(this_process().daemon)

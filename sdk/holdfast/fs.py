@@ -29,6 +29,7 @@ from holdfast._registry_calls import RegistryCalls
 from holdfast.errors import NotFoundError
 from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
 from holdfast_contract.digest import digest_of
+from holdfast_contract.errors import InvalidNameError
 from holdfastpb.registry.v1.version_pb2 import Version
 
 PROTOCOL = "holdfast"
@@ -118,7 +119,12 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         count = min(len(parts), NAME_PARTS_MAX) if marked is None else marked + 1
         root = "/".join(parts[:count])
         settings = this_process().settings
-        name = complete_name(root, entity=self._entity or settings.entity, project=self._project or settings.project)
+        try:
+            name = complete_name(
+                root, entity=self._entity or settings.entity, project=self._project or settings.project
+            )
+        except InvalidNameError as error:  # callers of file systems look for OSErrors
+            raise FileNotFoundError(errno.ENOENT, f"{os.strerror(errno.ENOENT)} ({error})", os.fspath(path)) from error
         return _Place(root, name, "/".join(parts[count:]))
 
     def _version(self, place: _Place) -> Version:

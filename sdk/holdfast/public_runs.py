@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Collection, Iterator
 from typing import Any, Self
 
@@ -16,8 +15,10 @@ from holdfast._registry_calls import RegistryCalls
 from holdfast._run_config import decode_config, encode_config
 from holdfast._run_record import RunRecord
 from holdfast._run_settings import check_run_tags
+from holdfast._text_list import text_list
 from holdfast._times import iso_time
 from holdfast._version_lists import RunArtifacts
+from holdfast._warn_user import warn_user
 from holdfast.artifact import Artifact
 from holdfast.errors import WaitTimeoutError
 from holdfast_contract.names import check_tags, check_user_aliases
@@ -249,7 +250,7 @@ class Run(RunRecord):
             CommError: a draft, or no artifact at all.
         """
         if use_as is not None:
-            warnings.warn("`use_as` is deprecated and has no effect", DeprecationWarning, stacklevel=3)
+            warn_user("`use_as` is deprecated and has no effect", DeprecationWarning)
         _registry().record_use(self._key(), _existing(artifact, "use_artifact").id or "")
         return artifact
 
@@ -273,7 +274,7 @@ class Run(RunRecord):
                 "A run can't log an artifact to a different project."
                 f" {existing.source_qualified_name} is not of {self.entity}/{self.project}"
             )
-        aliases, tags = _as_list(aliases), _as_list(tags)
+        aliases, tags = text_list("aliases", aliases), text_list("tags", tags)
         check_user_aliases(aliases)
         check_tags(tags)
         CatalogueCalls(this_process().daemon).record_logged(self._key(), existing.id or "")
@@ -351,13 +352,6 @@ def _existing(artifact: Artifact, method: str) -> Artifact:
     if artifact.is_draft():
         raise ValueError(f"{_ONLY_EXISTING}: {artifact.name}")
     return artifact
-
-
-def _as_list(names: Collection[str] | str | None) -> list[str]:
-    """A single name may be given as text."""
-    if names is None:
-        return []
-    return [names] if isinstance(names, str) else list(names)
 
 
 def _registry() -> RegistryCalls:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from holdfast._some_paths import some_of
 from holdfast.errors import DamagedError, FileMissingError, InvalidInputError
 from holdfast.references.handlers import AddedReference
 from holdfast_contract.paths import logical_path
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 READERS = 4
 """Files read at a time; MD5 takes a processor each, so more would only fill memory."""
-NAMED_MAX = 5
-"""Files that a message names."""
 MD5_BYTES = 16
 ARTIFACT_SCHEMES = ("wandb-artifact://", "wandb-client-artifact://")
 """References to entries of other W&B versions: `download` there puts the file in place, and so it is logged as a file."""
@@ -100,7 +99,7 @@ def check_files(
 
     Raises:
         FileMissingError: files are not there; names the first of them.
-        DamagedError: files are not what the manifest says; names the first of them.
+        DamagedError: files are not what the manifest says; names the first of them, and of those that are not there.
     """
     missing: list[str] = []
     damaged: list[str] = []
@@ -113,14 +112,14 @@ def check_files(
                 damaged.append(entry.path)
             elif progress is not None:
                 progress(outcome)
+    problems = []
     if missing:
-        raise FileMissingError(
-            f"{_named(missing)} of the manifest {_are(missing)} not below {os.fspath(root)}; download the artifact again"
-        )
+        problems.append(f"{_counted(missing)} of the manifest {_are(missing)} not below {os.fspath(root)}")
     if damaged:
-        raise DamagedError(
-            f"{_named(damaged)} {_are(damaged)} not what the manifest says (size or MD5); download the artifact again"
-        )
+        problems.append(f"{_counted(damaged)} {_are(damaged)} not what the manifest says (size or MD5)")
+    if problems:
+        kind = DamagedError if damaged else FileMissingError
+        raise kind(f"{'; '.join(problems)}. Download the artifact again.")
 
 
 def _check(entry: WandbEntry, root: str) -> int | None:
@@ -175,9 +174,8 @@ def _references(entries: list[WandbEntry]) -> Iterator[AddedReference]:
         yield AddedReference(record, is_folder=False, must_be_read=False)
 
 
-def _named(paths: list[str]) -> str:
-    rest = len(paths) - NAMED_MAX
-    return ", ".join(paths[:NAMED_MAX]) + (f" and {rest:,} more" if rest > 0 else "")
+def _counted(paths: list[str]) -> str:
+    return some_of(paths) if len(paths) == 1 else f"{len(paths):,} files ({some_of(paths)})"
 
 
 def _are(paths: list[str]) -> str:

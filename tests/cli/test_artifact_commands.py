@@ -103,7 +103,7 @@ def test_ls_prints_collections_as_wandb_does_and_versions_with_aliases(data: Pat
     assert [c["name"] for c in as_json("artifact", "ls", "local/list", "-t", "model")] == ["dogs"]
     versions = as_json("artifact", "ls", "local/list/cats")
     assert [(v["version"], v["aliases"]) for v in versions] == [("v1", ["clean", "latest"]), ("v0", [])]
-    assert as_json("artifact", "ls", "local/nothing-here") == []
+    assert as_json("artifact", "ls", "local/list", "-t", "nothing") == []
     assert call("artifact", "ls", "local/list/birds").exit_code == ExitCode.NOT_FOUND
 
 
@@ -164,3 +164,27 @@ def test_status_tells_of_the_jobs_and_the_cache_can_be_trimmed(data: Path, host:
     assert (status["jobs"][0]["state"], status["jobs"][0]["version"]) == ("committed", "v0")
     assert "local/status/cats:v0" in done("status").stdout
     assert as_json("cache", "trim", "0")["cache_bytes"] == 0
+
+
+def test_ls_of_a_project_that_the_registry_does_not_know_is_not_found() -> None:
+    listed = call("artifact", "ls", "nosuch")
+    assert listed.exit_code == ExitCode.NOT_FOUND
+    assert "nosuch" in listed.stderr
+
+
+def test_verify_names_everything_that_is_wrong(data: Path, working_folder: Path) -> None:
+    for number in range(6):
+        (data / f"more{number}").write_text(str(number))
+    done("artifact", "put", data, "-n", "line/wrong")
+    folder = working_folder / "wrong"
+    done("artifact", "get", "line/wrong", "--root", folder)
+    (folder / "a.txt").write_text("omega\n")
+    (folder / "deep" / "b.bin").unlink()
+    for number in range(6):
+        (folder / f"more{number}").write_text("?")
+    (folder / "stranger").write_text("?")
+    verified = call("artifact", "verify", "line/wrong", "--root", folder)
+    assert verified.exit_code == ExitCode.DAMAGED
+    assert "Digest mismatch for 7 files (a.txt, more0, more1, more2, more3 and 2 more)" in verified.stderr
+    assert "b.bin of wrong:v0 is not there" in verified.stderr
+    assert "Found file stranger which is not a member of artifact wrong:v0" in verified.stderr

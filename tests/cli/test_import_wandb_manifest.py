@@ -104,3 +104,12 @@ def test_what_is_no_manifest_is_refused(text: str, said: str, tmp_path: Path) ->
     result = run_import(tmp_path)
     assert result.exit_code == ExitCode.USAGE
     assert said in result.stderr
+
+
+def test_missing_and_damaged_files_are_named_together(download: Path) -> None:
+    (download / "train" / "a.txt").write_bytes(b"alphA\n")
+    (download / "empty").unlink()
+    result = run_import(download, name="from/both")
+    assert result.exit_code == ExitCode.DAMAGED
+    assert "empty of the manifest is not below" in result.stderr
+    assert "train/a.txt is not what the manifest says" in result.stderr

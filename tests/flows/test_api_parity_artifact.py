@@ -175,6 +175,15 @@ def test_a_cancelled_draft_leaves_nothing() -> None:
     assert (committed.cancel(), committed.progress().state) == (False, "committed")
 
 
+def test_progress_of_a_committed_artifact_says_what_was_sent_for_it() -> None:
+    name, content = fresh_name(), os.urandom(3000).hex()
+    first, again = log(holding(content, name)).progress(), log(holding(content, fresh_name())).progress()
+    assert (first.state, first.bytes_total, first.bytes_deduplicated) == ("committed", len(content), 0)
+    assert first.bytes_sent > 0
+    assert again.bytes_deduplicated > first.bytes_deduplicated
+    assert again.bytes_sent < first.bytes_sent
+
+
 def test_a_version_is_passed_to_another_process_by_pickling(host: SdkHost, version: holdfast.Artifact) -> None:
     import pickle
 

@@ -324,3 +324,9 @@ def test_polars_reads_through_it(host: SdkHost, tmp_path: Path) -> None:
     fs = HoldfastFileSystem(project=PROJECT, skip_instance_cache=True)
     with fs.open("polar:v0/t.parquet") as file:
         assert polars.read_parquet(file, columns=["b"]).equals(frame.select("b"))
+
+
+@pytest.mark.parametrize("path", ["", "holdfast://", "no name!/x"])
+def test_what_names_no_artifact_is_not_found(path: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        HoldfastFileSystem().ls(path)

@@ -128,7 +128,7 @@ def test_patterns_of_a_folder_are_told_to_the_daemon(run: Run, daemon: FakeDaemo
     [record] = session_of(daemon).records
     sent = record.add_tree
     assert (list(sent.include), list(sent.exclude), sent.ignore_symlinks) == (["*.txt", "nested/"], ["*.tmp"], True)
-    with pytest.raises(TypeError, match="A pattern is text"):
+    with pytest.raises(TypeError, match="include: a pattern is text"):
         artifact.add_dir(str(tree), include=[5])  # type: ignore[list-item]
 
 
@@ -298,3 +298,15 @@ def test_incremental_and_distributed_ids_are_kept(run: Run, daemon: FakeDaemon) 
     final: log_pb2.Finalize | None = session_of(daemon).finalize
     assert final is not None
     assert final.incremental
+
+
+@pytest.mark.parametrize("argument", ["aliases", "tags"])
+def test_what_is_no_text_is_refused_by_the_arguments_name(run: Run, argument: str) -> None:
+    with pytest.raises(TypeError, match=f"{argument} must be a text or several, not 5"):
+        run.log_artifact(Artifact("a", "dataset"), **{argument: 5})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("argument", ["include", "exclude"])
+def test_patterns_that_are_no_texts_are_refused_by_the_arguments_name(tmp_path: Path, argument: str) -> None:
+    with pytest.raises(TypeError, match=f"{argument} must be a text or several, not 5"):
+        Artifact("a", "dataset").add_dir(str(tmp_path), **{argument: 5})  # type: ignore[arg-type]

@@ -136,6 +136,15 @@ class DaemonLink:
         )
         return self._call(f"{_VERSIONS}/RestoreVersion", request, version_pb2.RestoreVersionResponse).version
 
+    def require_project(self, entity: str, project: str) -> None:
+        """Returns if the registry knows the project.
+
+        Raises:
+            NotFoundError: it does not.
+        """
+        request = collection_pb2.GetProjectRequest(entity=entity, name=project)
+        self._call(f"{_COLLECTIONS}/GetProject", request, collection_pb2.GetProjectResponse)
+
     def list_versions(self, entity: str, project: str, name: str, type_: str) -> list[version_pb2.Version]:
         """All committed versions of a collection, newest first.
 

@@ -34,6 +34,8 @@ def ls(
     entity, project = entity or link.default_entity, project or link.default_project
     if name is None:
         collections = link.list_collections(entity, project, type_ or "")
+        if not collections and path:
+            link.require_project(entity, project)
         _show(as_json, [_collection_as_json(c) for c in collections], [_collection_line(c) for c in collections])
         if not collections:
             output.say(_nothing_found(entity, project, type_))
