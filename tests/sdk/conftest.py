@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast import _active_run
 from holdfast._process import reset_process, this_process
 from holdfast_contract.places import Places, find_places
 from support.fake_daemon import FakeDaemon
@@ -40,14 +41,14 @@ def daemon(places: Places) -> Iterator[FakeDaemon]:
     """A fake daemon that listens."""
     with FakeDaemon(places) as running:
         yield running
-        # Streams of the SDK end before the server does.
+        # The end of an offline run is told to this daemon, and streams of the SDK end before it does.
+        _active_run.finish()
         this_process().close()
 
 
 @pytest.fixture(autouse=True)
 def no_active_run() -> Iterator[None]:
     """Each test begins and ends without a run."""
-    from holdfast import _active_run
     from holdfast._known_types import known_types
 
     _active_run.finish()
