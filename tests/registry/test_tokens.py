@@ -207,6 +207,12 @@ def walk_of_mutations(client: Client, access: access_pb2_grpc.AccessServiceStub)
         versions.DeleteVersion,
         version_pb2.DeleteVersionRequest(request_id=new_request_id(), version_id=version_id, delete_aliases=True),
     )
+    call(
+        versions.RestoreVersion,
+        version_pb2.RestoreVersionRequest(
+            request_id=new_request_id(), entity="team", project="vision", collection="cats", version_index=0
+        ),
+    )
     named = collection_pb2.GetCollectionRequest(entity="team", project="vision", name="cats")
     collection_id = call(collections.GetCollection, named).collection.collection_id
     call(

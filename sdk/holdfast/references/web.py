@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from io import FileIO
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
@@ -184,7 +184,9 @@ class HTTPHandler(StorageHandler):
     def _send(self, uri: str, method: str, headers: Mapping[str, str]) -> Iterator[WebAnswer]:
         request = urllib.request.Request(uri, headers=dict(headers), method=method)
         try:
-            response = _opener().open(request, timeout=self._limits.read_timeout_s)
+            response = _opener(tuple(sorted(urllib.request.getproxies().items()))).open(
+                request, timeout=self._limits.read_timeout_s
+            )
         except urllib.error.HTTPError as error:
             response = error
         with response:
@@ -205,12 +207,15 @@ class HTTPHandler(StorageHandler):
             time.sleep(min(FIRST_RETRY_DELAY_S * 2**attempt, self._limits.retry_delay_max_s))
 
 
-@cache
-def _opener() -> urllib.request.OpenerDirector:
-    """Requests to web servers, and to nothing else that a redirection may name."""
+@lru_cache(maxsize=4)
+def _opener(proxies: tuple[tuple[str, str], ...]) -> urllib.request.OpenerDirector:
+    """Requests to web servers, and to nothing else that a redirection may name.
+
+    Kept, since it holds what the system trusts; for each setting of the proxies one, since a program may change that.
+    """
     opener = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.ProxyHandler(),
+        urllib.request.ProxyHandler(dict(proxies)),
         urllib.request.HTTPHandler(),
         urllib.request.HTTPSHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
