@@ -84,7 +84,9 @@ class User:
         # Of two clients: artifacts of one wait for each other, so only another's version can come between a commit and its repeat.
         session = LogSession(self.collection, client_id=rng.choice(["one", "two"]))
         artifact = Artifact(session, self._folder / f"a{number}")
-        artifact.keeps_files = rng.random() < 0.5 if keeps_files is None else keeps_files
+        takes = keeps_files is None and rng.random() < 0.5
+        # What is taken from a version is read at the registry: who removes files once all is read would wait for one that is dead.
+        artifact.keeps_files = takes or (rng.random() < 0.5 if keeps_files is None else keeps_files)
         mutable = not artifact.keeps_files
         artifact.folder.mkdir(parents=True)
         tree = artifact.folder / "tree"
@@ -109,7 +111,8 @@ class User:
         data = b"number %d" % number
         artifact.records.append(bytes_record("inline", data))
         artifact.content["inline"] = blake3(data).digest()
-        self._take_from_the_last(artifact)
+        if takes:
+            self._take_from_the_last(artifact)
         return artifact
 
     def _take_from_the_last(self, artifact: Artifact) -> None:
