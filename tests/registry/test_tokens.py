@@ -163,6 +163,9 @@ def test_last_use_is_known_to_the_minute(desk: Desk) -> None:
     assert used[0] >= made.token.created_at_ms
 
 
+CATS = {"entity": "team", "project": "vision", "collection": "cats"}
+
+
 def walk_of_mutations(client: Client, access: access_pb2_grpc.AccessServiceStub) -> None:
     """Every audited RPC, once, so that it succeeds."""
     call, versions, collections, runs = client.call, client.versions, client.collections, client.runs
@@ -207,12 +210,7 @@ def walk_of_mutations(client: Client, access: access_pb2_grpc.AccessServiceStub)
         versions.DeleteVersion,
         version_pb2.DeleteVersionRequest(request_id=new_request_id(), version_id=version_id, delete_aliases=True),
     )
-    call(
-        versions.RestoreVersion,
-        version_pb2.RestoreVersionRequest(
-            request_id=new_request_id(), entity="team", project="vision", collection="cats", version_index=0
-        ),
-    )
+    call(versions.RestoreVersion, version_pb2.RestoreVersionRequest(request_id=new_request_id(), **CATS))
     named = collection_pb2.GetCollectionRequest(entity="team", project="vision", name="cats")
     collection_id = call(collections.GetCollection, named).collection.collection_id
     call(
