@@ -163,7 +163,13 @@ def test_last_use_is_known_to_the_minute(desk: Desk) -> None:
     assert used[0] >= made.token.created_at_ms
 
 
-CATS = {"entity": "team", "project": "vision", "collection": "cats"}
+def _delete_and_restore(client: Client, version_id: str) -> None:
+    deletion = version_pb2.DeleteVersionRequest(request_id=new_request_id(), version_id=version_id, delete_aliases=True)
+    client.call(client.versions.DeleteVersion, deletion)
+    restoration = version_pb2.RestoreVersionRequest(
+        request_id=new_request_id(), entity="team", project="vision", collection="cats", version_index=0
+    )
+    client.call(client.versions.RestoreVersion, restoration)
 
 
 def walk_of_mutations(client: Client, access: access_pb2_grpc.AccessServiceStub) -> None:
@@ -206,11 +212,7 @@ def walk_of_mutations(client: Client, access: access_pb2_grpc.AccessServiceStub)
         versions.UpdateVersion,
         version_pb2.UpdateVersionRequest(request_id=new_request_id(), version_id=version_id, tags_to_add=["t"]),
     )
-    call(
-        versions.DeleteVersion,
-        version_pb2.DeleteVersionRequest(request_id=new_request_id(), version_id=version_id, delete_aliases=True),
-    )
-    call(versions.RestoreVersion, version_pb2.RestoreVersionRequest(request_id=new_request_id(), **CATS))
+    _delete_and_restore(client, version_id)
     named = collection_pb2.GetCollectionRequest(entity="team", project="vision", name="cats")
     collection_id = call(collections.GetCollection, named).collection.collection_id
     call(
