@@ -43,7 +43,7 @@ def test_acknowledged_artifacts_survive_a_kill_of_the_daemon_at_every_place(
     rng.shuffle(places)
     # The first passages come with the recovery of what the last daemon left, so about a fifth of the kills hits that.
     armed = [f"{name}=kill_group@{rng.choice([1, 2, 3]) if part else 1}" for name in places]
-    armed += [f"{name}=kill_group@{rng.randint(2, 4)}" for name in rng.choices(places, k=figure(6, 30))]
+    armed += [f"{name}=kill_group@{rng.randint(2, 4)}" for name in rng.choices(places, k=figure(3, 30))]
     survived = []
     for failpoints in armed:
         if start_or_die(host, failpoints) and not user.log_until_death(artifacts_max=2, files_max=figure(50, 500)):
@@ -59,7 +59,7 @@ def test_acknowledged_artifacts_survive_a_kill_of_the_daemon_at_every_place(
 def test_acknowledged_artifacts_survive_a_kill_of_the_daemon_at_any_time(host: Host, tmp_path: Path, part: int) -> None:
     rng = random.Random(1000 + part)
     user = User(host, tmp_path / "files", rng)
-    for _ in range(figure(12, 60)):
+    for _ in range(figure(8, 60)):
         host.restart()
         with _killed_after(host, rng.uniform(0, RANDOM_KILL_S_MAX)):
             user.log_until_death(artifacts_max=4, files_max=figure(50, 500))

@@ -43,7 +43,7 @@ def test_each_artifact_is_committed_once_although_the_registry_dies_at_every_pla
     ] + list(OPERATIONS)
     armed = [f"{name}=kill@1" for name in places]
     rng.shuffle(armed)
-    armed += [f"{name}=kill@{rng.randint(1, 4)}" for name in rng.choices(places, k=figure(14, 900))]
+    armed += [f"{name}=kill@{rng.randint(1, 4)}" for name in rng.choices(places, k=figure(6, 900))]
     host.start()
     survived = []
     for failpoints in armed:
@@ -58,7 +58,7 @@ def test_each_artifact_is_committed_once_although_the_registry_dies_at_any_time(
     rng = random.Random(3)
     user = User(host, tmp_path / "files", rng)
     host.start()
-    for _ in range(figure(15, 100)):
+    for _ in range(figure(8, 100)):
         host.registry.start()
         timer = threading.Timer(rng.uniform(0, RANDOM_KILL_S_MAX), host.registry.process.kill)
         timer.start()
