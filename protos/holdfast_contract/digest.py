@@ -112,3 +112,8 @@ class ArtifactDigest:
     def hexdigest(self) -> str:
         """Returns the text form over all entries so far."""
         return self._hasher.hexdigest()
+
+
+def split_digests(digests: bytes) -> list[bytes]:
+    """Takes a column of digests, one after another as they travel, apart."""
+    return [digests[at : at + DIGEST_BYTES] for at in range(0, len(digests), DIGEST_BYTES)]

@@ -141,13 +141,19 @@ def init(  # noqa: PLR0913 - the arguments that scripts written for W&B pass
     }
     start = start_of(arguments, settings)
     values = only_wanted(values_of(config), config_exclude_keys, config_include_keys)
+    return _begin(Run(start, values), resume, reinit)
+
+
+def _begin(run: Run, resume: bool | str | None, reinit: bool | str | None) -> Run:
+    """Makes a run the active one, or returns the one that is active and goes on."""
     previous = _active_run.active_run()
-    if previous is not None and reinit in (True, "finish_previous"):
-        previous.finish()
-    elif previous is not None and reinit != "create_new":
+    finishes = reinit in (True, "finish_previous")
+    if previous is not None and not finishes and reinit != "create_new":
         return previous
-    run = Run(start, values)
+    # Before anything is finished: what cannot begin ends nothing.
     check_existence(run, resume)
+    if previous is not None and finishes:
+        previous.finish()
     _active_run.activate(run)
     run.report()
     return run

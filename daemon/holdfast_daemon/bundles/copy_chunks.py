@@ -8,7 +8,7 @@ from contextlib import aclosing, suppress
 from typing import Protocol
 
 from holdfast_contract.bundle import BundleWriter
-from holdfast_contract.limits import DIGEST_BYTES
+from holdfast_contract.digest import split_digests
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bounded_tasks import run_to_end
@@ -81,7 +81,7 @@ class ChunkCopier:
                     async for digests, lengths in lists:
                         await self._copy(digests, lengths, shown=path)
                 continue
-            for part, length in zip(_split(long.list_digests), long.list_lengths, strict=True):
+            for part, length in zip(split_digests(long.list_digests), long.list_lengths, strict=True):
                 await self._copy(*decode_list(await self._read(part, length, path), path), shown=path)
 
     async def _read(self, digest: bytes, length: int, shown: str) -> bytes:
@@ -95,7 +95,7 @@ class ChunkCopier:
     async def _copy(self, digests: bytes, lengths: Sequence[int], *, shown: str) -> None:
         new: dict[bytes, int] = {}
         known_bytes = 0
-        for digest, length in zip(_split(digests), lengths, strict=True):
+        for digest, length in zip(split_digests(digests), lengths, strict=True):
             number = self._writer.pack_of(digest)
             if number is not None:
                 self.pack_numbers.add(number)
@@ -176,7 +176,3 @@ def _pieces(digests: Sequence[bytes], lengths: Mapping[bytes, int]) -> Iterator[
         size += lengths[digest]
     if piece:
         yield piece
-
-
-def _split(digests: bytes) -> list[bytes]:
-    return [digests[i : i + DIGEST_BYTES] for i in range(0, len(digests), DIGEST_BYTES)]

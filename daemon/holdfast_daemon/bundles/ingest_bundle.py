@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 
 from holdfast_contract.bundle import BundledPack, read_bundled_pack
-from holdfast_contract.digest import ArtifactDigest
+from holdfast_contract.digest import ArtifactDigest, split_digests
 from holdfast_contract.errors import ContractError, PackError
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import CHUNK_BYTES_MAX, DIGEST_BYTES, MIB
@@ -130,9 +130,9 @@ class _CarriedManifest:
             return
         rows = [r for r in range(len(columns)) if r not in columns.references and r not in columns.long_chunks]
         digests, _ = chunk_columns(columns, rows)
-        self.wanted.update(_split(digests))
+        self.wanted.update(split_digests(digests))
         for row, long in columns.long_chunks.items():
-            parts = _split(long.list_digests)
+            parts = split_digests(long.list_digests)
             self.wanted.update(parts)
             self._lists += [(part, columns.paths[row]) for part in parts]
 
@@ -142,7 +142,7 @@ class _CarriedManifest:
             return
         places = self.reader.find(self.version.content_packs, [digest for digest, _ in self._lists])
         for digest, path in self._lists:
-            self.wanted.update(_split(decode_list(self.reader.chunk(digest, places[digest]), path)[0]))
+            self.wanted.update(split_digests(decode_list(self.reader.chunk(digest, places[digest]), path)[0]))
 
 
 async def _copy_content(
@@ -153,7 +153,7 @@ async def _copy_content(
         positions: list[int] | None = None
         if wanted is not None:
             index = await ingest.workers.in_thread(reader.pack_index, number)
-            positions = [i for i, digest in enumerate(_split(bytes(index.digests))) if digest in wanted]
+            positions = [i for i, digest in enumerate(split_digests(bytes(index.digests))) if digest in wanted]
 
         async def step(pack: BundledPack = reader.index.packs[number], positions: list[int] | None = positions) -> None:
             async with steps, ingest.spool.borrow(job.entity, held=job.is_held) as open_pack:
@@ -231,7 +231,3 @@ def _append_frames(task: CopyTask, descriptor: int, writer: PackWriter) -> int:
         writer.append(index.digest_at(i), frame, index.lengths[i], index.codecs[i])
         size += index.lengths[i]
     return size
-
-
-def _split(digests: bytes) -> list[bytes]:
-    return [digests[i : i + DIGEST_BYTES] for i in range(0, len(digests), DIGEST_BYTES)]

@@ -11,7 +11,8 @@ from array import array
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from holdfast_contract.limits import DIGEST_BYTES, FIND_MISSING_DIGESTS_MAX
+from holdfast_contract.digest import split_digests
+from holdfast_contract.limits import FIND_MISSING_DIGESTS_MAX
 from holdfast_contract.pack import PACK_ID_BYTES, PackIndex
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.bundles.read_sources import Source, SourceTask, read_sources
@@ -101,7 +102,7 @@ class JobContent:
             for fragment in self._assembled.fragments:
                 self.here.add(self._folder, PackIndex.decode_fragment(fragment))
             await self._find_chunks()
-        except BaseException:  # a cancellation, too
+        except BaseException:  # a cancellation, too: the folder is nobody else's to remove
             await self.__aexit__()
             raise
         return self
@@ -245,8 +246,3 @@ def _frozen(index: PackIndex) -> PackIndex:
     """A copy that stays as it is while the pack grows."""
     columns = bytes(index.digests), index.stored_lengths[:], index.lengths[:], bytes(index.codecs)
     return PackIndex(index.pack_id, *columns)
-
-
-def split_digests(digests: bytes) -> list[bytes]:
-    """Takes a column of digests apart."""
-    return [digests[i : i + DIGEST_BYTES] for i in range(0, len(digests), DIGEST_BYTES)]

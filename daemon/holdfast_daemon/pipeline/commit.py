@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
+from holdfast_contract.digest import split_digests
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import COMMIT_ROUNDS_MAX, DIGEST_BYTES
 from holdfast_contract.reasons import Reason
@@ -119,7 +120,7 @@ class Committer:
         elif response.manifest_needed:
             await self._begin_anew(job)
         elif not was_sent:
-            return _split(response.missing_digests)
+            return frozenset(split_digests(response.missing_digests))
         return None
 
     async def _begin_anew(self, job: Job) -> None:
@@ -227,7 +228,7 @@ class Committer:
     ) -> tuple[WaitArtifactResponse, list[bytes]]:
         result = WaitArtifactResponse(version=response.version, created=response.created, warnings=assembled.warnings)
         chunks = assembled.large_chunks[: KNOWN_CHUNKS_PER_JOB_MAX * DIGEST_BYTES] if response.created else b""
-        return result, [chunks[i : i + DIGEST_BYTES] for i in range(0, len(chunks), DIGEST_BYTES)]
+        return result, split_digests(chunks)
 
 
 def _named(writers: Sequence[str]) -> str:
@@ -240,7 +241,3 @@ def _unwrap(outcome: AssembleOutcome) -> Assembled:
     if outcome.assembled is None:
         raise HoldfastError.from_detail(ErrorDetail.FromString(outcome.problem or b""))
     return outcome.assembled
-
-
-def _split(digests: bytes) -> frozenset[bytes]:
-    return frozenset(digests[i : i + DIGEST_BYTES] for i in range(0, len(digests), DIGEST_BYTES))

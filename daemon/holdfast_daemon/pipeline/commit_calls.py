@@ -1,6 +1,7 @@
 """What a job asks of the registry when everything of it is sent: the commit, or its part of a distributed version, and the finish."""
 
 import uuid
+from typing import Any
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import COMMIT_DEADLINE_S
@@ -45,24 +46,13 @@ class CommitCalls:
         return response
 
     async def _commit(self, job: Job, assembled: Assembled) -> CommitVersionResponse:
-        finalize = finalize_of(job)
         request = CommitVersionRequest(
             request_id=_request_id(job),
             version_id=job.version_id,
             lease_id=job.lease_id,
             artifact_digest=assembled.digest,
             manifest_root=assembled.root_digest,
-            description=finalize.description,
-            has_description=finalize.has_description,
-            metadata_json=finalize.metadata_json,
-            aliases=finalize.aliases,
-            tags=finalize.tags,
-            run=finalize.run if finalize.HasField("run") else None,
-            has_history_step=finalize.has_history_step,
-            history_step=finalize.history_step,
-            use_after_commit=finalize.use_after_commit,
-            ttl=finalize.ttl if finalize.HasField("ttl") else None,
-            origin_id=origin_of(job),
+            **_said(job),
             base_version_id=job.base_version_id,
         )
         response: CommitVersionResponse = await self._registry.call(
@@ -100,17 +90,7 @@ class CommitCalls:
             collection=finalize.collection,
             type=finalize.type,
             distributed_id=finalize.distributed_id,
-            description=finalize.description,
-            has_description=finalize.has_description,
-            metadata_json=finalize.metadata_json,
-            aliases=finalize.aliases,
-            tags=finalize.tags,
-            run=finalize.run if finalize.HasField("run") else None,
-            has_history_step=finalize.has_history_step,
-            history_step=finalize.history_step,
-            use_after_commit=finalize.use_after_commit,
-            ttl=finalize.ttl if finalize.HasField("ttl") else None,
-            origin_id=origin_of(job),
+            **_said(job),
             without_lost_writers=finalize.distributed_without_lost_writers,
         )
         failpoint("finish.before_call")
@@ -125,6 +105,24 @@ def finalize_of(job: Job) -> Finalize:
     """What was said at the end of the draft."""
     assert job.finalize is not None, "only finalized jobs are committed"
     return job.finalize
+
+
+def _said(job: Job) -> dict[str, Any]:
+    """What a commit and a finish say alike of the version that they make."""
+    finalize = finalize_of(job)
+    return {
+        "description": finalize.description,
+        "has_description": finalize.has_description,
+        "metadata_json": finalize.metadata_json,
+        "aliases": finalize.aliases,
+        "tags": finalize.tags,
+        "run": finalize.run if finalize.HasField("run") else None,
+        "has_history_step": finalize.has_history_step,
+        "history_step": finalize.history_step,
+        "use_after_commit": finalize.use_after_commit,
+        "ttl": finalize.ttl if finalize.HasField("ttl") else None,
+        "origin_id": origin_of(job),
+    }
 
 
 def origin_of(job: Job) -> str:

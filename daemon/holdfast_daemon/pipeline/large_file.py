@@ -128,7 +128,7 @@ class _Pass:
                 self._count(sum(block.lengths))
             if writing is not None:
                 await writing
-        except BaseException:  # a cancellation, too
+        except BaseException:  # a cancellation, too: nobody may use the buffers while a write does
             if writing is not None:
                 await asyncio.wait([writing])  # it uses the reader's buffers
             raise

@@ -65,8 +65,6 @@ project = Table(
     Column("visibility", Text, nullable=False, server_default=text("''")),
     Column("types_json", Text, nullable=False, server_default=text("'[]'")),
     Column("updated_at_ms", BigInteger, nullable=False, server_default=text("0")),
-    # A RetentionPolicy as JSON; NULL: none.
-    Column("retention_json", Text),
     UniqueConstraint("entity_id", "name"),
 )
 
@@ -89,8 +87,6 @@ collection = Table(
     # TtlKind; the default of the collection's versions.
     Column("ttl_kind", SmallInteger, nullable=False, server_default=text("0")),
     Column("ttl_s", BigInteger),
-    # A RetentionPolicy as JSON; NULL: the project's.
-    Column("retention_json", Text),
     UniqueConstraint("project_id", "name"),
 )
 

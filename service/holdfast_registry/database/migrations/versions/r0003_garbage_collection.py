@@ -18,8 +18,6 @@ def upgrade() -> None:
     op.add_column("pack", sa.Column("doomed_age_ms", sa.BigInteger()))
     op.add_column("pack", sa.Column("removed_at_ms", sa.BigInteger()))
     op.create_index("ix_pack_state_removed_at_ms", "pack", ["state", "removed_at_ms"])
-    for table in ("project", "collection"):
-        op.add_column(table, sa.Column("retention_json", sa.Text()))
     _create_gc_state()
     _create_gc_cycle()
     _create_gc_awaited()
