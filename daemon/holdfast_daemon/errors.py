@@ -20,6 +20,7 @@ class HoldfastError(Exception):
         reason: decides the gRPC status and what a client does.
         message: what happened, to which file or version, and what to do.
         metadata: machine-readable particulars.
+        retry_after_ms: how long whoever repeats the call should wait at least; 0: as it likes.
     """
 
     def __init__(self, reason: Reason, message: str, **metadata: str) -> None:
@@ -27,6 +28,7 @@ class HoldfastError(Exception):
         self.reason = reason
         self.message = message
         self.metadata = metadata
+        self.retry_after_ms = 0
 
     @property
     def retryable(self) -> bool:
@@ -50,6 +52,7 @@ class HoldfastError(Exception):
             message=self.message[:2000],
             metadata={k: v[:500] for k, v in self.metadata.items()},
             retryable=self.retryable,
+            retry_after_ms=self.retry_after_ms,
         )
 
     @classmethod
@@ -57,7 +60,9 @@ class HoldfastError(Exception):
         """The reverse of `to_detail`; a reason of a newer version becomes INTERNAL."""
         known = detail.reason in Reason.__members__.values()
         reason = Reason(detail.reason) if known else Reason.INTERNAL
-        return cls(reason, detail.message, **dict(detail.metadata))
+        error = cls(reason, detail.message, **dict(detail.metadata))
+        error.retry_after_ms = detail.retry_after_ms
+        return error
 
 
 def first_of(error: BaseException) -> BaseException:

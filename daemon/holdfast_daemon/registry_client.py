@@ -27,6 +27,8 @@ from holdfastpb.registry.v1.run_pb2_grpc import RunServiceStub
 from holdfastpb.registry.v1.version_pb2_grpc import VersionServiceStub
 
 ERROR_KEY = "holdfast-error-bin"
+RECONNECT_MS_MAX = 300
+"""A registry that restarts is found again within this; between two tries of the channel no call can succeed."""
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
@@ -34,11 +36,11 @@ CHANNEL_OPTIONS = (
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
-    # A registry that restarts is found again within a second: the journal has the patience, not the channel.
+    # The journal has the patience, not the channel.
     ("grpc.initial_reconnect_backoff_ms", 100),
     # Also the least time that a connection attempt is given: a busy machine may take a second for the handshake.
     ("grpc.min_reconnect_backoff_ms", 5_000),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", RECONNECT_MS_MAX),
 )
 
 # What a failed call means when the other side gave no reason (a proxy, a dead connection, an older version).
@@ -57,7 +59,7 @@ RETRY_BASE_S = 0.1
 
 
 def retry_delay_s(attempt: int, max_s: float) -> float:
-    """Full jitter over an exponential: many daemons that lost one registry do not come back together."""
+    """Jitter over an exponential: many daemons that lost one registry do not come back together."""
     return random.uniform(0.5, 1.0) * min(max_s, RETRY_BASE_S * 2.0 ** min(attempt, 16))
 
 
@@ -74,7 +76,10 @@ def to_error(error: grpc.aio.AioRpcError, address: str) -> HoldfastError:
             return HoldfastError.from_detail(ErrorDetail.FromString(value))
     reason = _REASON_OF_STATUS.get(error.code(), Reason.INTERNAL)
     silent = " does not answer" if reason in (Reason.UNAVAILABLE, Reason.DEADLINE) else ""
-    return HoldfastError(reason, f"the registry at {address}{silent}: {error.details() or error.code().name}")
+    failed = HoldfastError(reason, f"the registry at {address}{silent}: {error.details() or error.code().name}")
+    if reason is Reason.UNAVAILABLE:
+        failed.retry_after_ms = RECONNECT_MS_MAX
+    return failed
 
 
 class RegistryClient:

@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
@@ -45,6 +46,9 @@ DRAIN_TIMEOUT_S = 15.0
 CLOSE_PATIENCE_S = 0.5
 """The end of a process is held up no longer than this."""
 
+FORK_PATIENCE_S = 1.0
+"""Threads leave a call within milliseconds when its channel is closed; one that is in a program's own code may not."""
+
 BACKOFF_BASE_S = 0.1
 BACKOFF_MAX_S = 30.0
 
@@ -54,6 +58,34 @@ _system_random = random.SystemRandom()
 def backoff_s(attempt: int) -> float:
     """Returns the pause after attempt number `attempt` (from 1): exponential with full jitter, at most 30 s."""
     return _system_random.uniform(0.0, min(BACKOFF_MAX_S, BACKOFF_BASE_S * 2.0 ** (attempt - 1)))
+
+
+class _Inside:
+    """Counts the threads that are inside gRPC: it leaves the child of a fork that meets one in a state that hangs.
+
+    Args:
+        gate: who holds it lets nobody in.
+    """
+
+    def __init__(self, gate: AbstractContextManager[object]) -> None:
+        self._gate = gate
+        self._count = 0
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        with self._gate, self._changed:
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._count -= 1
+            if not self._count:
+                self._changed.notify_all()
+
+    def wait_empty(self, timeout_s: float) -> None:
+        """Returns when no thread is inside, after `timeout_s` in any case."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._count, timeout_s)
 
 
 class _Connection:
@@ -78,6 +110,7 @@ class DaemonClient:
         self._places = launcher.places
         self._sleep = sleep
         self._lock = threading.RLock()
+        self._inside = _Inside(self._lock)
         self._connection: _Connection | None = None
         self._is_closed = False
         # Of a daemon that said it is stopping: it is not spoken to again, though it may listen for some seconds more.
@@ -122,8 +155,9 @@ class DaemonClient:
             import grpc  # after connecting, which is under the lock that a fork waits for
 
             try:
-                call = connection.channel.unary_unary(method, _serialize, response_type.FromString)
-                response: R = call(request, timeout=deadline_s, metadata=connection.metadata)
+                with self._inside:
+                    call = connection.channel.unary_unary(method, _serialize, response_type.FromString)
+                    response: R = call(request, timeout=deadline_s, metadata=connection.metadata)
                 return response
             except (grpc.RpcError, ValueError) as error:
                 if not connection.closed_for_fork:
@@ -166,15 +200,22 @@ class DaemonClient:
 
         call = None
         try:
-            call = start()
-            yield from call
+            with self._inside:
+                call = start()
+            while True:
+                with self._inside:
+                    message = next(call, None)
+                if message is None:
+                    return
+                yield message
         except (grpc.RpcError, ValueError) as error:
             if connection.closed_for_fork:
                 raise UnavailableError("The process forked in the middle of the call; it is made again.") from None
             raise self._failed(connection, error) from None
         finally:
             if call is not None:
-                call.cancel()
+                with self._inside:
+                    call.cancel()
 
     def pause(self, seconds: float) -> None:
         """Waits before a stream is begun again."""
@@ -272,6 +313,7 @@ class DaemonClient:
         if connection is not None:
             connection.closed_for_fork = True
             connection.channel.close()
+        self._inside.wait_empty(FORK_PATIENCE_S)
 
     def after_fork_in_parent(self) -> None:
         """Lets calls begin again."""
