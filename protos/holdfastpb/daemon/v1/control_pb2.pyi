@@ -13,7 +13,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("pid", "started_at_ms", "software_version", "data_dir", "registry", "registry_reachable", "registry_problem", "spool_bytes", "spool_bytes_max", "cache_bytes", "cache_bytes_max", "jobs_active", "clients", "read_bytes_per_s", "sent_bytes_per_s", "peak_memory_bytes", "fetched_bytes", "held_bytes", "jobs_held")
+    __slots__ = ("pid", "started_at_ms", "software_version", "data_dir", "registry", "registry_reachable", "registry_problem", "spool_bytes", "spool_bytes_max", "cache_bytes", "cache_bytes_max", "jobs_active", "clients", "read_bytes_per_s", "sent_bytes_per_s", "peak_memory_bytes", "fetched_bytes", "held_bytes", "jobs_held", "figures")
     PID_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,7 @@ class GetStatusResponse(_message.Message):
     FETCHED_BYTES_FIELD_NUMBER: _ClassVar[int]
     HELD_BYTES_FIELD_NUMBER: _ClassVar[int]
     JOBS_HELD_FIELD_NUMBER: _ClassVar[int]
+    FIGURES_FIELD_NUMBER: _ClassVar[int]
     pid: int
     started_at_ms: int
     software_version: str
@@ -52,7 +53,48 @@ class GetStatusResponse(_message.Message):
     fetched_bytes: int
     held_bytes: int
     jobs_held: int
-    def __init__(self, pid: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., software_version: _Optional[str] = ..., data_dir: _Optional[str] = ..., registry: _Optional[str] = ..., registry_reachable: bool = ..., registry_problem: _Optional[str] = ..., spool_bytes: _Optional[int] = ..., spool_bytes_max: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., cache_bytes_max: _Optional[int] = ..., jobs_active: _Optional[int] = ..., clients: _Optional[int] = ..., read_bytes_per_s: _Optional[int] = ..., sent_bytes_per_s: _Optional[int] = ..., peak_memory_bytes: _Optional[int] = ..., fetched_bytes: _Optional[int] = ..., held_bytes: _Optional[int] = ..., jobs_held: _Optional[int] = ...) -> None: ...
+    figures: DaemonFigures
+    def __init__(self, pid: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., software_version: _Optional[str] = ..., data_dir: _Optional[str] = ..., registry: _Optional[str] = ..., registry_reachable: bool = ..., registry_problem: _Optional[str] = ..., spool_bytes: _Optional[int] = ..., spool_bytes_max: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., cache_bytes_max: _Optional[int] = ..., jobs_active: _Optional[int] = ..., clients: _Optional[int] = ..., read_bytes_per_s: _Optional[int] = ..., sent_bytes_per_s: _Optional[int] = ..., peak_memory_bytes: _Optional[int] = ..., fetched_bytes: _Optional[int] = ..., held_bytes: _Optional[int] = ..., jobs_held: _Optional[int] = ..., figures: _Optional[_Union[DaemonFigures, _Mapping]] = ...) -> None: ...
+
+class DaemonFigures(_message.Message):
+    __slots__ = ("jobs", "jobs_ended", "hashed_bytes", "uploaded_bytes", "deduplicated_bytes", "upload_queue", "retries", "registry_calls", "registry_call_seconds", "registry_latency_p50_s", "registry_latency_p99_s")
+    class JobsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class JobsEndedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_ENDED_FIELD_NUMBER: _ClassVar[int]
+    HASHED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    UPLOADED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DEDUPLICATED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    UPLOAD_QUEUE_FIELD_NUMBER: _ClassVar[int]
+    RETRIES_FIELD_NUMBER: _ClassVar[int]
+    REGISTRY_CALLS_FIELD_NUMBER: _ClassVar[int]
+    REGISTRY_CALL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    REGISTRY_LATENCY_P50_S_FIELD_NUMBER: _ClassVar[int]
+    REGISTRY_LATENCY_P99_S_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.ScalarMap[str, int]
+    jobs_ended: _containers.ScalarMap[str, int]
+    hashed_bytes: int
+    uploaded_bytes: int
+    deduplicated_bytes: int
+    upload_queue: int
+    retries: int
+    registry_calls: int
+    registry_call_seconds: float
+    registry_latency_p50_s: float
+    registry_latency_p99_s: float
+    def __init__(self, jobs: _Optional[_Mapping[str, int]] = ..., jobs_ended: _Optional[_Mapping[str, int]] = ..., hashed_bytes: _Optional[int] = ..., uploaded_bytes: _Optional[int] = ..., deduplicated_bytes: _Optional[int] = ..., upload_queue: _Optional[int] = ..., retries: _Optional[int] = ..., registry_calls: _Optional[int] = ..., registry_call_seconds: _Optional[float] = ..., registry_latency_p50_s: _Optional[float] = ..., registry_latency_p99_s: _Optional[float] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
     __slots__ = ("active_only", "page_size")
