@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD_REVISION = "0004"
+HEAD_REVISION = "0005"
 """Revision of the last migration."""
 
 # SQLite numbers rows only in a column that is exactly INTEGER.
@@ -365,4 +365,49 @@ gc_orphan = Table(
     Column("pack_id", LargeBinary(16), primary_key=True),
     Column("seen_age_ms", BigInteger, nullable=False),
     Column("listings", Integer, nullable=False),
+)
+
+scrub_round = Table(
+    "scrub_round",
+    metadata,
+    # One reading of all packs in the order of their rows, and how far it is.
+    Column("id", _ROW_ID, primary_key=True),
+    Column("started_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    Column("after_pack", BigInteger, nullable=False),
+    Column("packs_checked", BigInteger, nullable=False),
+    Column("bytes_read", BigInteger, nullable=False),
+    Column("packs_damaged", BigInteger, nullable=False),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    # A pack that was found damaged: nothing is read from it any more, its object stays.
+    Column("pack", ForeignKey("pack.id"), primary_key=True),
+    Column("problem", Text, nullable=False),
+    Column("found_at_ms", BigInteger, nullable=False),
+    Column("chunks_moved", Integer, nullable=False),
+    Column("chunks_lost", Integer, nullable=False),
+)
+
+lost_chunk = Table(
+    "lost_chunk",
+    metadata,
+    # A chunk whose row is gone because no sound copy was found; it is whole again as soon as it has a row again.
+    Column("entity_id", ForeignKey("entity.id"), primary_key=True),
+    Column("digest", _DIGEST, primary_key=True),
+    Column("pack", ForeignKey("pack.id"), nullable=False),
+    Column("found_at_ms", BigInteger, nullable=False),
+    # Whether `hurt_version` has the versions that name it.
+    Column("versions_known", Boolean, nullable=False),
+)
+
+hurt_version = Table(
+    "hurt_version",
+    metadata,
+    # A version that names a lost chunk, with one path that needs it.
+    Column("version_id", ForeignKey("version.id"), primary_key=True),
+    Column("digest", _DIGEST, primary_key=True),
+    Column("path", Text, nullable=False),
 )
