@@ -277,6 +277,7 @@ class GcSweepRepository:
                 "pack_id": pack_id,
                 "entity_id": victim.entity_id,
                 "lease_id": victim.lease_id,
+                "project_id": victim.project_id,
                 "state": PackState.UPLOADING.value,
                 "size_bytes": size_bytes,
                 "chunk_count": chunk_count,

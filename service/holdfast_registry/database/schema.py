@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -239,6 +240,8 @@ pack = Table(
     Column("pack_id", LargeBinary(16), nullable=False, unique=True),
     Column("entity_id", ForeignKey("entity.id"), nullable=False),
     Column("lease_id", ForeignKey("lease.id"), nullable=False, index=True),
+    # To whose quota it counts: the project under which it was brought.  Without a foreign key, which SQLite adds to no table that exists.
+    Column("project_id", BigInteger),
     Column("state", SmallInteger, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("chunk_count", Integer, nullable=False),
@@ -251,6 +254,8 @@ pack = Table(
     Column("doomed_age_ms", BigInteger),
     Column("removed_at_ms", BigInteger),
     Index(None, "state", "removed_at_ms"),
+    # All that a sum for a quota reads.
+    Index(None, "entity_id", "state", "project_id", "size_bytes"),
 )
 
 chunk = Table(
@@ -305,6 +310,19 @@ protected_alias = Table(
     Column("collection_id", ForeignKey("collection.id"), index=True),
     Column("name", Text, nullable=False),
     UniqueConstraint("project_id", "collection_id", "name"),
+)
+
+quota = Table(
+    "quota",
+    metadata,
+    # Of an entity, or of one project of it; NULL: no limit.
+    Column("id", _ROW_ID, primary_key=True),
+    Column("entity_id", ForeignKey("entity.id"), nullable=False),
+    Column("project_id", ForeignKey("project.id")),
+    Column("bytes_max", BigInteger),
+    Column("versions_max", BigInteger),
+    Column("requests_per_s", Float),
+    UniqueConstraint("entity_id", "project_id"),
 )
 
 audit = Table(
