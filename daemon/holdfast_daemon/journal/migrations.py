@@ -107,11 +107,16 @@ CREATE TABLE entry_source (
 ) WITHOUT ROWID;
 CREATE INDEX entry_source_source ON entry_source (source_id);
 """
+_STEP_4 = """
+ALTER TABLE job ADD COLUMN priority INTEGER;           -- JobPriority that was set later; NULL: as Open and Finalize say
+ALTER TABLE job ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+"""
 
 _STEPS = (
     ("0001_jobs_packs_file_state", _STEP_1),
     ("0002_pinned_versions_pending_uses", _STEP_2),
     ("0003_entry_sources", _STEP_3),
+    ("0004_priority_and_pause", _STEP_4),
 )
 """In order; a step that was released is never changed.  The number of steps is the number of the schema."""
 SCHEMA_VERSION = len(_STEPS)

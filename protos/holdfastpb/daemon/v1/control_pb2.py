@@ -26,7 +26,7 @@ from holdfastpb.common.v1 import hello_pb2 as holdfastpb_dot_common_dot_v1_dot_h
 from holdfastpb.daemon.v1 import log_pb2 as holdfastpb_dot_daemon_dot_v1_dot_log__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"holdfastpb/daemon/v1/control.proto\x12\x12holdfast.daemon.v1\x1a holdfastpb/common/v1/hello.proto\x1a\x1eholdfastpb/daemon/v1/log.proto\"\x12\n\x10GetStatusRequest\"\xee\x03\n\x11GetStatusResponse\x12\x0b\n\x03pid\x18\x01 \x01(\r\x12\x15\n\rstarted_at_ms\x18\x02 \x01(\x03\x12\x18\n\x10software_version\x18\x03 \x01(\t\x12\x10\n\x08\x64\x61ta_dir\x18\x04 \x01(\t\x12\x10\n\x08registry\x18\x05 \x01(\t\x12\x1a\n\x12registry_reachable\x18\x06 \x01(\x08\x12\x18\n\x10registry_problem\x18\x07 \x01(\t\x12\x13\n\x0bspool_bytes\x18\x08 \x01(\x04\x12\x17\n\x0fspool_bytes_max\x18\t \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\n \x01(\x04\x12\x17\n\x0f\x63\x61\x63he_bytes_max\x18\x0b \x01(\x04\x12\x13\n\x0bjobs_active\x18\x0c \x01(\r\x12\x0f\n\x07\x63lients\x18\r \x01(\r\x12\x18\n\x10read_bytes_per_s\x18\x0e \x01(\x04\x12\x18\n\x10sent_bytes_per_s\x18\x0f \x01(\x04\x12\x19\n\x11peak_memory_bytes\x18\x10 \x01(\x04\x12\x15\n\rfetched_bytes\x18\x11 \x01(\x04\x12\x12\n\nheld_bytes\x18\x12 \x01(\x04\x12\x11\n\tjobs_held\x18\x13 \x01(\r\x12\x32\n\x07\x66igures\x18\x14 \x01(\x0b\x32!.holdfast.daemon.v1.DaemonFigures\"\xd7\x03\n\rDaemonFigures\x12\x39\n\x04jobs\x18\x01 \x03(\x0b\x32+.holdfast.daemon.v1.DaemonFigures.JobsEntry\x12\x44\n\njobs_ended\x18\x02 \x03(\x0b\x32\x30.holdfast.daemon.v1.DaemonFigures.JobsEndedEntry\x12\x14\n\x0chashed_bytes\x18\x03 \x01(\x04\x12\x16\n\x0euploaded_bytes\x18\x04 \x01(\x04\x12\x1a\n\x12\x64\x65\x64uplicated_bytes\x18\x05 \x01(\x04\x12\x14\n\x0cupload_queue\x18\x06 \x01(\r\x12\x0f\n\x07retries\x18\x07 \x01(\x04\x12\x16\n\x0eregistry_calls\x18\x08 \x01(\x04\x12\x1d\n\x15registry_call_seconds\x18\t \x01(\x01\x12\x1e\n\x16registry_latency_p50_s\x18\n \x01(\x01\x12\x1e\n\x16registry_latency_p99_s\x18\x0b \x01(\x01\x1a+\n\tJobsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\x1a\x30\n\x0eJobsEndedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"9\n\x0fListJobsRequest\x12\x13\n\x0b\x61\x63tive_only\x18\x01 \x01(\x08\x12\x11\n\tpage_size\x18\x02 \x01(\r\"9\n\x10ListJobsResponse\x12%\n\x04jobs\x18\x01 \x03(\x0b\x32\x17.holdfast.daemon.v1.Job\"~\n\x03Job\x12\x31\n\x08progress\x18\x01 \x01(\x0b\x32\x1f.holdfast.daemon.v1.JobProgress\x12\x16\n\x0equalified_name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x0c\n\x04held\x18\x05 \x01(\x08\"\x1e\n\x0bSyncRequest\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"\x1f\n\x0cSyncResponse\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"\x0e\n\x0c\x44rainRequest\"\x0f\n\rDrainResponse\"\x1d\n\x0cLoginRequest\x12\r\n\x05token\x18\x01 \x01(\t\"p\n\rLoginResponse\x12\x10\n\x08registry\x18\x01 \x01(\t\x12\x10\n\x08token_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x05 \x01(\t\x12\x0f\n\x07project\x18\x06 \x01(\t\"\x0f\n\rLogoutRequest\"\"\n\x0eLogoutResponse\x12\x10\n\x08registry\x18\x01 \x01(\t\"%\n\x10TrimCacheRequest\x12\x11\n\tbytes_max\x18\x01 \x01(\x04\"=\n\x11TrimCacheResponse\x12\x13\n\x0b\x66reed_bytes\x18\x01 \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x02 \x01(\x04\x32\xa1\x05\n\x0e\x43ontrolService\x12L\n\x05Hello\x12 .holdfast.common.v1.HelloRequest\x1a!.holdfast.common.v1.HelloResponse\x12X\n\tGetStatus\x12$.holdfast.daemon.v1.GetStatusRequest\x1a%.holdfast.daemon.v1.GetStatusResponse\x12U\n\x08ListJobs\x12#.holdfast.daemon.v1.ListJobsRequest\x1a$.holdfast.daemon.v1.ListJobsResponse\x12I\n\x04Sync\x12\x1f.holdfast.daemon.v1.SyncRequest\x1a .holdfast.daemon.v1.SyncResponse\x12L\n\x05\x44rain\x12 .holdfast.daemon.v1.DrainRequest\x1a!.holdfast.daemon.v1.DrainResponse\x12X\n\tTrimCache\x12$.holdfast.daemon.v1.TrimCacheRequest\x1a%.holdfast.daemon.v1.TrimCacheResponse\x12L\n\x05Login\x12 .holdfast.daemon.v1.LoginRequest\x1a!.holdfast.daemon.v1.LoginResponse\x12O\n\x06Logout\x12!.holdfast.daemon.v1.LogoutRequest\x1a\".holdfast.daemon.v1.LogoutResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"holdfastpb/daemon/v1/control.proto\x12\x12holdfast.daemon.v1\x1a holdfastpb/common/v1/hello.proto\x1a\x1eholdfastpb/daemon/v1/log.proto\"\x12\n\x10GetStatusRequest\"\xbd\x04\n\x11GetStatusResponse\x12\x0b\n\x03pid\x18\x01 \x01(\r\x12\x15\n\rstarted_at_ms\x18\x02 \x01(\x03\x12\x18\n\x10software_version\x18\x03 \x01(\t\x12\x10\n\x08\x64\x61ta_dir\x18\x04 \x01(\t\x12\x10\n\x08registry\x18\x05 \x01(\t\x12\x1a\n\x12registry_reachable\x18\x06 \x01(\x08\x12\x18\n\x10registry_problem\x18\x07 \x01(\t\x12\x13\n\x0bspool_bytes\x18\x08 \x01(\x04\x12\x17\n\x0fspool_bytes_max\x18\t \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\n \x01(\x04\x12\x17\n\x0f\x63\x61\x63he_bytes_max\x18\x0b \x01(\x04\x12\x13\n\x0bjobs_active\x18\x0c \x01(\r\x12\x0f\n\x07\x63lients\x18\r \x01(\r\x12\x18\n\x10read_bytes_per_s\x18\x0e \x01(\x04\x12\x18\n\x10sent_bytes_per_s\x18\x0f \x01(\x04\x12\x19\n\x11peak_memory_bytes\x18\x10 \x01(\x04\x12\x15\n\rfetched_bytes\x18\x11 \x01(\x04\x12\x12\n\nheld_bytes\x18\x12 \x01(\x04\x12\x11\n\tjobs_held\x18\x13 \x01(\r\x12\x32\n\x07\x66igures\x18\x14 \x01(\x0b\x32!.holdfast.daemon.v1.DaemonFigures\x12\x1a\n\x12up_bytes_per_s_max\x18\x15 \x01(\x04\x12\x1c\n\x14\x64own_bytes_per_s_max\x18\x16 \x01(\x04\x12\x13\n\x0bjobs_paused\x18\x17 \x01(\r\"\xd7\x03\n\rDaemonFigures\x12\x39\n\x04jobs\x18\x01 \x03(\x0b\x32+.holdfast.daemon.v1.DaemonFigures.JobsEntry\x12\x44\n\njobs_ended\x18\x02 \x03(\x0b\x32\x30.holdfast.daemon.v1.DaemonFigures.JobsEndedEntry\x12\x14\n\x0chashed_bytes\x18\x03 \x01(\x04\x12\x16\n\x0euploaded_bytes\x18\x04 \x01(\x04\x12\x1a\n\x12\x64\x65\x64uplicated_bytes\x18\x05 \x01(\x04\x12\x14\n\x0cupload_queue\x18\x06 \x01(\r\x12\x0f\n\x07retries\x18\x07 \x01(\x04\x12\x16\n\x0eregistry_calls\x18\x08 \x01(\x04\x12\x1d\n\x15registry_call_seconds\x18\t \x01(\x01\x12\x1e\n\x16registry_latency_p50_s\x18\n \x01(\x01\x12\x1e\n\x16registry_latency_p99_s\x18\x0b \x01(\x01\x1a+\n\tJobsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\x1a\x30\n\x0eJobsEndedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"9\n\x0fListJobsRequest\x12\x13\n\x0b\x61\x63tive_only\x18\x01 \x01(\x08\x12\x11\n\tpage_size\x18\x02 \x01(\r\"9\n\x10ListJobsResponse\x12%\n\x04jobs\x18\x01 \x03(\x0b\x32\x17.holdfast.daemon.v1.Job\"~\n\x03Job\x12\x31\n\x08progress\x18\x01 \x01(\x0b\x32\x1f.holdfast.daemon.v1.JobProgress\x12\x16\n\x0equalified_name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x0c\n\x04held\x18\x05 \x01(\x08\"\x1e\n\x0bSyncRequest\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"\x1f\n\x0cSyncResponse\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"#\n\x10PauseJobsRequest\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"$\n\x11PauseJobsResponse\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"$\n\x11ResumeJobsRequest\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"%\n\x12ResumeJobsResponse\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"$\n\x11\x43\x61ncelJobsRequest\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"%\n\x12\x43\x61ncelJobsResponse\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"[\n\x15SetJobPriorityRequest\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\x12\x31\n\x08priority\x18\x02 \x01(\x0e\x32\x1f.holdfast.daemon.v1.JobPriority\")\n\x16SetJobPriorityResponse\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"v\n\x10SetLimitsRequest\x12\x1b\n\x0eup_bytes_per_s\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x1d\n\x10\x64own_bytes_per_s\x18\x02 \x01(\x04H\x01\x88\x01\x01\x42\x11\n\x0f_up_bytes_per_sB\x13\n\x11_down_bytes_per_s\"E\n\x11SetLimitsResponse\x12\x16\n\x0eup_bytes_per_s\x18\x01 \x01(\x04\x12\x18\n\x10\x64own_bytes_per_s\x18\x02 \x01(\x04\"\x0e\n\x0c\x44rainRequest\"\x0f\n\rDrainResponse\"\x1d\n\x0cLoginRequest\x12\r\n\x05token\x18\x01 \x01(\t\"p\n\rLoginResponse\x12\x10\n\x08registry\x18\x01 \x01(\t\x12\x10\n\x08token_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06\x65ntity\x18\x05 \x01(\t\x12\x0f\n\x07project\x18\x06 \x01(\t\"\x0f\n\rLogoutRequest\"\"\n\x0eLogoutResponse\x12\x10\n\x08registry\x18\x01 \x01(\t\"%\n\x10TrimCacheRequest\x12\x11\n\tbytes_max\x18\x01 \x01(\x04\"=\n\x11TrimCacheResponse\x12\x13\n\x0b\x66reed_bytes\x18\x01 \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x02 \x01(\x04\x32\xf8\x08\n\x0e\x43ontrolService\x12L\n\x05Hello\x12 .holdfast.common.v1.HelloRequest\x1a!.holdfast.common.v1.HelloResponse\x12X\n\tGetStatus\x12$.holdfast.daemon.v1.GetStatusRequest\x1a%.holdfast.daemon.v1.GetStatusResponse\x12U\n\x08ListJobs\x12#.holdfast.daemon.v1.ListJobsRequest\x1a$.holdfast.daemon.v1.ListJobsResponse\x12I\n\x04Sync\x12\x1f.holdfast.daemon.v1.SyncRequest\x1a .holdfast.daemon.v1.SyncResponse\x12X\n\tPauseJobs\x12$.holdfast.daemon.v1.PauseJobsRequest\x1a%.holdfast.daemon.v1.PauseJobsResponse\x12[\n\nResumeJobs\x12%.holdfast.daemon.v1.ResumeJobsRequest\x1a&.holdfast.daemon.v1.ResumeJobsResponse\x12[\n\nCancelJobs\x12%.holdfast.daemon.v1.CancelJobsRequest\x1a&.holdfast.daemon.v1.CancelJobsResponse\x12g\n\x0eSetJobPriority\x12).holdfast.daemon.v1.SetJobPriorityRequest\x1a*.holdfast.daemon.v1.SetJobPriorityResponse\x12X\n\tSetLimits\x12$.holdfast.daemon.v1.SetLimitsRequest\x1a%.holdfast.daemon.v1.SetLimitsResponse\x12L\n\x05\x44rain\x12 .holdfast.daemon.v1.DrainRequest\x1a!.holdfast.daemon.v1.DrainResponse\x12X\n\tTrimCache\x12$.holdfast.daemon.v1.TrimCacheRequest\x1a%.holdfast.daemon.v1.TrimCacheResponse\x12L\n\x05Login\x12 .holdfast.daemon.v1.LoginRequest\x1a!.holdfast.daemon.v1.LoginResponse\x12O\n\x06Logout\x12!.holdfast.daemon.v1.LogoutRequest\x1a\".holdfast.daemon.v1.LogoutResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,39 +40,59 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=124
   _globals['_GETSTATUSREQUEST']._serialized_end=142
   _globals['_GETSTATUSRESPONSE']._serialized_start=145
-  _globals['_GETSTATUSRESPONSE']._serialized_end=639
-  _globals['_DAEMONFIGURES']._serialized_start=642
-  _globals['_DAEMONFIGURES']._serialized_end=1113
-  _globals['_DAEMONFIGURES_JOBSENTRY']._serialized_start=1020
-  _globals['_DAEMONFIGURES_JOBSENTRY']._serialized_end=1063
-  _globals['_DAEMONFIGURES_JOBSENDEDENTRY']._serialized_start=1065
-  _globals['_DAEMONFIGURES_JOBSENDEDENTRY']._serialized_end=1113
-  _globals['_LISTJOBSREQUEST']._serialized_start=1115
-  _globals['_LISTJOBSREQUEST']._serialized_end=1172
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1174
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1231
-  _globals['_JOB']._serialized_start=1233
-  _globals['_JOB']._serialized_end=1359
-  _globals['_SYNCREQUEST']._serialized_start=1361
-  _globals['_SYNCREQUEST']._serialized_end=1391
-  _globals['_SYNCRESPONSE']._serialized_start=1393
-  _globals['_SYNCRESPONSE']._serialized_end=1424
-  _globals['_DRAINREQUEST']._serialized_start=1426
-  _globals['_DRAINREQUEST']._serialized_end=1440
-  _globals['_DRAINRESPONSE']._serialized_start=1442
-  _globals['_DRAINRESPONSE']._serialized_end=1457
-  _globals['_LOGINREQUEST']._serialized_start=1459
-  _globals['_LOGINREQUEST']._serialized_end=1488
-  _globals['_LOGINRESPONSE']._serialized_start=1490
-  _globals['_LOGINRESPONSE']._serialized_end=1602
-  _globals['_LOGOUTREQUEST']._serialized_start=1604
-  _globals['_LOGOUTREQUEST']._serialized_end=1619
-  _globals['_LOGOUTRESPONSE']._serialized_start=1621
-  _globals['_LOGOUTRESPONSE']._serialized_end=1655
-  _globals['_TRIMCACHEREQUEST']._serialized_start=1657
-  _globals['_TRIMCACHEREQUEST']._serialized_end=1694
-  _globals['_TRIMCACHERESPONSE']._serialized_start=1696
-  _globals['_TRIMCACHERESPONSE']._serialized_end=1757
-  _globals['_CONTROLSERVICE']._serialized_start=1760
-  _globals['_CONTROLSERVICE']._serialized_end=2433
+  _globals['_GETSTATUSRESPONSE']._serialized_end=718
+  _globals['_DAEMONFIGURES']._serialized_start=721
+  _globals['_DAEMONFIGURES']._serialized_end=1192
+  _globals['_DAEMONFIGURES_JOBSENTRY']._serialized_start=1099
+  _globals['_DAEMONFIGURES_JOBSENTRY']._serialized_end=1142
+  _globals['_DAEMONFIGURES_JOBSENDEDENTRY']._serialized_start=1144
+  _globals['_DAEMONFIGURES_JOBSENDEDENTRY']._serialized_end=1192
+  _globals['_LISTJOBSREQUEST']._serialized_start=1194
+  _globals['_LISTJOBSREQUEST']._serialized_end=1251
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1253
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1310
+  _globals['_JOB']._serialized_start=1312
+  _globals['_JOB']._serialized_end=1438
+  _globals['_SYNCREQUEST']._serialized_start=1440
+  _globals['_SYNCREQUEST']._serialized_end=1470
+  _globals['_SYNCRESPONSE']._serialized_start=1472
+  _globals['_SYNCRESPONSE']._serialized_end=1503
+  _globals['_PAUSEJOBSREQUEST']._serialized_start=1505
+  _globals['_PAUSEJOBSREQUEST']._serialized_end=1540
+  _globals['_PAUSEJOBSRESPONSE']._serialized_start=1542
+  _globals['_PAUSEJOBSRESPONSE']._serialized_end=1578
+  _globals['_RESUMEJOBSREQUEST']._serialized_start=1580
+  _globals['_RESUMEJOBSREQUEST']._serialized_end=1616
+  _globals['_RESUMEJOBSRESPONSE']._serialized_start=1618
+  _globals['_RESUMEJOBSRESPONSE']._serialized_end=1655
+  _globals['_CANCELJOBSREQUEST']._serialized_start=1657
+  _globals['_CANCELJOBSREQUEST']._serialized_end=1693
+  _globals['_CANCELJOBSRESPONSE']._serialized_start=1695
+  _globals['_CANCELJOBSRESPONSE']._serialized_end=1732
+  _globals['_SETJOBPRIORITYREQUEST']._serialized_start=1734
+  _globals['_SETJOBPRIORITYREQUEST']._serialized_end=1825
+  _globals['_SETJOBPRIORITYRESPONSE']._serialized_start=1827
+  _globals['_SETJOBPRIORITYRESPONSE']._serialized_end=1868
+  _globals['_SETLIMITSREQUEST']._serialized_start=1870
+  _globals['_SETLIMITSREQUEST']._serialized_end=1988
+  _globals['_SETLIMITSRESPONSE']._serialized_start=1990
+  _globals['_SETLIMITSRESPONSE']._serialized_end=2059
+  _globals['_DRAINREQUEST']._serialized_start=2061
+  _globals['_DRAINREQUEST']._serialized_end=2075
+  _globals['_DRAINRESPONSE']._serialized_start=2077
+  _globals['_DRAINRESPONSE']._serialized_end=2092
+  _globals['_LOGINREQUEST']._serialized_start=2094
+  _globals['_LOGINREQUEST']._serialized_end=2123
+  _globals['_LOGINRESPONSE']._serialized_start=2125
+  _globals['_LOGINRESPONSE']._serialized_end=2237
+  _globals['_LOGOUTREQUEST']._serialized_start=2239
+  _globals['_LOGOUTREQUEST']._serialized_end=2254
+  _globals['_LOGOUTRESPONSE']._serialized_start=2256
+  _globals['_LOGOUTRESPONSE']._serialized_end=2290
+  _globals['_TRIMCACHEREQUEST']._serialized_start=2292
+  _globals['_TRIMCACHEREQUEST']._serialized_end=2329
+  _globals['_TRIMCACHERESPONSE']._serialized_start=2331
+  _globals['_TRIMCACHERESPONSE']._serialized_end=2392
+  _globals['_CONTROLSERVICE']._serialized_start=2395
+  _globals['_CONTROLSERVICE']._serialized_end=3539
 # @@protoc_insertion_point(module_scope)

@@ -13,7 +13,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("pid", "started_at_ms", "software_version", "data_dir", "registry", "registry_reachable", "registry_problem", "spool_bytes", "spool_bytes_max", "cache_bytes", "cache_bytes_max", "jobs_active", "clients", "read_bytes_per_s", "sent_bytes_per_s", "peak_memory_bytes", "fetched_bytes", "held_bytes", "jobs_held", "figures")
+    __slots__ = ("pid", "started_at_ms", "software_version", "data_dir", "registry", "registry_reachable", "registry_problem", "spool_bytes", "spool_bytes_max", "cache_bytes", "cache_bytes_max", "jobs_active", "clients", "read_bytes_per_s", "sent_bytes_per_s", "peak_memory_bytes", "fetched_bytes", "held_bytes", "jobs_held", "figures", "up_bytes_per_s_max", "down_bytes_per_s_max", "jobs_paused")
     PID_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +34,9 @@ class GetStatusResponse(_message.Message):
     HELD_BYTES_FIELD_NUMBER: _ClassVar[int]
     JOBS_HELD_FIELD_NUMBER: _ClassVar[int]
     FIGURES_FIELD_NUMBER: _ClassVar[int]
+    UP_BYTES_PER_S_MAX_FIELD_NUMBER: _ClassVar[int]
+    DOWN_BYTES_PER_S_MAX_FIELD_NUMBER: _ClassVar[int]
+    JOBS_PAUSED_FIELD_NUMBER: _ClassVar[int]
     pid: int
     started_at_ms: int
     software_version: str
@@ -54,7 +57,10 @@ class GetStatusResponse(_message.Message):
     held_bytes: int
     jobs_held: int
     figures: DaemonFigures
-    def __init__(self, pid: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., software_version: _Optional[str] = ..., data_dir: _Optional[str] = ..., registry: _Optional[str] = ..., registry_reachable: bool = ..., registry_problem: _Optional[str] = ..., spool_bytes: _Optional[int] = ..., spool_bytes_max: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., cache_bytes_max: _Optional[int] = ..., jobs_active: _Optional[int] = ..., clients: _Optional[int] = ..., read_bytes_per_s: _Optional[int] = ..., sent_bytes_per_s: _Optional[int] = ..., peak_memory_bytes: _Optional[int] = ..., fetched_bytes: _Optional[int] = ..., held_bytes: _Optional[int] = ..., jobs_held: _Optional[int] = ..., figures: _Optional[_Union[DaemonFigures, _Mapping]] = ...) -> None: ...
+    up_bytes_per_s_max: int
+    down_bytes_per_s_max: int
+    jobs_paused: int
+    def __init__(self, pid: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., software_version: _Optional[str] = ..., data_dir: _Optional[str] = ..., registry: _Optional[str] = ..., registry_reachable: bool = ..., registry_problem: _Optional[str] = ..., spool_bytes: _Optional[int] = ..., spool_bytes_max: _Optional[int] = ..., cache_bytes: _Optional[int] = ..., cache_bytes_max: _Optional[int] = ..., jobs_active: _Optional[int] = ..., clients: _Optional[int] = ..., read_bytes_per_s: _Optional[int] = ..., sent_bytes_per_s: _Optional[int] = ..., peak_memory_bytes: _Optional[int] = ..., fetched_bytes: _Optional[int] = ..., held_bytes: _Optional[int] = ..., jobs_held: _Optional[int] = ..., figures: _Optional[_Union[DaemonFigures, _Mapping]] = ..., up_bytes_per_s_max: _Optional[int] = ..., down_bytes_per_s_max: _Optional[int] = ..., jobs_paused: _Optional[int] = ...) -> None: ...
 
 class DaemonFigures(_message.Message):
     __slots__ = ("jobs", "jobs_ended", "hashed_bytes", "uploaded_bytes", "deduplicated_bytes", "upload_queue", "retries", "registry_calls", "registry_call_seconds", "registry_latency_p50_s", "registry_latency_p99_s")
@@ -135,6 +141,72 @@ class SyncResponse(_message.Message):
     JOB_IDS_FIELD_NUMBER: _ClassVar[int]
     job_ids: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, job_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class PauseJobsRequest(_message.Message):
+    __slots__ = ("job_ids",)
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class PauseJobsResponse(_message.Message):
+    __slots__ = ("job_ids",)
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ResumeJobsRequest(_message.Message):
+    __slots__ = ("job_ids",)
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ResumeJobsResponse(_message.Message):
+    __slots__ = ("job_ids",)
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CancelJobsRequest(_message.Message):
+    __slots__ = ("job_ids",)
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CancelJobsResponse(_message.Message):
+    __slots__ = ("job_ids",)
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SetJobPriorityRequest(_message.Message):
+    __slots__ = ("job_ids", "priority")
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    priority: _log_pb2.JobPriority
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ..., priority: _Optional[_Union[_log_pb2.JobPriority, str]] = ...) -> None: ...
+
+class SetJobPriorityResponse(_message.Message):
+    __slots__ = ("job_ids",)
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SetLimitsRequest(_message.Message):
+    __slots__ = ("up_bytes_per_s", "down_bytes_per_s")
+    UP_BYTES_PER_S_FIELD_NUMBER: _ClassVar[int]
+    DOWN_BYTES_PER_S_FIELD_NUMBER: _ClassVar[int]
+    up_bytes_per_s: int
+    down_bytes_per_s: int
+    def __init__(self, up_bytes_per_s: _Optional[int] = ..., down_bytes_per_s: _Optional[int] = ...) -> None: ...
+
+class SetLimitsResponse(_message.Message):
+    __slots__ = ("up_bytes_per_s", "down_bytes_per_s")
+    UP_BYTES_PER_S_FIELD_NUMBER: _ClassVar[int]
+    DOWN_BYTES_PER_S_FIELD_NUMBER: _ClassVar[int]
+    up_bytes_per_s: int
+    down_bytes_per_s: int
+    def __init__(self, up_bytes_per_s: _Optional[int] = ..., down_bytes_per_s: _Optional[int] = ...) -> None: ...
 
 class DrainRequest(_message.Message):
     __slots__ = ()

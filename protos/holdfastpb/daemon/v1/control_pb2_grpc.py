@@ -57,6 +57,31 @@ class ControlServiceStub(object):
                 request_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SyncRequest.SerializeToString,
                 response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SyncResponse.FromString,
                 _registered_method=True)
+        self.PauseJobs = channel.unary_unary(
+                '/holdfast.daemon.v1.ControlService/PauseJobs',
+                request_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.PauseJobsRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.PauseJobsResponse.FromString,
+                _registered_method=True)
+        self.ResumeJobs = channel.unary_unary(
+                '/holdfast.daemon.v1.ControlService/ResumeJobs',
+                request_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.ResumeJobsRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.ResumeJobsResponse.FromString,
+                _registered_method=True)
+        self.CancelJobs = channel.unary_unary(
+                '/holdfast.daemon.v1.ControlService/CancelJobs',
+                request_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.CancelJobsRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.CancelJobsResponse.FromString,
+                _registered_method=True)
+        self.SetJobPriority = channel.unary_unary(
+                '/holdfast.daemon.v1.ControlService/SetJobPriority',
+                request_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SetJobPriorityRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SetJobPriorityResponse.FromString,
+                _registered_method=True)
+        self.SetLimits = channel.unary_unary(
+                '/holdfast.daemon.v1.ControlService/SetLimits',
+                request_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SetLimitsRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SetLimitsResponse.FromString,
+                _registered_method=True)
         self.Drain = channel.unary_unary(
                 '/holdfast.daemon.v1.ControlService/Drain',
                 request_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.DrainRequest.SerializeToString,
@@ -106,6 +131,44 @@ class ControlServiceServicer(object):
 
     def Sync(self, request, context):
         """Lets held jobs go, and tries jobs that wait for the registry at once. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseJobs(self, request, context):
+        """Stops reading and sending for jobs (drafts, too) until ResumeJobs, over restarts of the daemon. A step of reading that is under way ends,
+        a pack that is being sent has 5 s for that and goes on where it was (through S3: from its beginning). A commit that was asked for is not
+        taken back. Others of the same client and collection do not wait for a paused job. Idempotent. * NOT_FOUND: nothing was changed
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJobs(self, request, context):
+        """Ends a pause; what was read and sent is not read and sent again. Idempotent. * NOT_FOUND: nothing was changed
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelJobs(self, request, context):
+        """As LogService.CancelArtifact, of several jobs. Those who wait for one get CANCELLED. Idempotent. * NOT_FOUND: nothing was changed
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetJobPriority(self, request, context):
+        """Changes the priority of jobs, whatever Finalize says; kept over restarts. Idempotent. * NOT_FOUND: nothing was changed
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetLimits(self, request, context):
+        """Limits what all transfers of packs to and from the registry and its store take together, until the daemon ends. Packs that a registry on
+        this machine takes or gives as files are not limited. Without a field: asks only. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,6 +225,31 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.Sync,
                     request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SyncRequest.FromString,
                     response_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SyncResponse.SerializeToString,
+            ),
+            'PauseJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseJobs,
+                    request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.PauseJobsRequest.FromString,
+                    response_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.PauseJobsResponse.SerializeToString,
+            ),
+            'ResumeJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJobs,
+                    request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.ResumeJobsRequest.FromString,
+                    response_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.ResumeJobsResponse.SerializeToString,
+            ),
+            'CancelJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelJobs,
+                    request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.CancelJobsRequest.FromString,
+                    response_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.CancelJobsResponse.SerializeToString,
+            ),
+            'SetJobPriority': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetJobPriority,
+                    request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SetJobPriorityRequest.FromString,
+                    response_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SetJobPriorityResponse.SerializeToString,
+            ),
+            'SetLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetLimits,
+                    request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SetLimitsRequest.FromString,
+                    response_serializer=holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SetLimitsResponse.SerializeToString,
             ),
             'Drain': grpc.unary_unary_rpc_method_handler(
                     servicer.Drain,
@@ -294,6 +382,141 @@ class ControlService(object):
             '/holdfast.daemon.v1.ControlService/Sync',
             holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SyncRequest.SerializeToString,
             holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SyncResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.daemon.v1.ControlService/PauseJobs',
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.PauseJobsRequest.SerializeToString,
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.PauseJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.daemon.v1.ControlService/ResumeJobs',
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.ResumeJobsRequest.SerializeToString,
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.ResumeJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.daemon.v1.ControlService/CancelJobs',
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.CancelJobsRequest.SerializeToString,
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.CancelJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetJobPriority(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.daemon.v1.ControlService/SetJobPriority',
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SetJobPriorityRequest.SerializeToString,
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SetJobPriorityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.daemon.v1.ControlService/SetLimits',
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SetLimitsRequest.SerializeToString,
+            holdfastpb_dot_daemon_dot_v1_dot_control__pb2.SetLimitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -10,6 +10,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class JobPriority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    JOB_PRIORITY_UNSPECIFIED: _ClassVar[JobPriority]
+    JOB_PRIORITY_LOW: _ClassVar[JobPriority]
+    JOB_PRIORITY_NORMAL: _ClassVar[JobPriority]
+    JOB_PRIORITY_HIGH: _ClassVar[JobPriority]
+
 class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     JOB_STATE_UNSPECIFIED: _ClassVar[JobState]
@@ -20,6 +27,10 @@ class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_STATE_COMMITTED: _ClassVar[JobState]
     JOB_STATE_FAILED: _ClassVar[JobState]
     JOB_STATE_CANCELLED: _ClassVar[JobState]
+JOB_PRIORITY_UNSPECIFIED: JobPriority
+JOB_PRIORITY_LOW: JobPriority
+JOB_PRIORITY_NORMAL: JobPriority
+JOB_PRIORITY_HIGH: JobPriority
 JOB_STATE_UNSPECIFIED: JobState
 JOB_STATE_DRAFT: JobState
 JOB_STATE_INGEST: JobState
@@ -40,7 +51,7 @@ class LogArtifactRequest(_message.Message):
     def __init__(self, open: _Optional[_Union[Open, _Mapping]] = ..., batch: _Optional[_Union[RecordBatch, _Mapping]] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ...) -> None: ...
 
 class Open(_message.Message):
-    __slots__ = ("session_id", "client_id", "artifact_name", "artifact_type", "entity", "project", "hold")
+    __slots__ = ("session_id", "client_id", "artifact_name", "artifact_type", "entity", "project", "hold", "priority")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +59,7 @@ class Open(_message.Message):
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     HOLD_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     client_id: str
     artifact_name: str
@@ -55,7 +67,8 @@ class Open(_message.Message):
     entity: str
     project: str
     hold: bool
-    def __init__(self, session_id: _Optional[str] = ..., client_id: _Optional[str] = ..., artifact_name: _Optional[str] = ..., artifact_type: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., hold: bool = ...) -> None: ...
+    priority: JobPriority
+    def __init__(self, session_id: _Optional[str] = ..., client_id: _Optional[str] = ..., artifact_name: _Optional[str] = ..., artifact_type: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., hold: bool = ..., priority: _Optional[_Union[JobPriority, str]] = ...) -> None: ...
 
 class RecordBatch(_message.Message):
     __slots__ = ("first_seq", "records")
@@ -192,7 +205,7 @@ class AddBundle(_message.Message):
     def __init__(self, local_path: _Optional[bytes] = ..., number: _Optional[int] = ...) -> None: ...
 
 class Finalize(_message.Message):
-    __slots__ = ("entity", "project", "collection", "type", "description", "has_description", "metadata_json", "aliases", "tags", "run", "has_history_step", "history_step", "use_after_commit", "last_seq", "ttl", "hold", "incremental", "distributed_id", "distributed_finish", "distributed_without_lost_writers", "writer", "origin_id")
+    __slots__ = ("entity", "project", "collection", "type", "description", "has_description", "metadata_json", "aliases", "tags", "run", "has_history_step", "history_step", "use_after_commit", "last_seq", "ttl", "hold", "incremental", "distributed_id", "distributed_finish", "distributed_without_lost_writers", "writer", "origin_id", "priority", "traceparent")
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
@@ -215,6 +228,8 @@ class Finalize(_message.Message):
     DISTRIBUTED_WITHOUT_LOST_WRITERS_FIELD_NUMBER: _ClassVar[int]
     WRITER_FIELD_NUMBER: _ClassVar[int]
     ORIGIN_ID_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     entity: str
     project: str
     collection: str
@@ -237,7 +252,9 @@ class Finalize(_message.Message):
     distributed_without_lost_writers: bool
     writer: str
     origin_id: str
-    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., use_after_commit: bool = ..., last_seq: _Optional[int] = ..., ttl: _Optional[_Union[_version_pb2.Ttl, _Mapping]] = ..., hold: bool = ..., incremental: bool = ..., distributed_id: _Optional[str] = ..., distributed_finish: bool = ..., distributed_without_lost_writers: bool = ..., writer: _Optional[str] = ..., origin_id: _Optional[str] = ...) -> None: ...
+    priority: JobPriority
+    traceparent: str
+    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., use_after_commit: bool = ..., last_seq: _Optional[int] = ..., ttl: _Optional[_Union[_version_pb2.Ttl, _Mapping]] = ..., hold: bool = ..., incremental: bool = ..., distributed_id: _Optional[str] = ..., distributed_finish: bool = ..., distributed_without_lost_writers: bool = ..., writer: _Optional[str] = ..., origin_id: _Optional[str] = ..., priority: _Optional[_Union[JobPriority, str]] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class LogArtifactResponse(_message.Message):
     __slots__ = ("opened", "acked_seq", "ingested_seq", "record_failed", "finalized")
@@ -284,7 +301,7 @@ class WaitArtifactRequest(_message.Message):
     def __init__(self, job_id: _Optional[str] = ...) -> None: ...
 
 class JobProgress(_message.Message):
-    __slots__ = ("job_id", "state", "artifact_name", "artifact_type", "entries_read", "entries_total", "bytes_total", "bytes_read", "bytes_deduplicated", "bytes_sent", "waiting_for", "created_at_ms", "finalized_at_ms")
+    __slots__ = ("job_id", "state", "artifact_name", "artifact_type", "entries_read", "entries_total", "bytes_total", "bytes_read", "bytes_deduplicated", "bytes_sent", "waiting_for", "created_at_ms", "finalized_at_ms", "paused", "priority")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -298,6 +315,8 @@ class JobProgress(_message.Message):
     WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     FINALIZED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     state: JobState
     artifact_name: str
@@ -311,7 +330,9 @@ class JobProgress(_message.Message):
     waiting_for: str
     created_at_ms: int
     finalized_at_ms: int
-    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., artifact_name: _Optional[str] = ..., artifact_type: _Optional[str] = ..., entries_read: _Optional[int] = ..., entries_total: _Optional[int] = ..., bytes_total: _Optional[int] = ..., bytes_read: _Optional[int] = ..., bytes_deduplicated: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., waiting_for: _Optional[str] = ..., created_at_ms: _Optional[int] = ..., finalized_at_ms: _Optional[int] = ...) -> None: ...
+    paused: bool
+    priority: JobPriority
+    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., artifact_name: _Optional[str] = ..., artifact_type: _Optional[str] = ..., entries_read: _Optional[int] = ..., entries_total: _Optional[int] = ..., bytes_total: _Optional[int] = ..., bytes_read: _Optional[int] = ..., bytes_deduplicated: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., waiting_for: _Optional[str] = ..., created_at_ms: _Optional[int] = ..., finalized_at_ms: _Optional[int] = ..., paused: bool = ..., priority: _Optional[_Union[JobPriority, str]] = ...) -> None: ...
 
 class WaitArtifactResponse(_message.Message):
     __slots__ = ("progress", "version", "error", "created", "warnings", "held")
