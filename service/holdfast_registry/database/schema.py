@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD_REVISION = "0005"
+HEAD_REVISION = "0008"
 """Revision of the last migration."""
 
 # SQLite numbers rows only in a column that is exactly INTEGER.
@@ -66,6 +66,8 @@ project = Table(
     Column("visibility", Text, nullable=False, server_default=text("''")),
     Column("types_json", Text, nullable=False, server_default=text("'[]'")),
     Column("updated_at_ms", BigInteger, nullable=False, server_default=text("0")),
+    # A policy of retention; the default of the project's collections.
+    Column("retention_json", Text),
     UniqueConstraint("entity_id", "name"),
 )
 
@@ -88,6 +90,8 @@ collection = Table(
     # TtlKind; the default of the collection's versions.
     Column("ttl_kind", SmallInteger, nullable=False, server_default=text("0")),
     Column("ttl_s", BigInteger),
+    # Its own policy of retention; NULL: the project's.
+    Column("retention_json", Text),
     UniqueConstraint("project_id", "name"),
 )
 
@@ -342,6 +346,16 @@ audit = Table(
     Column("outcome", Text, nullable=False),
 )
 
+duty = Table(
+    "duty",
+    metadata,
+    # A piece of work that any registry on this database could do, and that one does at a time.
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("held_until_ms", BigInteger, nullable=False),
+    Column("began_at_ms", BigInteger, nullable=False),
+)
+
 gc_state = Table(
     "gc_state",
     metadata,
@@ -383,6 +397,28 @@ gc_orphan = Table(
     Column("pack_id", LargeBinary(16), primary_key=True),
     Column("seen_age_ms", BigInteger, nullable=False),
     Column("listings", Integer, nullable=False),
+)
+
+copying = Table(
+    "copying",
+    metadata,
+    # One row, in a database that `registry copy` or `restore` fills: nobody serves it before it is complete.
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("source", Text, nullable=False),
+    # By table: the key of the last row that was copied.
+    Column("progress_json", Text, nullable=False),
+    Column("is_complete", Boolean, nullable=False),
+)
+
+catalogue = Table(
+    "catalogue",
+    metadata,
+    # One row: what of the names of versions the store has, for the day on which this database is lost.
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("recorded_up_to_ms", BigInteger, nullable=False),
+    Column("whole_at_ms", BigInteger, nullable=False),
+    # The last entry of the audit log then: without a later one nothing has changed.
+    Column("audit_id", BigInteger, nullable=False),
 )
 
 scrub_round = Table(
