@@ -24,8 +24,7 @@ from holdfast_contract.limits import MESSAGE_BYTES_MAX, SOCKET_PATH_BYTES_MAX
 from holdfast_contract.places import socket_address
 from holdfast_registry.auth.authorizer import Authorizer
 from holdfast_registry.auth.tokens import Authenticator, SocketOwner, TokenHolders
-from holdfast_registry.blobstore.epoch import DirectoryEpoch
-from holdfast_registry.blobstore.open_store import OpenStore, file_threads, open_store, store_folder
+from holdfast_registry.blobstore.open_store import OpenStore, file_threads, open_store
 from holdfast_registry.blobstore.store import BlobStore
 from holdfast_registry.chunk_reader import ChunkReader
 from holdfast_registry.clock import Clock, IdSource, RandomIds, SystemClock
@@ -283,7 +282,7 @@ async def _compose(
     _add_access(server, database, authenticator, clock)
     health = await add_health(server, reflection=settings.reflection)
     maintenance = Maintenance(MaintenanceRepository(database, clock, ids), store, threads, clock, die_of_fsync)
-    collector = compose_collector(settings, data_dir, opened, packs, reader, store, threads, clock)
+    collector = compose_collector(settings, opened, packs, reader, opened_store, threads, clock)
     return Parts(opened, store, threads, maintenance, _schedule(settings, collector, clock), gate, server, health)
 
 
@@ -300,16 +299,15 @@ def _schedule(settings: RegistrySettings, collector: GarbageCollector, clock: Cl
 
 def compose_collector(
     settings: RegistrySettings,
-    data_dir: Path,
     database: OpenDatabase,
     packs: PackRepository,
     reader: ChunkReader,
-    store: BlobStore,
+    opened_store: OpenStore,
     threads: FileThreads,
     clock: Clock,
 ) -> GarbageCollector:
     """Puts garbage collection together."""
-    ids = RandomIds()
+    ids, store = RandomIds(), opened_store.store
     sweeps = GcSweepRepository(database, clock)
     # No other process uses a SQLite file, so a cycle that has not ended there is one that has crashed.
     cycles = GcCycleRepository(database, clock, alone=settings.database_url is None)
@@ -319,7 +317,7 @@ def compose_collector(
         Marker(reader, threads),
         Compactor(sweeps, packs, store, threads, ids),
         Remover(sweeps, store, threads),
-        RestoreEpoch(cycles, DirectoryEpoch(store_folder(settings, data_dir)), threads, ids),
+        RestoreEpoch(cycles, opened_store.epoch, threads, ids),
         threads,
         clock,
     )
@@ -346,7 +344,7 @@ async def stopped_registry(
                 database, clock, lease_ttl_s=settings.lease_ttl_s, part_lease_ttl_s=settings.part_lease_ttl_s
             )
             reader = ChunkReader(packs, opened_store.store, opened_store.transfers, threads)
-            yield compose_collector(settings, data_dir, database, packs, reader, opened_store.store, threads, clock)
+            yield compose_collector(settings, database, packs, reader, opened_store, threads, clock)
         finally:
             await asyncio.to_thread(threads.close)
             if opened_store is not None:

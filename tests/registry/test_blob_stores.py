@@ -16,6 +16,7 @@ from holdfast_contract.digest import digest_of
 from holdfast_contract.limits import MIB
 from holdfast_contract.pack import Codec, build_pack, read_index, verify_frames
 from holdfast_registry.blobstore.directory import DirectoryStore
+from holdfast_registry.blobstore.epoch import EPOCH_NAME, DirectoryEpoch, EpochTakenError, ObjectEpoch, StoreEpoch
 from holdfast_registry.blobstore.s3 import S3Store
 from holdfast_registry.blobstore.s3_packs import BLOCK_BYTES, RangeCache, coalesced
 from holdfast_registry.blobstore.s3_place import S3Place
@@ -152,7 +153,48 @@ def test_what_is_not_a_pack_is_listed_by_its_name(store: BlobStore, server: Seaw
     assert (names.foreign, names.packs) == (["packs/zz/notes.txt"], set())
 
 
+def epoch_of(store: BlobStore, folder: Path) -> StoreEpoch:
+    return ObjectEpoch(store) if isinstance(store, S3Store) else DirectoryEpoch(folder)
+
+
+def test_epoch_is_seen_by_whoever_opens_the_store_and_is_no_stranger_in_it(store: BlobStore, tmp_path: Path) -> None:
+    assert epoch_of(store, tmp_path).read() == ""
+    one = epoch_of(store, tmp_path)
+    for word in ("first", "second"):
+        one.read()
+        one.write(word)
+        assert epoch_of(store, tmp_path).read() == word
+    one.write("third")
+    assert epoch_of(store, tmp_path).read() == "third"
+    assert not store.list_names().foreign
+
+
 # --- S3 alone ---
+
+
+def test_epoch_that_another_replica_has_written_meanwhile_is_not_replaced(server: SeaweedFS, s3: S3Store) -> None:
+    one, other = ObjectEpoch(s3), ObjectEpoch(s3)
+    assert one.read() == other.read() == ""
+    one.write("first")
+    with pytest.raises(EpochTakenError):
+        other.write("late")
+    assert other.read() == "first"
+    other.write("second")
+    with pytest.raises(EpochTakenError):
+        one.write("late")
+    server.delete(BUCKET, s3.key(bytes(16)).partition("packs/")[0] + EPOCH_NAME)
+    with pytest.raises(EpochTakenError):
+        other.write("late")
+    assert ObjectEpoch(s3).read() == ""
+
+
+def test_epoch_whose_answer_was_lost_is_taken_for_written(s3: S3Store) -> None:
+    one = ObjectEpoch(s3)
+    assert one.read() == ""
+    assert s3.write_object(EPOCH_NAME, b"first", None)
+    one.write("first")
+    one.write("second")
+    assert ObjectEpoch(s3).read() == "second"
 
 
 def test_pack_that_vanishes_between_opening_and_reading_is_gone(server: SeaweedFS, s3: S3Store) -> None:

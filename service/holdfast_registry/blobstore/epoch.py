@@ -6,9 +6,19 @@ from pathlib import Path
 from typing import Protocol
 
 from holdfast_contract import os_layer
+from holdfast_contract.reasons import Reason
+from holdfast_registry.errors import RegistryError
 
 EPOCH_NAME = "epoch"
-"""In the data folder."""
+"""In the folder of the packs, or below the prefix of an S3 store."""
+
+
+class EpochTakenError(RegistryError):
+    """Somebody else has written the word since it was read."""
+
+    def __init__(self, where: str) -> None:
+        """Says where it lies."""
+        super().__init__(Reason.UNAVAILABLE, f"Another registry has written {where} meanwhile; repeat it.")
 
 
 class StoreEpoch(Protocol):
@@ -18,7 +28,11 @@ class StoreEpoch(Protocol):
         """Returns what was written last; empty: nothing ever."""
 
     def write(self, epoch: str) -> None:
-        """Keeps it, durably."""
+        """Keeps it, durably, in the place of what was read or written here before.
+
+        Raises:
+            EpochTakenError: somebody else has written meanwhile, where the store can tell; nothing was changed.
+        """
 
 
 class DirectoryEpoch:
@@ -33,5 +47,46 @@ class DirectoryEpoch:
         return self._path.read_text("utf-8") if self._path.exists() else ""
 
     def write(self, epoch: str) -> None:
-        """Keeps it, durably."""
+        """Keeps it, durably.  A folder cannot tell who wrote last: the row of the cycle keeps others from it."""
         os_layer.write_durably(self._path, epoch.encode())
+
+
+class ConditionalObjects(Protocol):
+    """Small objects of a store that can be replaced on the condition that nobody else did."""
+
+    @property
+    def url(self) -> str:
+        """Of the store, for people."""
+
+    def read_object(self, name: str) -> tuple[bytes, str] | None:
+        """Returns an object and its tag; None: there is none."""
+
+    def write_object(self, name: str, data: bytes, replaced_tag: str | None) -> str | None:
+        """Writes an object in the place of the one with this tag (None: of none).
+
+        Returns:
+            Its tag; None: another object is there by now, and nothing was changed.
+        """
+
+
+class ObjectEpoch:
+    """An object beside the packs, which every replica sees."""
+
+    def __init__(self, objects: ConditionalObjects) -> None:
+        """Knows the store."""
+        self._objects = objects
+        self._tag: str | None = None
+
+    def read(self) -> str:
+        """Returns what was written last."""
+        found = self._objects.read_object(EPOCH_NAME)
+        self._tag = None if found is None else found[1]
+        return "" if found is None else found[0].decode()
+
+    def write(self, epoch: str) -> None:
+        """Keeps it; the store answers when it is durable."""
+        tag = self._objects.write_object(EPOCH_NAME, epoch.encode(), self._tag)
+        # The client itself repeats a request whose answer was lost, and then meets what it has written.
+        if tag is None and self.read() != epoch:
+            raise EpochTakenError(f"{self._objects.url}{EPOCH_NAME}")
+        self._tag = tag or self._tag

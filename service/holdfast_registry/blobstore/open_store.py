@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from holdfast_contract import os_layer
 from holdfast_registry.blobstore.directory import DirectoryStore
+from holdfast_registry.blobstore.epoch import DirectoryEpoch, ObjectEpoch, StoreEpoch
 from holdfast_registry.blobstore.s3_place import place_of
 from holdfast_registry.blobstore.s3_transfers import PresignedTransfers
 from holdfast_registry.blobstore.store import BlobStore
@@ -34,6 +35,7 @@ class OpenStore:
     transfers: Transfers
     streamed_to: DirectoryStore | None
     """The store, if packs may come over the wire."""
+    epoch: StoreEpoch
 
 
 def file_threads(settings: RegistrySettings) -> FileThreads:
@@ -71,9 +73,9 @@ async def open_store(settings: RegistrySettings, data_dir: Path, threads: FileTh
         folder = DirectoryStore(store_folder(settings, data_dir))
         await threads.run(folder.prepare)
         own = FileTransfers(folder) if not settings.listen else StreamTransfers(folder, threads)
-        return OpenStore(folder, own, folder)
+        return OpenStore(folder, own, folder, epoch_of(settings, data_dir, folder))
     store = await asyncio.to_thread(_open_s3, settings, clock, try_out=True)
-    return OpenStore(store, PresignedTransfers(store, threads), None)
+    return OpenStore(store, PresignedTransfers(store, threads), None, ObjectEpoch(store))
 
 
 def open_for_reading(settings: RegistrySettings, data_dir: Path, clock: Clock) -> BlobStore:
@@ -87,6 +89,16 @@ def open_for_reading(settings: RegistrySettings, data_dir: Path, clock: Clock) -
         if settings.store_url
         else DirectoryStore(store_folder(settings, data_dir))
     )
+
+
+def epoch_of(settings: RegistrySettings, data_dir: Path, store: BlobStore) -> StoreEpoch:
+    """Returns where the restore epoch of an opened store is kept: with the packs, so that every replica sees it."""
+    if settings.store_url:
+        from holdfast_registry.blobstore.s3 import S3Store  # as in `_open_s3`
+
+        assert isinstance(store, S3Store), "the settings name it"
+        return ObjectEpoch(store)
+    return DirectoryEpoch(store_folder(settings, data_dir))
 
 
 def _open_s3(settings: RegistrySettings, clock: Clock, *, try_out: bool) -> S3Store:

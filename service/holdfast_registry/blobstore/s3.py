@@ -1,6 +1,7 @@
 """Packs as objects of one bucket, on any server that speaks S3.
 
     <prefix>packs/ab/<32 hex>.pack      (ab: the first two digits)
+    <prefix>epoch                       the restore epoch
 
 A daemon PUTs a pack itself, by an address that allows exactly these bytes under exactly this key for a quarter of an hour.
 
@@ -34,6 +35,7 @@ import aiohttp
 from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
+from holdfast_registry.blobstore.epoch import EPOCH_NAME
 from holdfast_registry.blobstore.s3_packs import BLOCK_BYTES, CACHED_BYTES_MAX, RangeCache, S3Pack, WholeS3Pack
 from holdfast_registry.blobstore.s3_place import S3Place
 from holdfast_registry.blobstore.s3_probe import probe
@@ -189,11 +191,57 @@ class S3Store:
                 matched = _PACK_KEY.fullmatch(name)
                 if matched:
                     names.packs.add(bytes.fromhex(matched[2]))
-                else:
+                elif name != EPOCH_NAME:
                     names.foreign.append(name)
             if not page.get("IsTruncated"):
                 return names
             token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    # --- small objects that are replaced ---
+
+    @property
+    def url(self) -> str:
+        """Of the store, for people."""
+        return self._place.url
+
+    def read_object(self, name: str) -> tuple[bytes, str] | None:
+        """Returns an object and its tag; None: there is none."""
+        try:
+            return self._wait(self._read_object(name))
+        except PackGoneError:
+            return None
+
+    async def _read_object(self, name: str) -> tuple[bytes, str]:
+        answer = await self._ask("GetObject", Key=f"{self._place.prefix}{name}")
+        async with answer["Body"] as body:
+            return await self._translated("GetObject", body.read()), str(answer["ETag"])
+
+    def write_object(self, name: str, data: bytes, replaced_tag: str | None) -> str | None:
+        """Writes an object in the place of the one with this tag (None: of none).
+
+        Returns:
+            Its tag; None: another object is there by now.  A server without conditions on PUT replaces whatever is there.
+        """
+        condition = {"IfNoneMatch": "*"} if replaced_tag is None else {"IfMatch": replaced_tag}
+        return self._wait(self._write_object(name, data, condition if self._knows_conditions else {}))
+
+    async def _write_object(self, name: str, data: bytes, condition: dict[str, str]) -> str | None:
+        more = {**self._place.sse_arguments, **condition}
+        try:
+            answer = await self._client.put_object(
+                Bucket=self._place.bucket, Key=f"{self._place.prefix}{name}", Body=data, **more
+            )
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if condition and code in _CONDITION_FAILED:
+                return None
+            if condition and code == "NotImplemented":
+                return await self._write_object(name, data, {})
+            raise StoreUnavailableError(f"PutObject in {self._place.url} was refused with {code}") from error
+        except _FAILURES as error:
+            text = f"PutObject in {self._place.url} failed ({type(error).__name__})"
+            raise StoreUnavailableError(text) from error
+        return str(answer["ETag"])
 
     def key(self, pack_id: bytes) -> str:
         """Returns where a pack lies."""
@@ -311,8 +359,11 @@ class S3Store:
         return replace(self._place, public_endpoint_url=None).bucket_url(self._client.meta.endpoint_url)
 
 
+_CONDITION_FAILED = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "NoSuchKey", "404"})
+"""If-Match of an object that is gone is answered with 404 by some servers."""
 _METHODS = {
     "PutObject": "put_object",
+    "GetObject": "get_object",
     "HeadObject": "head_object",
     "DeleteObject": "delete_object",
     "ListObjectsV2": "list_objects_v2",
