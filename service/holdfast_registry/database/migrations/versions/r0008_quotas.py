@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0008"
+down_revision = "0007"
 
 _ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -24,11 +24,11 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["entity_id"], ["entity.id"], name="fk_quota_entity_id_entity"),
         sa.ForeignKeyConstraint(["project_id"], ["project.id"], name="fk_quota_project_id_project"),
         sa.PrimaryKeyConstraint("id", name="pk_quota"),
-        sa.UniqueConstraint("entity_id", "project_id", name="uq_quota_entity_id"),
+        sa.UniqueConstraint("entity_id", "project_id", name="uq_quota_entity_id_project_id"),
     )
     op.add_column("pack", sa.Column("project_id", sa.BigInteger()))
     op.execute(
         "UPDATE pack SET project_id = (SELECT c.project_id FROM lease l JOIN version v ON v.id = l.version_id "
         "JOIN collection c ON c.id = v.collection_id WHERE l.id = pack.lease_id)"
     )
-    op.create_index("ix_pack_entity_id", "pack", ["entity_id", "state", "project_id", "size_bytes"])
+    op.create_index("ix_pack_entity_id_state_project_id_size_bytes", "pack", ["entity_id", "state", "project_id", "size_bytes"])
