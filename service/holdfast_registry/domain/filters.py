@@ -248,7 +248,7 @@ class _Reader:
         if kind is None or (kind is FieldKind.JSON) != bool(path):
             known = [f"{known}.KEY" if kind is FieldKind.JSON else known for known, kind in self._fields.items()]
             raise invalid_filter(f"Field {_shown(key)} is not known; known are {', '.join(sorted(known))}.")
-        if len(path) > PATH_PARTS_MAX or not all(map(_is_key, path)):
+        if len(path) > PATH_PARTS_MAX or not all(map(is_key, path)):
             raise invalid_filter(
                 f"{_shown(key)}: the keys after the field must not be empty nor have quotes, backslashes or control "
                 f"characters, and be {PATH_PARTS_MAX} at most."
@@ -376,7 +376,8 @@ def _pattern(value: Any) -> str:
     return pattern
 
 
-def _is_key(key: str) -> bool:
+def is_key(key: str) -> bool:
+    """Tells whether a key within a JSON document can be asked about, on every database."""
     return bool(key) and key.isprintable() and not {'"', "\\"} & set(key)
 
 
