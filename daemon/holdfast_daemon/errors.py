@@ -8,7 +8,13 @@ from holdfast_contract.os_layer import EXIT_CODE_FSYNC, FsyncError
 from holdfast_contract.reasons import REASONS, Reason
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 
-_PASSING = (Reason.OUT_OF_SPACE, Reason.INTERNAL, Reason.UNAUTHENTICATED, Reason.PROTOCOL_MISMATCH)
+_PASSING = (
+    Reason.OUT_OF_SPACE,
+    Reason.QUOTA_EXCEEDED,
+    Reason.INTERNAL,
+    Reason.UNAUTHENTICATED,
+    Reason.PROTOCOL_MISMATCH,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -39,8 +45,8 @@ class HoldfastError(Exception):
     def may_pass(self) -> bool:
         """Whether an acknowledged job waits for it to pass.
 
-        That is what is retryable, a full disk (somebody makes space), a token or a version that somebody will mend, and a failure
-        inside the registry: every call to it is safe to repeat, and the job says what it waits for.
+        That is what is retryable, a full disk or quota (somebody makes space), a token or a version that somebody will mend, and a
+        failure inside the registry: every call to it is safe to repeat, and the job says what it waits for.
         """
         return self.retryable or self.reason in _PASSING
 

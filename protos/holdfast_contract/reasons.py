@@ -45,6 +45,7 @@ class Reason(StrEnum):
     OUT_OF_SPACE = "OUT_OF_SPACE"
     SPOOL_FULL = "SPOOL_FULL"
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    RATE_LIMITED = "RATE_LIMITED"
     FILE_MISSING = "FILE_MISSING"
     FILE_UNREADABLE = "FILE_UNREADABLE"
     FILE_CHANGED = "FILE_CHANGED"
@@ -235,7 +236,12 @@ REASONS: Mapping[Reason, ReasonRule] = MappingProxyType(
         Reason.QUOTA_EXCEEDED: ReasonRule(
             "RESOURCE_EXHAUSTED",
             _FINAL,
-            "The entity or token is over its quota.",
+            "The entity or project is over its quota of bytes or versions; work resumes after space was freed or the quota raised.",
+        ),
+        Reason.RATE_LIMITED: ReasonRule(
+            "RESOURCE_EXHAUSTED",
+            _RETRY,
+            "The token makes more calls than it may, in a second or at once; nothing was done, repeat after the time that is said.",
         ),
         Reason.FILE_MISSING: ReasonRule(
             "NOT_FOUND",

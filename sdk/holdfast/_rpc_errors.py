@@ -24,7 +24,7 @@ _REASON_OF_STATUS = {
 """For answers without our detail: they come from gRPC itself, or from nobody."""
 
 _CONNECTION_LOST = frozenset({"UNAVAILABLE", "CANCELLED"})
-_REPEATABLE = frozenset({Reason.UNAVAILABLE, Reason.DRAINING})
+_REPEATABLE = frozenset({Reason.UNAVAILABLE, Reason.DRAINING, Reason.RATE_LIMITED})
 
 
 def translate(error: BaseException) -> Error:

@@ -285,6 +285,7 @@ EXCEPTION_OF_REASON: Mapping[Reason, type[Error]] = MappingProxyType(
         Reason.REQUEST_ID_REUSED: ConflictError,
         Reason.HAS_ALIASES: HasAliasesError,
         Reason.QUOTA_EXCEEDED: QuotaExceededError,
+        Reason.RATE_LIMITED: QuotaExceededError,
         Reason.OUT_OF_SPACE: OutOfSpaceError,
         Reason.SPOOL_FULL: OutOfSpaceError,
         Reason.FILE_MISSING: FileMissingError,

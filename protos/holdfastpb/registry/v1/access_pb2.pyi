@@ -6,6 +6,64 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Quota(_message.Message):
+    __slots__ = ("entity", "project", "bytes_max", "bytes_used", "versions_max", "versions_used", "requests_per_s")
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
+    BYTES_USED_FIELD_NUMBER: _ClassVar[int]
+    VERSIONS_MAX_FIELD_NUMBER: _ClassVar[int]
+    VERSIONS_USED_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_PER_S_FIELD_NUMBER: _ClassVar[int]
+    entity: str
+    project: str
+    bytes_max: int
+    bytes_used: int
+    versions_max: int
+    versions_used: int
+    requests_per_s: float
+    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., bytes_max: _Optional[int] = ..., bytes_used: _Optional[int] = ..., versions_max: _Optional[int] = ..., versions_used: _Optional[int] = ..., requests_per_s: _Optional[float] = ...) -> None: ...
+
+class SetQuotaRequest(_message.Message):
+    __slots__ = ("entity", "project", "set_bytes", "bytes_max", "set_versions", "versions_max", "set_rate", "requests_per_s")
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    SET_BYTES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
+    SET_VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    VERSIONS_MAX_FIELD_NUMBER: _ClassVar[int]
+    SET_RATE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_PER_S_FIELD_NUMBER: _ClassVar[int]
+    entity: str
+    project: str
+    set_bytes: bool
+    bytes_max: int
+    set_versions: bool
+    versions_max: int
+    set_rate: bool
+    requests_per_s: float
+    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., set_bytes: bool = ..., bytes_max: _Optional[int] = ..., set_versions: bool = ..., versions_max: _Optional[int] = ..., set_rate: bool = ..., requests_per_s: _Optional[float] = ...) -> None: ...
+
+class SetQuotaResponse(_message.Message):
+    __slots__ = ("quota",)
+    QUOTA_FIELD_NUMBER: _ClassVar[int]
+    quota: Quota
+    def __init__(self, quota: _Optional[_Union[Quota, _Mapping]] = ...) -> None: ...
+
+class GetQuotasRequest(_message.Message):
+    __slots__ = ("entity", "project")
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    entity: str
+    project: str
+    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ...) -> None: ...
+
+class GetQuotasResponse(_message.Message):
+    __slots__ = ("quotas",)
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
+    quotas: _containers.RepeatedCompositeFieldContainer[Quota]
+    def __init__(self, quotas: _Optional[_Iterable[_Union[Quota, _Mapping]]] = ...) -> None: ...
+
 class Token(_message.Message):
     __slots__ = ("token_id", "name", "role", "entity", "project", "created_at_ms", "expires_at_ms", "last_used_at_ms", "revoked_at_ms")
     TOKEN_ID_FIELD_NUMBER: _ClassVar[int]
@@ -133,14 +191,18 @@ class GetProtectedAliasesResponse(_message.Message):
     def __init__(self, aliases: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListAuditRequest(_message.Message):
-    __slots__ = ("since_ms", "after_id", "page_size")
+    __slots__ = ("since_ms", "after_id", "page_size", "actor", "action")
     SINCE_MS_FIELD_NUMBER: _ClassVar[int]
     AFTER_ID_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
     since_ms: int
     after_id: int
     page_size: int
-    def __init__(self, since_ms: _Optional[int] = ..., after_id: _Optional[int] = ..., page_size: _Optional[int] = ...) -> None: ...
+    actor: str
+    action: str
+    def __init__(self, since_ms: _Optional[int] = ..., after_id: _Optional[int] = ..., page_size: _Optional[int] = ..., actor: _Optional[str] = ..., action: _Optional[str] = ...) -> None: ...
 
 class ListAuditResponse(_message.Message):
     __slots__ = ("entries",)

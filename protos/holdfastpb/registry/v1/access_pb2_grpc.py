@@ -76,6 +76,16 @@ class AccessServiceStub(object):
                 request_serializer=holdfastpb_dot_registry_dot_v1_dot_access__pb2.ListAuditRequest.SerializeToString,
                 response_deserializer=holdfastpb_dot_registry_dot_v1_dot_access__pb2.ListAuditResponse.FromString,
                 _registered_method=True)
+        self.SetQuota = channel.unary_unary(
+                '/holdfast.registry.v1.AccessService/SetQuota',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_access__pb2.SetQuotaRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_access__pb2.SetQuotaResponse.FromString,
+                _registered_method=True)
+        self.GetQuotas = channel.unary_unary(
+                '/holdfast.registry.v1.AccessService/GetQuotas',
+                request_serializer=holdfastpb_dot_registry_dot_v1_dot_access__pb2.GetQuotasRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_registry_dot_v1_dot_access__pb2.GetQuotasResponse.FromString,
+                _registered_method=True)
 
 
 class AccessServiceServicer(object):
@@ -140,6 +150,21 @@ class AccessServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetQuota(self, request, context):
+        """Sets limits of an entity or of one project of it, which is made when absent; what is not set stays. Idempotent. Admin.
+        * INVALID_ARGUMENT/INVALID_NAME
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQuotas(self, request, context):
+        """Limits and use of an entity and those of its projects that have limits, or of one project. * NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccessServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -182,6 +207,16 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.ListAudit,
                     request_deserializer=holdfastpb_dot_registry_dot_v1_dot_access__pb2.ListAuditRequest.FromString,
                     response_serializer=holdfastpb_dot_registry_dot_v1_dot_access__pb2.ListAuditResponse.SerializeToString,
+            ),
+            'SetQuota': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetQuota,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_access__pb2.SetQuotaRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_access__pb2.SetQuotaResponse.SerializeToString,
+            ),
+            'GetQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQuotas,
+                    request_deserializer=holdfastpb_dot_registry_dot_v1_dot_access__pb2.GetQuotasRequest.FromString,
+                    response_serializer=holdfastpb_dot_registry_dot_v1_dot_access__pb2.GetQuotasResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -402,6 +437,60 @@ class AccessService(object):
             '/holdfast.registry.v1.AccessService/ListAudit',
             holdfastpb_dot_registry_dot_v1_dot_access__pb2.ListAuditRequest.SerializeToString,
             holdfastpb_dot_registry_dot_v1_dot_access__pb2.ListAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetQuota(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.AccessService/SetQuota',
+            holdfastpb_dot_registry_dot_v1_dot_access__pb2.SetQuotaRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_access__pb2.SetQuotaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.registry.v1.AccessService/GetQuotas',
+            holdfastpb_dot_registry_dot_v1_dot_access__pb2.GetQuotasRequest.SerializeToString,
+            holdfastpb_dot_registry_dot_v1_dot_access__pb2.GetQuotasResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -90,6 +90,7 @@ class PackServiceServicer(object):
         * FAILED_PRECONDITION/LEASE_EXPIRED  * INVALID_ARGUMENT/TOO_LARGE
         * ALREADY_EXISTS/PACK_ID_REUSED: the id belongs to another upload; make a new one
         * RESOURCE_EXHAUSTED/OUT_OF_SPACE
+        * RESOURCE_EXHAUSTED/QUOTA_EXCEEDED: nothing is granted; metadata "quota" ("bytes", "versions"), "scope", "limit", "used"
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -29,7 +29,7 @@ class VersionServiceStub(object):
     """Versions of artifacts, from the first word of a writer to the deletion. Every mutation carries a `request_id` (a UUID that
     the caller has written to its disk before the first send): a repeated request gets the first one's response. The same id
     with another content: INVALID_ARGUMENT/REQUEST_ID_REUSED.
-    Any call may answer * UNAUTHENTICATED * PERMISSION_DENIED * UNAVAILABLE/DRAINING.
+    Any call may answer * UNAUTHENTICATED * PERMISSION_DENIED * UNAVAILABLE/DRAINING * RESOURCE_EXHAUSTED/RATE_LIMITED with `retry_after_ms`.
     """
 
     def __init__(self, channel):
@@ -134,7 +134,7 @@ class VersionServiceServicer(object):
     """Versions of artifacts, from the first word of a writer to the deletion. Every mutation carries a `request_id` (a UUID that
     the caller has written to its disk before the first send): a repeated request gets the first one's response. The same id
     with another content: INVALID_ARGUMENT/REQUEST_ID_REUSED.
-    Any call may answer * UNAUTHENTICATED * PERMISSION_DENIED * UNAVAILABLE/DRAINING.
+    Any call may answer * UNAUTHENTICATED * PERMISSION_DENIED * UNAVAILABLE/DRAINING * RESOURCE_EXHAUSTED/RATE_LIMITED with `retry_after_ms`.
     """
 
     def BeginVersion(self, request, context):
@@ -165,6 +165,7 @@ class VersionServiceServicer(object):
         * INVALID_ARGUMENT/MANIFEST_INVALID, INVALID_PATH, PATH_COLLISION, MANIFEST_DIGEST_MISMATCH, INVALID_METADATA, INVALID_NAME
         * FAILED_PRECONDITION/LEASE_EXPIRED
         * FAILED_PRECONDITION/VERSION_NOT_PENDING
+        * RESOURCE_EXHAUSTED/QUOTA_EXCEEDED: a version more than the quota of project or entity allows; never for a no-op
         With `origin_id` of a version that this collection has already (the same job, brought a second time: a copied journal, a bundle) that
         version is answered, `created` = false. With `base_version_id` the commit is made only while that is the collection's latest version;
         otherwise nothing happens and the answer has `base_changed`: merge again, with another request_id.
@@ -400,7 +401,7 @@ class VersionService(object):
     """Versions of artifacts, from the first word of a writer to the deletion. Every mutation carries a `request_id` (a UUID that
     the caller has written to its disk before the first send): a repeated request gets the first one's response. The same id
     with another content: INVALID_ARGUMENT/REQUEST_ID_REUSED.
-    Any call may answer * UNAUTHENTICATED * PERMISSION_DENIED * UNAVAILABLE/DRAINING.
+    Any call may answer * UNAUTHENTICATED * PERMISSION_DENIED * UNAVAILABLE/DRAINING * RESOURCE_EXHAUSTED/RATE_LIMITED with `retry_after_ms`.
     """
 
     @staticmethod
