@@ -25,6 +25,7 @@ from holdfast_registry.fsck import accept_restored, check_store
 from holdfast_registry.fsck_report import print_report
 from holdfast_registry.gc.command import add_gc_command, collect_garbage
 from holdfast_registry.lifecycle import start_log
+from holdfast_registry.moving.commands import add_moving_commands
 from holdfast_registry.server import open_data_folder, open_database, serve
 from holdfast_registry.settings import SECTION, RegistrySettings
 
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     gc = commands.add_parser("gc", help="collect garbage of a registry that is not running, or show the last cycles")
     add_gc_command(gc)
     gc.set_defaults(command=_gc)
+    add_moving_commands(commands, _data_dir)
     config = commands.add_parser("config", help="print the settings in force as JSON")
     config.set_defaults(command=_config)
     for command in (init, fsck, gc):
@@ -105,7 +107,7 @@ def _data_dir(settings: RegistrySettings) -> Path:
 
 
 def _serve(wish: argparse.Namespace, settings: RegistrySettings) -> int:
-    start_log(settings.log_level)
+    start_log(settings.log_level, settings.log_format)
     socket_path = Path(os.path.abspath(settings.socket)) if settings.socket else None
     if socket_path is None and not settings.listen and not settings.data_dir:
         socket_path = find_places(os.environ).registry_socket

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from holdfast_contract.log_lines import formatter
 from holdfast_contract.os_layer import EXIT_CODE_FSYNC, FILE_MODE
 from holdfast_contract.reasons import Reason
 from holdfast_registry.clock import Clock
@@ -108,9 +109,12 @@ class CallGate:
         """Seconds since the last call ended; 0 while one runs."""
         return 0.0 if self._in_flight else self._clock.monotonic_s() - self._last_call_s
 
-    async def drain(self, seconds: float) -> bool:
-        """Refuses new calls and waits for the others; returns whether all have ended."""
+    def close(self) -> None:
+        """Refuses new calls from now on."""
         self._draining = True
+
+    async def until_empty(self, seconds: float) -> bool:
+        """Waits for the calls in flight; returns whether all have ended."""
         try:
             await asyncio.wait_for(self._empty.wait(), seconds)
         except TimeoutError:
@@ -125,26 +129,21 @@ def die_of_fsync(error: OSError) -> NoReturn:
     os._exit(EXIT_CODE_FSYNC)
 
 
-def start_log(level: str) -> None:
+def start_log(level: str, log_format: str) -> None:
     """Sends one line for each event to stderr.
 
     Raises:
-        StartError: there is no such level.
+        StartError: there is no such level or format.
     """
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise StartError(f"log_level = {level!r} is none of debug, info, warning, error.")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    try:
+        handler.setFormatter(formatter(log_format))
+    except ValueError as error:
+        raise StartError(f"{error}.") from error
     root = logging.getLogger("holdfast_registry")
     root.handlers[:] = [handler]
     root.setLevel(number)
     root.propagate = False
-
-
-class OneLine(logging.Formatter):
-    """Keeps an event on one line, so that nobody can forge another one; tracebacks follow with their line feeds shown."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Formats one event."""
-        return super().format(record).replace("\n", "\\n").replace("\r", "\\r")

@@ -13,6 +13,7 @@ from holdfast_registry.clock import Clock
 from holdfast_registry.database.maintenance import MaintenanceRepository
 from holdfast_registry.errors import DatabaseError, RegistryError
 from holdfast_registry.file_threads import FileThreads
+from holdfast_registry.metrics.tallies import MaintenanceTally
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +28,14 @@ class Maintenance:
         threads: FileThreads,
         clock: Clock,
         die: Callable[[OSError], NoReturn],
+        tally: MaintenanceTally | None = None,
     ) -> None:
         self._repository = repository
         self._store = store
         self._threads = threads
         self._clock = clock
         self._die = die
+        self._tally = tally or MaintenanceTally()
         self._discarded_until_ms = 0
 
     async def run(self, interval_s: float) -> None:
@@ -40,9 +43,12 @@ class Maintenance:
         while True:
             try:
                 await self.once()
+                self._tally.rounds += 1
+                self._tally.ended_at_s = self._clock.monotonic_s()
             except FsyncError as error:
                 self._die(error)
             except (RegistryError, DatabaseError, OSError) as error:
+                self._tally.failures += 1
                 logger.error("maintenance failed error=%s", error, exc_info=error)
             await asyncio.sleep(interval_s)
 
@@ -50,8 +56,10 @@ class Maintenance:
         """Does everything that is due now."""
         now_ms = self._clock.now_ms()
         while expired := await self._repository.expire_leases():
+            self._tally.leases_expired += expired
             logger.info("leases expired count=%s", expired)
         while versions := await self._repository.expire_versions():
+            self._tally.versions_expired += len(versions)
             logger.info("versions expired count=%s ids=%s", len(versions), ",".join(versions))
         # Their ids are never used again, so this can only hit files that nobody will ever ask for.
         for pack_id in await self._repository.given_up_packs(self._discarded_until_ms):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -42,6 +43,16 @@ class Grant:
     sealed: bool
     way: Way | None
     """None: it is sealed, or its SHA-256 is needed first."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierLoad:
+    """Packs that are checked, or wait to be."""
+
+    checking: int
+    waiting: int
+    lag_s: float
+    """Age of the oldest of them; 0: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,8 @@ class PackIntake:
         self._streamed_to = streamed_to
         self._verifying = asyncio.Semaphore(verified_at_once)
         self._seals: dict[tuple[str, bytes, int], asyncio.Task[Sealed]] = {}
+        self._asked_s: dict[tuple[str, bytes, int], float] = {}
+        self._checking = 0
         self._sealing = KeyedLocks()
         self._writing = KeyedLocks()
 
@@ -168,20 +181,20 @@ class PackIntake:
         key = (lease_id, pack_id, size_bytes)
         task = self._seals.get(key)
         if task is None:
+            self._asked_s[key] = time.monotonic()
             task = self._seals[key] = asyncio.create_task(self._seal(lease_id, pack_id, size_bytes))
             task.add_done_callback(partial(self._sealed, key))
         return await asyncio.shield(task)
 
     def _sealed(self, key: tuple[str, bytes, int], task: asyncio.Task[Sealed]) -> None:
-        del self._seals[key]
+        del self._seals[key], self._asked_s[key]
         if not task.cancelled():
             task.exception()  # taken note of: whoever asked may have gone
 
     async def _seal(self, lease_id: str, pack_id: bytes, size_bytes: int) -> Sealed:
         async with self._sealing.hold(pack_id):
             try:
-                async with self._verifying:
-                    checked = await self._threads.run(self._check_and_publish, lease_id, pack_id, size_bytes)
+                checked = await self._check_in_turn(lease_id, pack_id, size_bytes)
             except PackError as error:
                 logger.warning("pack refused pack=%s reason=%s message=%s", pack_id.hex(), error.reason, error.message)
                 await self._packs.doom(pack_id)
@@ -191,6 +204,21 @@ class PackIntake:
                 return Sealed(checked.live_chunks, LeaseGrant(lease_id, 0))
             live, lease = await self._packs.seal(lease_id, checked)
             return Sealed(live, lease)
+
+    @property
+    def load(self) -> VerifierLoad:
+        """How the checks keep up; may be asked from any thread."""
+        asked_s = list(self._asked_s.values())
+        lag_s = time.monotonic() - min(asked_s) if asked_s else 0.0
+        return VerifierLoad(self._checking, max(0, len(asked_s) - self._checking), lag_s)
+
+    async def _check_in_turn(self, lease_id: str, pack_id: bytes, size_bytes: int) -> PackIndex | PackRecord:
+        async with self._verifying:
+            self._checking += 1
+            try:
+                return await self._threads.run(self._check_and_publish, lease_id, pack_id, size_bytes)
+            finally:
+                self._checking -= 1
 
     def _check_and_publish(self, lease_id: str, pack_id: bytes, size_bytes: int) -> PackIndex | PackRecord:
         """Returns the index of a pack that is durable now, or the record of one that was sealed before."""

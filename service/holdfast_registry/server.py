@@ -1,7 +1,7 @@
 """Puts the registry together, serves it, and takes it down again; the only module that knows all the parts.
 
 Start: data folder private · lock · database and its schema · store · socket or port · READY.
-End (SIGTERM, SIGINT, idle): new calls refused · running ones finished, 10 s at most · database closed · lock free.
+End (SIGTERM, SIGINT, idle): clients sent away · running calls finished, 10 s at most · database closed · lock free.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from holdfast_registry.database.catalogue import CatalogueRepository
 from holdfast_registry.database.commits import CommitRepository
 from holdfast_registry.database.database import Database, OpenDatabase
 from holdfast_registry.database.distributed import DistributedRepository
+from holdfast_registry.database.figures import FiguresRepository
 from holdfast_registry.database.gc_cycles import GcCycleRepository
 from holdfast_registry.database.gc_sweep import GcSweepRepository
 from holdfast_registry.database.lineage import LineageRepository
@@ -59,6 +60,9 @@ from holdfast_registry.gc.schedule import GcSchedule, wish_of
 from holdfast_registry.lifecycle import CallGate, DataFolderLock, check_local, die_of_fsync
 from holdfast_registry.maintenance import Maintenance
 from holdfast_registry.manifest_check import ManifestChecker
+from holdfast_registry.metrics.endpoint import metrics_endpoint
+from holdfast_registry.metrics.sources import FiguresTask, Sources
+from holdfast_registry.metrics.tallies import CallTallies, MaintenanceTally
 from holdfast_registry.own_packs import OwnPacks
 from holdfast_registry.pack_intake import PackIntake
 from holdfast_registry.rpc.access_servicer import AccessRepositories, AccessServicer
@@ -72,6 +76,7 @@ from holdfast_registry.rpc.run_servicer import RunServicer
 from holdfast_registry.rpc.version_servicer import CommittedVersions, VersionServicer
 from holdfast_registry.settings import RegistrySettings
 from holdfast_registry.tls import is_loopback, server_credentials
+from holdfast_registry.tracing import TracedDatabase, Tracing, open_tracing
 from holdfast_registry.version_commit import VersionCommitter
 from holdfastpb.registry.v1 import (
     access_pb2_grpc,
@@ -104,7 +109,6 @@ _OPTIONS: Sequence[tuple[str, int]] = (
 )
 _TCP_OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_connection_idle_ms", 15 * 60_000),
-    ("grpc.max_connection_age_ms", 30 * 60_000),
     ("grpc.max_connection_age_grace_ms", 5 * 60_000),
 )
 
@@ -121,6 +125,8 @@ class Parts:
     gate: CallGate
     server: grpc.aio.Server
     health: HealthServicer
+    sources: Sources
+    figures: FiguresTask
 
 
 def open_data_folder(data_dir: Path) -> DataFolderLock:
@@ -170,16 +176,27 @@ async def serve(
             if ready_fd is not None:
                 os.write(ready_fd, READY)
                 os.close(ready_fd)
-            await _until_told(settings, parts, stop)
-            await parts.health.enter_graceful_shutdown()
-            if not await parts.gate.drain(settings.drain_s):
-                logger.warning("calls were still running after %s s", settings.drain_s)
-            await parts.server.stop(STOP_GRACE_S)
+            async with metrics_endpoint(settings.metrics_address, parts.sources):
+                await _until_told(settings, parts, stop)
+                await _drain(parts, settings.drain_s)
         if socket_path is not None and not settings.listen:
             os_layer.unlink_if_exists(socket_path)
         logger.info("stopped")
     finally:
         lock.release()
+
+
+async def _drain(parts: Parts, seconds: float) -> None:
+    """Sends clients away, to another replica if there is one, and lets their calls end."""
+    await parts.health.enter_graceful_shutdown()
+    parts.gate.close()
+    # Connections hear at once that no new call is taken: who waits for the drain instead would be refused as long as it lasts.
+    leaving = asyncio.create_task(parts.server.stop(seconds))
+    if not await parts.gate.until_empty(seconds):
+        logger.warning("calls were still running after %s s", seconds)
+    # What is left are those who watch the health.
+    await parts.server.stop(STOP_GRACE_S)
+    await leaving
 
 
 async def open_database(settings: RegistrySettings, data_dir: Path) -> OpenDatabase:
@@ -199,13 +216,17 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
     database = await open_database(settings, data_dir)
     threads = file_threads(settings)
     opened_store: OpenStore | None = None
+    tracing: Tracing | None = None
     try:
         opened_store = await open_store(settings, data_dir, threads, clock)
-        parts = await _compose(settings, data_dir, database, opened_store, threads, clock, ids)
+        tracing = open_tracing(settings.traces_url)
+        parts = await _compose(settings, data_dir, database, opened_store, threads, tracing, clock, ids)
         beside = [
             asyncio.create_task(parts.maintenance.run(settings.maintenance_interval_s)),
             asyncio.create_task(parts.gc_schedule.run(settings.gc_interval_s)),
         ]
+        if settings.metrics_address:
+            beside.append(asyncio.create_task(parts.figures.run()))
         try:
             yield parts
         finally:
@@ -217,6 +238,8 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
         if opened_store is not None:
             await asyncio.to_thread(opened_store.store.close)
         await database.aclose()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
 
 async def _compose(
@@ -225,11 +248,12 @@ async def _compose(
     opened: OpenDatabase,
     opened_store: OpenStore,
     threads: FileThreads,
+    tracing: Tracing,
     clock: Clock,
     ids: IdSource,
 ) -> Parts:
     on_socket = not settings.listen
-    database = AuditedDatabase(opened)
+    database = AuditedDatabase(TracedDatabase(opened, tracing) if settings.traces_url else opened)
     store, transfers = opened_store.store, opened_store.transfers
     commits = CommitRepository(
         database, clock, ids, lease_ttl_s=settings.lease_ttl_s, part_lease_ttl_s=settings.part_lease_ttl_s
@@ -252,8 +276,9 @@ async def _compose(
     authenticator = await _authenticator(opened, clock, on_socket=on_socket)
     authorizer = Authorizer(PlaceRepository(database))
     admission = Admission(authenticator, authorizer, AuditRepository(opened), clock)
-    boundary = CallBoundary(gate, admission, clock, die_of_fsync)
-    options = _OPTIONS if on_socket else (*_OPTIONS, *_TCP_OPTIONS)
+    calls, upkeep = CallTallies(), MaintenanceTally()
+    boundary = CallBoundary(gate, admission, clock, die_of_fsync, calls, tracing)
+    options = _OPTIONS if on_socket else (*_OPTIONS, *_tcp_options(settings.connection_age_s))
     server = grpc.aio.server(interceptors=[boundary], options=options)
     committer = VersionCommitter(commits, manifests, threads)
     parts = DistributedRepository(database, commits, clock, lease_ttl_s=settings.lease_ttl_s)
@@ -281,9 +306,18 @@ async def _compose(
     )
     _add_access(server, database, authenticator, clock)
     health = await add_health(server, reflection=settings.reflection)
-    maintenance = Maintenance(MaintenanceRepository(database, clock, ids), store, threads, clock, die_of_fsync)
+    maintenance = Maintenance(MaintenanceRepository(database, clock, ids), store, threads, clock, die_of_fsync, upkeep)
     collector = compose_collector(settings, opened, packs, reader, opened_store, threads, clock)
-    return Parts(opened, store, threads, maintenance, _schedule(settings, collector, clock), gate, server, health)
+    figures = FiguresTask(FiguresRepository(opened, clock), collector, clock)
+    sources = Sources(
+        calls, opened_store.tally, upkeep, lambda: intake.load, lambda: opened.load, lambda: figures.latest, clock
+    )
+    schedule = _schedule(settings, collector, clock)
+    return Parts(opened, store, threads, maintenance, schedule, gate, server, health, sources, figures)
+
+
+def _tcp_options(connection_age_s: float) -> Sequence[tuple[str, int]]:
+    return (*_TCP_OPTIONS, ("grpc.max_connection_age_ms", round(connection_age_s * 1000)))
 
 
 def _add_access(server: grpc.aio.Server, database: Database, authenticator: Authenticator, clock: Clock) -> None:

@@ -80,5 +80,15 @@ class RegistrySettings:
     """Packs checked in parallel; each takes up to 8 MiB of memory (32 MiB with an S3 store) and a core."""
     drain_s: float = 10.0
     """Seconds that running calls get to finish after SIGTERM."""
+    connection_age_s: float = 300.0
+    """A client's TCP connection is closed, between calls, after so long (more or less by a tenth), so that clients spread over replicas
+    again when one has come back."""
     log_level: str = "info"
     """debug (a line for each call), info, warning or error."""
+    log_format: str = "text"
+    """text, or json: an object for each event."""
+    metrics_address: str | None = None
+    """HOST:PORT where Prometheus may ask for /metrics, without TLS or a token; default: nowhere.  Needs the extra `metrics`."""
+    traces_url: str | None = None
+    """Address that traces are sent to by OTLP over HTTP, e.g. http://127.0.0.1:4318/v1/traces; default: none are made.  Needs the extra
+    `otel`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from holdfast_registry.blobstore.transfers import FileTransfers, StreamTransfers
 from holdfast_registry.clock import Clock
 from holdfast_registry.errors import StartError
 from holdfast_registry.file_threads import FileThreads
+from holdfast_registry.metrics.tallies import StoreTally
 from holdfast_registry.settings import RegistrySettings
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class OpenStore:
     streamed_to: DirectoryStore | None
     """The store, if packs may come over the wire."""
     epoch: StoreEpoch
+    tally: StoreTally = field(default_factory=StoreTally)
+    """Requests to it, if it is on a network."""
 
 
 def file_threads(settings: RegistrySettings) -> FileThreads:
@@ -75,7 +78,7 @@ async def open_store(settings: RegistrySettings, data_dir: Path, threads: FileTh
         own = FileTransfers(folder) if not settings.listen else StreamTransfers(folder, threads)
         return OpenStore(folder, own, folder, epoch_of(settings, data_dir, folder))
     store = await asyncio.to_thread(_open_s3, settings, clock, try_out=True)
-    return OpenStore(store, PresignedTransfers(store, threads), None, ObjectEpoch(store))
+    return OpenStore(store, PresignedTransfers(store, threads), None, ObjectEpoch(store), store.tally)
 
 
 def open_for_reading(settings: RegistrySettings, data_dir: Path, clock: Clock) -> BlobStore:

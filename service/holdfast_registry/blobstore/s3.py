@@ -36,6 +36,7 @@ from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from holdfast_registry.blobstore.epoch import EPOCH_NAME
+from holdfast_registry.blobstore.s3_counting import count_requests
 from holdfast_registry.blobstore.s3_packs import BLOCK_BYTES, CACHED_BYTES_MAX, RangeCache, S3Pack, WholeS3Pack
 from holdfast_registry.blobstore.s3_place import S3Place
 from holdfast_registry.blobstore.s3_probe import probe
@@ -44,6 +45,7 @@ from holdfast_registry.blobstore.s3_transfers import LATE_WRITES_S
 from holdfast_registry.blobstore.store import PackGoneError, StoredNames, StoreUnavailableError
 from holdfast_registry.clock import Clock
 from holdfast_registry.errors import StartError
+from holdfast_registry.metrics.tallies import StoreTally
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -80,6 +82,7 @@ class S3Store:
         """
         self._place = place
         self._clock = clock
+        self.tally = StoreTally()
         self._cache = RangeCache()
         self._sizes: OrderedDict[bytes, int] = OrderedDict()
         self._sizes_lock = threading.Lock()
@@ -120,6 +123,7 @@ class S3Store:
             "s3", endpoint_url=self._place.endpoint_url, region_name=self._place.region, config=config
         )
         self._client: Any = await self._stack.enter_async_context(client)
+        count_requests(self._client, self.tally)
         self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
         self._region = self._client.meta.region_name or "us-east-1"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -14,6 +15,18 @@ Unit = Callable[[Connection], T]
 
 class OvertakenError(Exception):
     """A unit found, with its locks in hand, that others had changed what it was going to lock; it is to run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseLoad:
+    """How busy a database is with this process, as metrics show it."""
+
+    connections_max: int
+    connections_in_use: int
+    waiting: int
+    """Units that wait for a connection, on SQLite for the one that writes."""
+    retries: Mapping[str, int]
+    """Units that ran again since the start, by why: `lost_race`, `overtaken`, `connection`; and `pool_timeout`, which gave up."""
 
 
 class Database(Protocol):
@@ -31,6 +44,10 @@ class Database(Protocol):
 
 class OpenDatabase(Database, Protocol):
     """A database with whoever has opened it."""
+
+    @property
+    def load(self) -> DatabaseLoad:
+        """How busy it is at the moment; may be asked from any thread."""
 
     async def aclose(self) -> None:
         """Finishes what is queued and closes; no unit may run any more."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -20,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from holdfast_contract.reasons import Reason
-from holdfast_registry.database.database import OvertakenError, Unit
+from holdfast_registry.database.database import DatabaseLoad, OvertakenError, Unit
 from holdfast_registry.database.migrate import migrate
 from holdfast_registry.errors import DatabaseError, RegistryError
 
@@ -118,10 +119,13 @@ def driver_url(url: str) -> str:
 class PostgresDatabase:
     """Runs units: any number at once, each in a transaction of its own."""
 
-    def __init__(self, engine: AsyncEngine, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, engine: AsyncEngine, loop: asyncio.AbstractEventLoop, connections_max: int) -> None:
         """Wraps a pool whose schema is up to date; use `open_database`."""
+        self._connections_max = connections_max
         self._engine = engine
         self._loop = loop
+        self._running = 0
+        self._retries: Counter[str] = Counter()
 
     async def write(self, unit: Unit[T]) -> T:
         """Runs a unit that may change things; returns when that is committed.
@@ -149,22 +153,35 @@ class PostgresDatabase:
                 attempt += 1
                 if not may_pass(error) or attempt == ATTEMPTS_MAX:
                     raise translate(error) from error
+                self._retries["lost_race" if sqlstate(error) in _LOST_RACES else "connection"] += 1
             except OvertakenError as error:
                 attempt += 1
                 if attempt == ATTEMPTS_MAX:
                     raise RegistryError(
                         Reason.UNAVAILABLE, "Others change the same things all the time; repeat it."
                     ) from error
+                self._retries["overtaken"] += 1
             except (PoolTimeoutError, OSError) as error:
+                self._retries["pool_timeout"] += isinstance(error, PoolTimeoutError)
                 raise translate(error) from error
             # Full jitter: those that met once are not to meet again.
             await asyncio.sleep(random.uniform(0, min(RETRY_MAX_S, RETRY_BASE_S * 2**attempt)))
 
     async def _once(self, unit: Unit[T], isolation: str, *, read_only: bool) -> T:
-        async with self._engine.connect() as connection:
-            await connection.execution_options(isolation_level=isolation, postgresql_readonly=read_only)
-            async with connection.begin():
-                return await connection.run_sync(unit)
+        self._running += 1
+        try:
+            async with self._engine.connect() as connection:
+                await connection.execution_options(isolation_level=isolation, postgresql_readonly=read_only)
+                async with connection.begin():
+                    return await connection.run_sync(unit)
+        finally:
+            self._running -= 1
+
+    @property
+    def load(self) -> DatabaseLoad:
+        """Of the pool."""
+        in_use = min(self._running, self._connections_max)
+        return DatabaseLoad(self._connections_max, in_use, self._running - in_use, dict(self._retries))
 
     async def aclose(self) -> None:
         """Closes all connections; no unit may run any more."""
@@ -188,7 +205,7 @@ async def open_database(url: str, pool_size: int) -> PostgresDatabase:
     except BaseException:
         await engine.dispose()
         raise
-    return PostgresDatabase(engine, asyncio.get_running_loop())
+    return PostgresDatabase(engine, asyncio.get_running_loop(), pool_size)
 
 
 def _migrate_alone(connection: Connection) -> None:

@@ -33,7 +33,7 @@ from sqlalchemy.pool import NullPool
 from holdfast_contract.limits import NAME_CHARS_MAX
 from holdfast_contract.os_layer import FILE_MODE, FsyncError
 from holdfast_contract.reasons import Reason
-from holdfast_registry.database.database import Unit
+from holdfast_registry.database.database import DatabaseLoad, Unit
 from holdfast_registry.database.filters import PATTERN_FUNCTION
 from holdfast_registry.database.migrate import migrate
 from holdfast_registry.domain.patterns import compile_pattern
@@ -265,6 +265,7 @@ class SqliteDatabase:
         self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._writer_thread = threading.Thread(target=self._write_batches, name="database-writer", daemon=True)
         self._writer_thread.start()
+        self._is_writing = False
         self._local = threading.local()
         self._opened: list[Connection] = []
         self._readers = ThreadPoolExecutor(readers, "database-reader")
@@ -297,6 +298,11 @@ class SqliteDatabase:
             self._opened.append(connection)
         return connection
 
+    @property
+    def load(self) -> DatabaseLoad:
+        """Of the writer; nobody waits for long to read."""
+        return DatabaseLoad(1, int(self._is_writing), self._jobs.qsize(), {})
+
     async def aclose(self) -> None:
         """As `close`, without blocking the event loop."""
         await asyncio.to_thread(self.close)
@@ -318,7 +324,9 @@ class SqliteDatabase:
         while (first := self._jobs.get()) is not None:
             batch = [first]
             stopping = self._add_waiting(batch)
+            self._is_writing = True
             self._write_batch(batch)
+            self._is_writing = False
             if stopping:
                 return
 

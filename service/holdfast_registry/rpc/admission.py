@@ -38,6 +38,8 @@ class Visit:
     permission: Permission | None = None
     scope: Scope = EVERYTHING
     """Where it happens, if that was looked up."""
+    refused: str = ""
+    """Reason of its refusal."""
 
 
 class Admission:

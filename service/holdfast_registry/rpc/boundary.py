@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import grpc
 from grpc.aio import ServicerContext
 
+from holdfast_contract import call_context
+from holdfast_contract.call_context import REQUEST_ID_DETAIL, context_of
 from holdfast_contract.errors import ContractError
 from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.reasons import DOMAIN, REASONS, Reason
@@ -18,7 +21,9 @@ from holdfast_registry.blobstore.directory import SPACE_ERRORS
 from holdfast_registry.clock import Clock
 from holdfast_registry.errors import RegistryError
 from holdfast_registry.lifecycle import CallGate
+from holdfast_registry.metrics.tallies import CallTallies
 from holdfast_registry.rpc.admission import Admission, Visit
+from holdfast_registry.tracing import Tracing
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 
 logger = logging.getLogger(__name__)
@@ -28,6 +33,8 @@ MESSAGE_CHARS_MAX = 1000
 """Three of its bytes for each character, and the particulars, stay below the 4 KiB of an ErrorDetail."""
 PARTICULAR_CHARS_MAX = 200
 DRAINING_RETRY_MS = 500
+CANCELLED = "CANCELLED"
+"""How calls are counted whose callers have gone."""
 
 Handler = Any
 """A method handler, which gRPC's stubs know for blocking servers only."""
@@ -42,7 +49,8 @@ def describe(error: Exception) -> ErrorDetail:
         return _detail(error.reason, error.message, {})
     if isinstance(error, OSError) and error.errno in SPACE_ERRORS:
         return _detail(Reason.OUT_OF_SPACE, "The registry's disk is full; make space there, then repeat.", {})
-    return _detail(Reason.INTERNAL, "The registry failed; its log has the details.", {})
+    request_id = call_context.current.get().request_id
+    return _detail(Reason.INTERNAL, f"The registry failed; its log has the details under request id {request_id}.", {})
 
 
 def _detail(reason: Reason, message: str, metadata: dict[str, str]) -> ErrorDetail:
@@ -50,7 +58,10 @@ def _detail(reason: Reason, message: str, metadata: dict[str, str]) -> ErrorDeta
         reason=reason.value,
         domain=DOMAIN,
         message=message[:MESSAGE_CHARS_MAX],
-        metadata={key: value[:PARTICULAR_CHARS_MAX] for key, value in metadata.items()},
+        metadata={
+            REQUEST_ID_DETAIL: call_context.current.get().request_id,
+            **{key: value[:PARTICULAR_CHARS_MAX] for key, value in metadata.items()},
+        },
         retryable=REASONS[reason].retryable,
         retry_after_ms=DRAINING_RETRY_MS if reason is Reason.DRAINING else 0,
     )
@@ -59,7 +70,15 @@ def _detail(reason: Reason, message: str, metadata: dict[str, str]) -> ErrorDeta
 class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Surrounds every call."""
 
-    def __init__(self, gate: CallGate, admission: Admission, clock: Clock, die: Callable[[OSError], NoReturn]) -> None:
+    def __init__(
+        self,
+        gate: CallGate,
+        admission: Admission,
+        clock: Clock,
+        die: Callable[[OSError], NoReturn],
+        tallies: CallTallies,
+        tracing: Tracing,
+    ) -> None:
         """Puts it together.
 
         Args:
@@ -67,11 +86,15 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             admission: knows who calls and whether they may.
             clock: for durations.
             die: ends the process when data could not be made durable.
+            tallies: count calls.
+            tracing: makes a span of each.
         """
         self._gate = gate
         self._admission = admission
         self._clock = clock
         self._die = die
+        self._tallies = tallies
+        self._tracing = tracing
         self._surrounded: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -106,16 +129,13 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self, method: str, behaviour: Callable[[Any, Context], Awaitable[Any]], *, streamed: bool = False
     ) -> Callable[..., Any]:
         async def call(request: Any, context: Context) -> Any:
-            started_s = self._clock.monotonic_s()
-            visit = Visit(method, context.peer())
-            try:
-                with self._gate.pass_through():
-                    response = await self._admitted(visit, behaviour, request, context, streamed=streamed)
-            except Exception as error:
-                await self._refuse(visit, context, error)
-                raise
-            self._log_done(method, started_s)
-            return response
+            with self._watched(method, context) as visit:
+                try:
+                    with self._gate.pass_through():
+                        return await self._admitted(visit, behaviour, request, context, streamed=streamed)
+                except Exception as error:
+                    await self._refuse(visit, context, error)
+                    raise
 
         return call
 
@@ -128,7 +148,7 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         *,
         streamed: bool,
     ) -> Any:
-        await self._admission.recognize(visit, _authorization(context))
+        await self._recognize(visit, context)
         first = await anext(aiter(request), None) if streamed else request
         if first is not None:
             answered = await self._admission.admit(visit, first)
@@ -140,24 +160,44 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
     def _many(self, method: str, behaviour: Callable[[Any, Context], AsyncIterator[Any]]) -> Callable[..., Any]:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-            started_s = self._clock.monotonic_s()
-            visit = Visit(method, context.peer())
-            try:
-                with self._gate.pass_through():
-                    await self._admission.recognize(visit, _authorization(context))
-                    await self._admission.admit(visit, request)
-                    async for response in behaviour(request, context):
-                        yield response
-            except Exception as error:
-                await self._refuse(visit, context, error)
-                raise
-            self._log_done(method, started_s)
+            with self._watched(method, context) as visit:
+                try:
+                    with self._gate.pass_through():
+                        await self._recognize(visit, context)
+                        await self._admission.admit(visit, request)
+                        async for response in behaviour(request, context):
+                            yield response
+                except Exception as error:
+                    await self._refuse(visit, context, error)
+                    raise
 
         return call
 
-    def _log_done(self, method: str, started_s: float) -> None:
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("call method=%s ms=%.1f", method, (self._clock.monotonic_s() - started_s) * 1000)
+    @contextmanager
+    def _watched(self, method: str, context: Context) -> Iterator[Visit]:
+        """Surrounds a call with all that is counted, logged and traced of it."""
+        tally = self._tallies.of(method)
+        visit = Visit(method, context.peer())
+        call_context.current.set(context_of(context.invocation_metadata(), method))
+        started_s = self._clock.monotonic_s()
+        tally.in_flight += 1
+        try:
+            with self._tracing.span(method[1:], of_call=True):
+                yield visit
+        except BaseException:
+            tally.refusals[visit.refused or CANCELLED] += 1
+            raise
+        finally:
+            tally.in_flight -= 1
+            took_s = self._clock.monotonic_s() - started_s
+            tally.durations_s.add(took_s)
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("call method=%s ms=%.1f", method, took_s * 1000)
+
+    async def _recognize(self, visit: Visit, context: Context) -> None:
+        await self._admission.recognize(visit, _authorization(context))
+        if visit.caller is not None:
+            call_context.current.get().token_id = visit.caller.token_id
 
     async def _refuse(self, visit: Visit, context: Context, error: Exception) -> None:
         """Ends the call with a status; gRPC raises through here."""
@@ -165,6 +205,7 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         if isinstance(error, FsyncError):
             self._die(error)
         detail = describe(error)
+        visit.refused = detail.reason
         if detail.reason == Reason.INTERNAL:
             logger.error("call failed method=%s", method, exc_info=error)
         else:
