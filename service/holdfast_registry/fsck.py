@@ -13,17 +13,13 @@ from pathlib import Path
 from holdfast_contract.digest import EMPTY_DIGEST
 from holdfast_contract.errors import ContractError, PackError
 from holdfast_contract.pack import PackIndex, decode_frame, read_index, verify_frames
+from holdfast_contract.reasons import Reason
 from holdfast_registry.blobstore.directory import INCOMING_FOLDER, PACKS_FOLDER, DirectoryStore
-from holdfast_registry.blobstore.epoch import EPOCH_NAME, DirectoryEpoch
+from holdfast_registry.blobstore.epoch import EPOCH_NAME, StoreEpoch
 from holdfast_registry.blobstore.store import BlobStore, PackGoneError, StoredNames, StoreUnavailableError
 from holdfast_registry.blobstore.zstd import decompress
-from holdfast_registry.database.inspection import (
-    InspectedChunk,
-    InspectedPack,
-    InspectedVersion,
-    Inspection,
-    open_inspection,
-)
+from holdfast_registry.database.inspected import InspectedDatabase, inspected_database
+from holdfast_registry.database.inspection import InspectedChunk, InspectedPack, InspectedVersion, Inspection
 from holdfast_registry.database.sqlite import DATABASE_NAME
 from holdfast_registry.domain.gc import epochs_agree
 from holdfast_registry.domain.manifest import (
@@ -61,46 +57,54 @@ class _SegmentDamage:
     hurts: list[tuple[Finding, list[str]]] = field(default_factory=list)
 
 
-def check_store(data_dir: Path, store: BlobStore | None = None, *, deep: bool) -> FsckReport:
+def check_store(
+    data_dir: Path, store: BlobStore | None = None, *, deep: bool, database_url: str | None = None
+) -> FsckReport:
     """Checks everything that a registry has.
 
     Args:
         data_dir: folder of its database.
         store: where its packs lie; None: in the same folder.
         deep: read every frame of every pack, too.
+        database_url: of its database, where that is not in the folder.
 
     Raises:
         StartError: there is no registry, or one of another schema.
-        StoreUnavailableError: the store does not answer, which says nothing of what it holds.
+        RegistryError: UNAVAILABLE: store or database server do not answer, which says nothing of what they hold.
     """
     report = FsckReport(deep)
     store = store or DirectoryStore(data_dir)
     names = store.list_names()
     beside = sorted(data_dir.iterdir()) if data_dir.is_dir() else []
     names.foreign += [path.name for path in beside if path.name not in _OWN_NAMES]
+    database = inspected_database(database_url, data_dir)
     try:
-        with open_inspection(data_dir / DATABASE_NAME) as inspection:
-            StoreCheck(inspection, store, report, deep=deep).run(names)
-    except StoreUnavailableError:
-        raise
+        database.look(lambda inspection: StoreCheck(inspection, store, report, database.name, deep=deep).run(names))
     except (RegistryError, DatabaseError) as error:
-        report.add("database", DATABASE_NAME, f"cannot be read: {error}")
+        if isinstance(error, RegistryError) and error.reason is Reason.UNAVAILABLE:
+            raise
+        report.add("database", database.name, f"cannot be read: {error}")
     return report
 
 
-def accept_restored(data_dir: Path) -> bool:
+def accept_restored(database: InspectedDatabase, epoch: StoreEpoch) -> bool:
     """Lets garbage be collected again after a backup was put back, now that damage has been looked for.
+
+    Args:
+        database: of the registry.
+        epoch: of its store.
 
     Returns:
         Whether it was off.
 
     Raises:
         StartError: there is no registry, or one of another schema.
+        RegistryError: UNAVAILABLE.
     """
-    epoch = DirectoryEpoch(data_dir)
-    with open_inspection(data_dir / DATABASE_NAME) as inspection:
-        known, announced = inspection.epochs()
-    if epochs_agree(epoch.read(), known, announced):
+    before = epoch.read()
+    known, announced = database.look(lambda inspection: inspection.epochs())
+    # A cycle that runs beside this may write the store's word between the two looks; then both are of one time.
+    if epochs_agree(before, known, announced) or epoch.read() != before:
         return False
     epoch.write(known)
     return True
@@ -109,8 +113,11 @@ def accept_restored(data_dir: Path) -> bool:
 class StoreCheck:
     """One run over one snapshot."""
 
-    def __init__(self, inspection: Inspection, store: BlobStore, report: FsckReport, *, deep: bool) -> None:
+    def __init__(
+        self, inspection: Inspection, store: BlobStore, report: FsckReport, database_name: str, *, deep: bool
+    ) -> None:
         self._inspection = inspection
+        self._database_name = database_name
         self._store = store
         self._report = report
         self._deep = deep
@@ -123,7 +130,7 @@ class StoreCheck:
     def run(self, files: StoredNames) -> None:
         """Checks everything."""
         for problem in self._inspection.integrity_problems():
-            self._report.add("database", DATABASE_NAME, problem)
+            self._report.add("database", self._database_name, problem)
         for name, problem in (
             *self._inspection.collection_problems(),
             *self._inspection.portfolio_problems(),

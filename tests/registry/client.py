@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import urllib.request
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -188,8 +190,8 @@ class Client:
         bits = int.from_bytes(self.find_missing(lease_id, chunks).missing_bitmap, "little")
         return [chunk for position, chunk in enumerate(chunks) if bits >> position & 1]
 
-    def grant(self, lease_id: str, pack_id: bytes, size_bytes: int, chunk_count: int) -> PackGrant:
-        intent = PackIntent(pack_id=pack_id, size_bytes=size_bytes, chunk_count=chunk_count)
+    def grant(self, lease_id: str, pack_id: bytes, size_bytes: int, chunk_count: int, sha256: bytes = b"") -> PackGrant:
+        intent = PackIntent(pack_id=pack_id, size_bytes=size_bytes, chunk_count=chunk_count, sha256=sha256)
         return self.call(self.packs.GrantPacks, GrantPacksRequest(lease_id=lease_id, packs=[intent])).grants[0]
 
     def seal(self, lease_id: str, pack_id: bytes, size_bytes: int) -> SealPackResponse:
@@ -198,12 +200,12 @@ class Client:
         )
 
     def bring(self, lease_id: str, chunks: Sequence[bytes]) -> SealPackResponse:
-        """Grant, link or stream, seal."""
+        """Grant, link or stream or PUT, seal."""
         pack_id, data = pack_of(chunks)
         return self.bring_pack(lease_id, pack_id, data, len(chunks))
 
     def bring_pack(self, lease_id: str, pack_id: bytes, data: bytes, chunk_count: int) -> SealPackResponse:
-        grant = self.grant(lease_id, pack_id, len(data), chunk_count)
+        grant = self.grant(lease_id, pack_id, len(data), chunk_count, hashlib.sha256(data).digest())
         if not grant.sealed:
             self.deliver(lease_id, grant, data)
         return self.seal(lease_id, pack_id, len(data))
@@ -211,6 +213,10 @@ class Client:
     def deliver(self, lease_id: str, grant: PackGrant, data: bytes) -> None:
         if grant.HasField("filesystem"):
             Path(grant.filesystem.path).write_bytes(data)
+            return
+        if grant.HasField("http"):
+            request = urllib.request.Request(grant.http.url, data, dict(grant.http.headers), method="PUT")
+            urllib.request.urlopen(request, timeout=CALL_TIMEOUT_S).close()
             return
         start = grant.grpc.committed_bytes
         piece = 1 << 20

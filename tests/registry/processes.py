@@ -20,11 +20,13 @@ def command_environment(extra: Mapping[str, str] | None = None) -> dict[str, str
     return environment | dict(extra or {})
 
 
-def run_registry(*arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+def run_registry(
+    *arguments: str, timeout_s: float = 60, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Runs one command of the registry to its end."""
     return subprocess.run(
         [sys.executable, "-m", "holdfast_registry", *arguments],
-        env=command_environment(),
+        env=command_environment(environment),
         capture_output=True,
         text=True,
         timeout=timeout_s,

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from sqlalchemy import Connection, and_, func, not_, or_, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Table, and_, func, not_, or_, select
 
 from holdfast_registry.database.chunks import chunk_statements
 from holdfast_registry.database.migrate import current_revision
@@ -20,11 +17,12 @@ from holdfast_registry.database.schema import (
     entity,
     gc_state,
     link,
+    metadata,
     pack,
     project,
     version,
 )
-from holdfast_registry.database.sqlite import connect_read_only, integrity_problems, transaction, translate
+from holdfast_registry.database.sqlite import integrity_problems
 from holdfast_registry.database.statements import AnyRow
 from holdfast_registry.domain.aliases import LATEST
 from holdfast_registry.domain.records import CollectionKind, PackState, VersionState
@@ -67,31 +65,20 @@ class InspectedVersion:
     size_bytes: int
 
 
-@contextmanager
-def open_inspection(path: Path) -> Iterator[Inspection]:
-    """Opens a database for one look at it.
+def check_revision(connection: Connection) -> None:
+    """Refuses a database whose tables this software does not know.
 
     Raises:
-        StartError: there is none, or its schema is another one.
-        RegistryError, DatabaseError: it cannot be read.
+        StartError: says which they are.
     """
-    if not path.exists():
-        raise StartError(f"There is no registry in {path.parent}; check --data-dir.")
-    try:
-        connection = connect_read_only(path)
-        try:
-            with transaction(connection, "BEGIN"):
-                revision = current_revision(connection)
-                if revision != HEAD_REVISION:
-                    raise StartError(
-                        f"The database has schema {revision}, this software works with {HEAD_REVISION}; "
-                        "use the version of Holdfast that serves it."
-                    )
-                yield Inspection(connection)
-        finally:
-            connection.close()
-    except DBAPIError as error:
-        raise translate(error) from error
+    revision = current_revision(connection)
+    if revision is None:
+        raise StartError("There is no registry in this database; check database_url and --data-dir.")
+    if revision != HEAD_REVISION:
+        raise StartError(
+            f"The database has schema {revision}, this software works with {HEAD_REVISION}; "
+            "use the version of Holdfast that serves it."
+        )
 
 
 class Inspection:
@@ -101,8 +88,20 @@ class Inspection:
         self._connection = connection
 
     def integrity_problems(self) -> list[str]:
-        """Returns what the database itself finds wrong."""
-        return integrity_problems(self._connection)
+        """Returns what is wrong with the file, or with the keys by which rows name each other."""
+        if self._connection.dialect.name == "sqlite":
+            return integrity_problems(self._connection)
+        # A server looks after its pages itself; rows that its own checks were off for are found here.
+        return [problem for table in metadata.sorted_tables for problem in self._dangling(table)]
+
+    def _dangling(self, table: Table) -> Iterator[str]:
+        for key in table.foreign_keys:
+            parent = key.column.table.alias()
+            there = select(parent.c[key.column.name]).where(parent.c[key.column.name] == key.parent).exists()
+            wanted = select(func.count()).select_from(table).where(key.parent.is_not(None), not_(there))
+            count = self._connection.execute(wanted).scalar_one()
+            if count:
+                yield f"{count} rows of {table.name} point at rows of {key.column.table.name} that are not there"
 
     def epochs(self) -> tuple[str, str]:
         """Returns the word by which the store is known, and the one that was about to be written there (see domain/gc.py)."""

@@ -79,18 +79,20 @@ def _meaning(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
     return DatabaseError(f"{state}: {error.orig}")
 
 
-def make_engine(url: str, pool_size: int) -> AsyncEngine:
+def make_engine(url: str, pool_size: int, *, is_patient: bool = False) -> AsyncEngine:
     """Makes the pool; nothing is connected yet.
 
     Args:
         url: `postgresql://…`; the driver is ours to choose.
         pool_size: connections of this process at most.
+        is_patient: a transaction may take hours, as fsck's does while it reads packs.
     """
+    timeout = "0" if is_patient else f"{STATEMENT_TIMEOUT_S}s"
     settings = {
         "application_name": "holdfast-registry",
-        "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+        "statement_timeout": timeout,
         "lock_timeout": f"{LOCK_TIMEOUT_S}s",
-        "idle_in_transaction_session_timeout": f"{STATEMENT_TIMEOUT_S}s",
+        "idle_in_transaction_session_timeout": timeout,
         # Bulk look-ups bring arrays of digests: their plans must see how long those are.
         "plan_cache_mode": "force_custom_plan",
         "jit": "off",

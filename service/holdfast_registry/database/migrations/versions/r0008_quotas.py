@@ -31,4 +31,6 @@ def upgrade() -> None:
         "UPDATE pack SET project_id = (SELECT c.project_id FROM lease l JOIN version v ON v.id = l.version_id "
         "JOIN collection c ON c.id = v.collection_id WHERE l.id = pack.lease_id)"
     )
-    op.create_index("ix_pack_entity_id_state_project_id_size_bytes", "pack", ["entity_id", "state", "project_id", "size_bytes"])
+    op.create_index(
+        "ix_pack_entity_id_state_project_id_size_bytes", "pack", ["entity_id", "state", "project_id", "size_bytes"]
+    )
