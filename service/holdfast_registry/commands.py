@@ -16,8 +16,9 @@ from holdfast_contract.places import find_places
 from holdfast_contract.settings import SettingError, explain_settings, load_settings
 from holdfast_registry.access_commands import add_access_commands
 from holdfast_registry.auth.tokens import new_token, token_digest
-from holdfast_registry.blobstore.open_store import open_for_reading
+from holdfast_registry.blobstore.open_store import epoch_of, open_for_reading
 from holdfast_registry.clock import SystemClock
+from holdfast_registry.database.inspected import inspected_database
 from holdfast_registry.database.tokens import TokenRepository
 from holdfast_registry.domain.access import EVERYTHING, NewToken, Role
 from holdfast_registry.errors import EXIT_CODE_CONFIGURATION, DatabaseError, RegistryError, StartError
@@ -25,6 +26,7 @@ from holdfast_registry.fsck import accept_restored, check_store
 from holdfast_registry.fsck_report import print_report
 from holdfast_registry.gc.command import add_gc_command, collect_garbage
 from holdfast_registry.lifecycle import start_log
+from holdfast_registry.moving.commands import add_moving_commands
 from holdfast_registry.server import open_data_folder, open_database, serve
 from holdfast_registry.settings import SECTION, RegistrySettings
 
@@ -67,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     gc = commands.add_parser("gc", help="collect garbage of a registry that is not running, or show the last cycles")
     add_gc_command(gc)
     gc.set_defaults(command=_gc)
+    add_moving_commands(commands, _data_dir)
     config = commands.add_parser("config", help="print the settings in force as JSON")
     config.set_defaults(command=_config)
     for command in (init, fsck, gc):
@@ -138,14 +141,16 @@ async def _add_first_token(settings: RegistrySettings, digest: bytes) -> bool:
 
 
 def _fsck(wish: argparse.Namespace, settings: RegistrySettings) -> int:
-    store = open_for_reading(settings, _data_dir(settings), SystemClock())
+    data_dir = _data_dir(settings)
+    store = open_for_reading(settings, data_dir, SystemClock())
     try:
-        report = check_store(_data_dir(settings), store, deep=wish.deep)
+        report = check_store(data_dir, store, deep=wish.deep, database_url=settings.database_url)
+        print_report(report, sys.stdout, as_json=wish.json)
+        database = inspected_database(settings.database_url, data_dir)
+        if accept_restored(database, epoch_of(settings, data_dir, store)):
+            sys.stderr.write("A backup was put back here. Garbage is collected again from now on.\n")
     finally:
         store.close()
-    print_report(report, sys.stdout, as_json=wish.json)
-    if accept_restored(_data_dir(settings)):
-        sys.stderr.write("A backup was put back here. Garbage is collected again from now on.\n")
     return 0 if report.is_clean else EXIT_CODE_DAMAGE
 
 
