@@ -44,14 +44,18 @@ def test_acknowledged_artifacts_survive_a_kill_of_the_daemon_at_every_place(
     # The first passages come with the recovery of what the last daemon left, so about a fifth of the kills hits that.
     armed = [f"{name}=kill_group@{rng.choice([1, 2, 3]) if part else 1}" for name in places]
     armed += [f"{name}=kill_group@{rng.randint(2, 4)}" for name in rng.choices(places, k=figure(3, 30))]
-    survived = []
-    for failpoints in armed:
-        if start_or_die(host, failpoints) and not user.log_until_death(artifacts_max=2, files_max=figure(50, 500)):
-            survived.append(failpoints)
+    survived = [failpoints for failpoints in armed if not _dies(host, user, failpoints)]
     if not part:
-        assert not [s for s in survived if s.endswith("@1")], "places that no daemon passes"
+        # What is logged is drawn by lot, so a place that was not passed has more chances.
+        first = [failpoints for failpoints in survived if failpoints.endswith("@1")]
+        missed = [failpoints for failpoints in first if not any(_dies(host, user, failpoints) for _ in range(6))]
+        assert not missed, "places that no daemon passes"
     host.restart()
     user.check()
+
+
+def _dies(host: Host, user: User, failpoints: str) -> bool:
+    return not start_or_die(host, failpoints) or user.log_until_death(artifacts_max=2, files_max=figure(50, 500))
 
 
 @pytest.mark.parametrize("part", range(figure(1, 10)))
