@@ -36,4 +36,10 @@ FAILPOINTS = (
     "gc.after_move",
     "gc.after_settle",
     "gc.after_discard",
+    "copy.after_begin",
+    "copy.after_close",
+    "copy.after_pack",
+    "copy.after_rows",
+    "copy.before_compare",
+    "copy.after_complete",
 )

@@ -32,6 +32,7 @@ from holdfast_registry.database.audit import AuditedDatabase, AuditRepository
 from holdfast_registry.database.catalogue import CatalogueRepository
 from holdfast_registry.database.commits import CommitRepository
 from holdfast_registry.database.database import Database, OpenDatabase
+from holdfast_registry.database.copy_state import check_complete
 from holdfast_registry.database.distributed import DistributedRepository
 from holdfast_registry.database.figures import FiguresRepository
 from holdfast_registry.database.gc_cycles import GcCycleRepository
@@ -200,13 +201,29 @@ async def _drain(parts: Parts, seconds: float) -> None:
 
 
 async def open_database(settings: RegistrySettings, data_dir: Path) -> OpenDatabase:
-    """Opens the database that the settings name, and brings it to the current schema."""
+    """Opens the database that the settings name, and brings it to the current schema.
+
+    Raises:
+        StartError: it is newer than this software, is being filled by a copy, or is old and is not to be migrated here.
+    """
+    database = await _open_any(settings, data_dir)
+    try:
+        await database.read(check_complete)
+    except BaseException:
+        await database.aclose()
+        raise
+    return database
+
+
+async def _open_any(settings: RegistrySettings, data_dir: Path) -> OpenDatabase:
+    migrates = settings.migrate_at_start
     if settings.database_url is None:
-        return await asyncio.to_thread(SqliteDatabase, data_dir / DATABASE_NAME, settings.database_readers)
+        path = data_dir / DATABASE_NAME
+        return await asyncio.to_thread(SqliteDatabase, path, settings.database_readers, migrates=migrates)
     # Imported where it is wanted: the embedded registry has neither the driver nor the time to load it.
     from holdfast_registry.database.postgresql import open_database as open_postgresql
 
-    return await open_postgresql(settings.database_url, settings.database_connections)
+    return await open_postgresql(settings.database_url, settings.database_connections, migrates=migrates)
 
 
 @asynccontextmanager

@@ -25,6 +25,8 @@ COLLECTOR_SIDE = "gc."
 """Passed by garbage collection only, whose crash tests are those of `tests/registry/test_gc_crashes.py`."""
 DISTRIBUTED_SIDE = ("part.", "finish.")
 """Passed by distributed versions only, whose crash tests are those of `tests/registry/test_distributed_crashes.py`."""
+COPY_SIDE = "copy."
+"""Passed by copies of a registry only, whose crash tests are those of `tests/registry/test_copy.py`."""
 LINK_SIDE = "link."
 """Passed by links only, whose crash tests are those of `tests/registry/test_crashes.py`."""
 RANDOM_KILL_S_MAX = 0.5
@@ -39,7 +41,9 @@ def test_each_artifact_is_committed_once_although_the_registry_dies_at_every_pla
     rng = random.Random(2)
     user = User(host, tmp_path / "files", rng)
     places = [
-        name for name in FAILPOINTS if not name.startswith((UPDATE_SIDE, LINK_SIDE, COLLECTOR_SIDE, *DISTRIBUTED_SIDE))
+        name
+        for name in FAILPOINTS
+        if not name.startswith((UPDATE_SIDE, LINK_SIDE, COLLECTOR_SIDE, COPY_SIDE, *DISTRIBUTED_SIDE))
     ] + list(OPERATIONS)
     armed = [f"{name}=kill@1" for name in places]
     rng.shuffle(armed)

@@ -1,13 +1,43 @@
-"""Brings a database to this software's schema, and refuses one that is newer."""
+"""Brings a database to this software's schema, and refuses one that is newer.
+
+All missing migrations run in one transaction, which on PostgreSQL begins with an advisory lock: of registries that start at the same
+moment one migrates, the others wait and find nothing to do.  A crash before the COMMIT leaves the schema that was there.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
 from holdfast_registry.database.schema import HEAD_REVISION
 from holdfast_registry.errors import StartError
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+MIGRATION_LOCK = 0x686F6C64
+"""Key of the advisory lock under which one registry at a time brings a schema on PostgreSQL up to date."""
 _SCRIPTS = "holdfast_registry:database/migrations"
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStep:
+    """One migration that a database still needs."""
+
+    revision: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationPlan:
+    """What lies between a database and this software."""
+
+    found: str | None
+    """Revision of the database; None: it is empty."""
+    steps: Sequence[MigrationStep]
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -17,28 +47,69 @@ def current_revision(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def migrate(connection: Connection) -> None:
-    """Runs the migrations that are missing, all in the caller's transaction.
+def plan(connection: Connection) -> MigrationPlan:
+    """Returns which migrations are missing, and changes nothing.
 
     Raises:
         StartError: the database was written by a newer version of this software.
     """
     revision = current_revision(connection)
     if revision == HEAD_REVISION:
-        return
-    # Alembic takes a fifth of a second to import and is needed once in the life of a data folder.
-    from alembic import command
-    from alembic.config import Config
+        return MigrationPlan(revision, ())
     from alembic.script import ScriptDirectory
 
-    config = Config()
-    config.set_main_option("script_location", _SCRIPTS)
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    newest_first = list(ScriptDirectory.from_config(_config()).walk_revisions())
+    known = [script.revision for script in newest_first]
     if revision is not None and revision not in known:
         raise StartError(
             f"The database has schema {revision}, this software knows schemas up to {HEAD_REVISION}: "
             "a newer Holdfast has used this data folder. Upgrade this installation; nothing was changed."
         )
-    command.upgrade(config, "head")
+    missing = newest_first if revision is None else newest_first[: known.index(revision)]
+    steps = [MigrationStep(script.revision, script.doc.splitlines()[0]) for script in reversed(missing)]
+    return MigrationPlan(revision, steps)
+
+
+def migrate(connection: Connection) -> MigrationPlan:
+    """Runs the migrations that are missing, all in the caller's transaction; returns which those were.
+
+    Raises:
+        StartError: the database was written by a newer version of this software.
+    """
+    if connection.dialect.name == "postgresql":
+        # Without limits: a migration takes as long as it takes, and so does the wait for another registry's.
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+    planned = plan(connection)
+    if planned.steps:
+        from alembic import command
+
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return planned
+
+
+def refuse_old(connection: Connection) -> None:
+    """For a registry that must not migrate by itself.
+
+    Raises:
+        StartError: migrations are missing, or the database is newer than this software.
+    """
+    planned = plan(connection)
+    if planned.steps:
+        raise StartError(
+            f"The database has schema {planned.found or 'none'}, this software needs {HEAD_REVISION}: run "
+            "`holdfast registry migrate`, or let registries do it when they start (migrate_at_start = true)."
+        )
+
+
+def _config() -> Config:
+    # Alembic takes a fifth of a second to import and is needed once in the life of a data folder.
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", _SCRIPTS)
+    config.set_main_option("path_separator", "os")
+    return config

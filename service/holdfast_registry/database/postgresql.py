@@ -22,7 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from holdfast_contract.reasons import Reason
 from holdfast_registry.database.database import DatabaseLoad, OvertakenError, Unit
-from holdfast_registry.database.migrate import migrate
+from holdfast_registry.database.migrate import migrate, refuse_old
+from holdfast_registry.database.read_only import READ_ONLY_STATE, read_only
 from holdfast_registry.errors import DatabaseError, RegistryError
 
 T = TypeVar("T")
@@ -67,6 +68,8 @@ def translate(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
 def _meaning(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
     if isinstance(error, PoolTimeoutError):
         return RegistryError(Reason.UNAVAILABLE, "All connections to the registry's database are in use; repeat it.")
+    if state == READ_ONLY_STATE:
+        return read_only()
     if isinstance(error, OSError):
         return RegistryError(Reason.UNAVAILABLE, f"The registry's database cannot be reached ({error}); repeat it.")
     state = sqlstate(error)
@@ -190,7 +193,12 @@ class PostgresDatabase:
         await self._engine.dispose()
 
 
-async def open_database(url: str, pool_size: int) -> PostgresDatabase:
+    Args:
+        url: see `make_engine`.
+        pool_size: connections of this process at most.
+        migrates: otherwise an older schema is refused.
+
+async def open_database(url: str, pool_size: int, *, migrates: bool = True) -> PostgresDatabase:
     """Connects, and brings the schema up to date while no other registry does.
 
     Raises:
@@ -200,7 +208,7 @@ async def open_database(url: str, pool_size: int) -> PostgresDatabase:
     engine = make_engine(url, pool_size)
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_migrate_alone)
+            await connection.run_sync(migrate if migrates else refuse_old)
     except (DBAPIError, OSError) as error:
         await engine.dispose()
         raise translate(error) from error
@@ -208,8 +216,3 @@ async def open_database(url: str, pool_size: int) -> PostgresDatabase:
         await engine.dispose()
         raise
     return PostgresDatabase(engine, asyncio.get_running_loop(), pool_size)
-
-
-def _migrate_alone(connection: Connection) -> None:
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
-    migrate(connection)

@@ -35,7 +35,8 @@ from holdfast_contract.os_layer import FILE_MODE, FsyncError
 from holdfast_contract.reasons import Reason
 from holdfast_registry.database.database import DatabaseLoad, Unit
 from holdfast_registry.database.filters import PATTERN_FUNCTION
-from holdfast_registry.database.migrate import migrate
+from holdfast_registry.database.migrate import migrate, refuse_old
+from holdfast_registry.database.read_only import marker_beside, read_only
 from holdfast_registry.domain.patterns import compile_pattern
 from holdfast_registry.errors import DatabaseError, RegistryError
 
@@ -117,11 +118,30 @@ def connect_read_only(path: Path) -> Connection:
     """Opens the database so that nothing is ever written, not even what a crash has left is cleaned up."""
     url = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
     engine = create_engine(
-        url, isolation_level="AUTOCOMMIT", poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
+        url,
+        isolation_level="AUTOCOMMIT",
+        poolclass=NullPool,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
     )
     connection = engine.connect()
     connection.exec_driver_sql("PRAGMA query_only=ON")
     return connection
+
+
+def wait_for_writer(path: Path) -> None:
+    """Returns when the transaction that another process has open has ended; changes nothing.
+
+    That process must have the file open: whoever closes it last also checkpoints it.
+    """
+    connection = connect(path, writable=False)
+    try:
+        connection.exec_driver_sql("PRAGMA query_only=OFF")
+        with transaction(connection, "BEGIN IMMEDIATE"):
+            pass
+    except DBAPIError as error:
+        raise translate(error) from error
+    finally:
+        connection.close()
 
 
 def integrity_problems(connection: Connection) -> list[str]:
@@ -236,11 +256,14 @@ class _Savepoint:
         return isinstance(error, Exception)
 
 
-def _open_writer(path: Path) -> Connection:
+def _open_writer(path: Path, *, migrates: bool) -> Connection:
     connection = connect(path, writable=True)
     try:
         with transaction(connection, "BEGIN IMMEDIATE"):
-            migrate(connection)
+            if migrates:
+                migrate(connection)
+            else:
+                refuse_old(connection)
     except BaseException:
         connection.close()
         raise
@@ -250,16 +273,22 @@ def _open_writer(path: Path) -> Connection:
 class SqliteDatabase:
     """Runs units: `write` one after another, `read` several at once, each on one snapshot."""
 
-    def __init__(self, path: Path, readers: int) -> None:
+    def __init__(self, path: Path, readers: int, *, migrates: bool = True) -> None:
         """Opens the database and brings it to the current schema.
+
+        Args:
+            path: of the file.
+            readers: threads that read.
+            migrates: otherwise an older schema is refused.
 
         Raises:
             StartError: the schema is newer than this software.
             RegistryError, DatabaseError: the file is damaged, or no database.
         """
         self._path = path
+        self._marker = os.fspath(marker_beside(path))
         try:
-            self._writer = _open_writer(path)
+            self._writer = _open_writer(path, migrates=migrates)
         except DBAPIError as error:
             raise translate(error) from error
         self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
@@ -345,9 +374,12 @@ class SqliteDatabase:
     def _write_batch(self, batch: Sequence[_Job[Any]]) -> None:
         try:
             with transaction(self._writer, "BEGIN IMMEDIATE"):
+                # Looked for within the transaction: whoever has put the marker there waits for the transaction that is under way.
+                if os.path.exists(self._marker):
+                    raise read_only()
                 for job in batch:
                     job.run(self._writer)
-        except DBAPIError as error:
+        except (DBAPIError, RegistryError) as error:
             for job in batch:
                 job.fail(error)
         else:

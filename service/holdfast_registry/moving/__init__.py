@@ -1,0 +1,1 @@
+"""Moving and saving a registry: migrate, copy, backup, restore, and the index made anew from the store."""
