@@ -15,7 +15,6 @@ import random
 from collections import Counter
 from typing import TypeVar
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -37,8 +36,6 @@ CONNECTION_AGE_MAX_S = 1800
 ATTEMPTS_MAX = 8
 RETRY_BASE_S = 0.01
 RETRY_MAX_S = 1.0
-MIGRATION_LOCK = 0x686F6C64
-"""Key of the advisory lock under which one replica at a time brings the schema up to date."""
 
 _LOST_RACES = frozenset({"40001", "40P01", "55P03", "23505", "23503"})
 """Serialization failure, deadlock, lock not available, and since we looked: a unique key that another unit has written, a row that
@@ -68,11 +65,11 @@ def translate(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
 def _meaning(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
     if isinstance(error, PoolTimeoutError):
         return RegistryError(Reason.UNAVAILABLE, "All connections to the registry's database are in use; repeat it.")
-    if state == READ_ONLY_STATE:
-        return read_only()
     if isinstance(error, OSError):
         return RegistryError(Reason.UNAVAILABLE, f"The registry's database cannot be reached ({error}); repeat it.")
     state = sqlstate(error)
+    if state == READ_ONLY_STATE:
+        return read_only()
     if state in _FULL:
         return RegistryError(
             Reason.OUT_OF_SPACE, "The disk of the registry's database is full; make space, then repeat."
@@ -193,16 +190,16 @@ class PostgresDatabase:
         await self._engine.dispose()
 
 
+async def open_database(url: str, pool_size: int, *, migrates: bool = True) -> PostgresDatabase:
+    """Connects, and brings the schema up to date while no other registry does.
+
     Args:
         url: see `make_engine`.
         pool_size: connections of this process at most.
         migrates: otherwise an older schema is refused.
 
-async def open_database(url: str, pool_size: int, *, migrates: bool = True) -> PostgresDatabase:
-    """Connects, and brings the schema up to date while no other registry does.
-
     Raises:
-        StartError: the schema is newer than this software.
+        StartError: the schema is newer than this software, or older.
         RegistryError: UNAVAILABLE.
     """
     engine = make_engine(url, pool_size)

@@ -282,7 +282,7 @@ class SqliteDatabase:
             migrates: otherwise an older schema is refused.
 
         Raises:
-            StartError: the schema is newer than this software.
+            StartError: the schema is newer than this software, or older.
             RegistryError, DatabaseError: the file is damaged, or no database.
         """
         self._path = path
