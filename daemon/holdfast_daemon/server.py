@@ -17,6 +17,8 @@ import grpc.aio
 from holdfast_contract.limits import MESSAGE_BYTES_MAX
 from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.places import Places, socket_address
+from holdfast_contract.rates import parse_rate
+from holdfast_contract.settings import SettingError, environment_name
 from holdfast_daemon import __version__, lifecycle
 from holdfast_daemon.bundles.export_bundle import BundleExport
 from holdfast_daemon.bundles.import_bundle import BundleImport
@@ -26,6 +28,7 @@ from holdfast_daemon.embedded_registry import EmbeddedRegistry
 from holdfast_daemon.errors import end_after_fsync_error, first_of
 from holdfast_daemon.journal.journal import Journal, PlacedFileStates
 from holdfast_daemon.journal.reading_store import ReadingStore
+from holdfast_daemon.pipeline.bandwidth import Bandwidth
 from holdfast_daemon.pipeline.bring_packs import PackSource
 from holdfast_daemon.pipeline.commit import Committer
 from holdfast_daemon.pipeline.fetch import Fetch
@@ -47,7 +50,7 @@ from holdfast_daemon.registry_tls import wanted_tls
 from holdfast_daemon.registry_token import RegistryToken
 from holdfast_daemon.rpc.answered_here import AnsweredHere
 from holdfast_daemon.rpc.bundle_service import BundleService
-from holdfast_daemon.rpc.control_service import About, ControlService, Rates
+from holdfast_daemon.rpc.control_service import About, ControlService, Line, Rates
 from holdfast_daemon.rpc.fetch_service import FetchService
 from holdfast_daemon.rpc.forward import Forwarder
 from holdfast_daemon.rpc.guard import Guard
@@ -161,11 +164,13 @@ def _make_parts(settings: DaemonSettings, places: Places) -> _Parts:
     delay_s = settings.retry_delay_max_s
     committer = Committer(journal, spool, workers, ingest, registry, leases, jobs.turns, delay_s)
     jobs.connect(committer, leases)
-    http = HttpTransfers(workers)
+    up, down = Bandwidth(wanted_rate("up", settings.up)), Bandwidth(wanted_rate("down", settings.down))
+    http = HttpTransfers(workers, up, down)
     uploader = Uploader(
         spool, workers, registry, leases, http, jobs.by_id, slots=settings.uploads_max, retry_delay_max_s=delay_s
     )
     uploader.on_lost_pack = jobs.lost_pack
+    jobs.on_set_aside, jobs.on_priority = uploader.cut_unwanted, uploader.look_again
     rates = Rates(lambda: (ingest.bytes_read, uploader.bytes_sent))
     reading_store = ReadingStore(journal)
     known = KnownVersions(reading_store)
@@ -201,7 +206,8 @@ def _add_services(
         lambda: registry.fetched_bytes,
     )
     login = Login(registry, is_needed=bool(settings.registry) and not settings.registry.startswith("unix:"))
-    control = ControlService(jobs, parts.journal, parts.spool, workers, cache, about, login)
+    line = Line(parts.http.up, parts.http.down)
+    control = ControlService(jobs, parts.journal, parts.spool, workers, cache, about, login, line)
     add_ControlServiceServicer_to_server(control, server)
     add_LogServiceServicer_to_server(LogService(intake, jobs, jobs.committer, registry), server)
     add_FetchServiceServicer_to_server(fetch_service, server)
@@ -242,6 +248,18 @@ async def _sample(rates: Rates) -> None:
     while True:
         await asyncio.sleep(RATE_SAMPLE_S)
         rates.sample()
+
+
+def wanted_rate(name: str, text: str) -> int:
+    """Bytes a second of a setting; 0: no limit.
+
+    Raises:
+        SettingError: it is not understood.
+    """
+    try:
+        return parse_rate(text)
+    except ValueError as error:
+        raise SettingError(f"{environment_name('daemon', name)}: {error}") from error
 
 
 def connect_registry(settings: DaemonSettings, places: Places) -> RegistryClient:

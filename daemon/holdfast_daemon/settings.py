@@ -29,6 +29,10 @@ class DaemonSettings:
     """Bytes of packs kept for reading (only used with a registry on another machine)."""
     uploads_max: int = 4
     """Packs sent at the same time; each costs up to 64 MiB of disk reads, no memory to speak of."""
+    up: str = ""
+    """Bytes a second that all uploads take together, for example 20MB/s; empty: no limit.  See `holdfast daemon limit`."""
+    down: str = ""
+    """Bytes a second that all downloads take together."""
     retry_delay_max_s: float = 30.0
     """Longest pause in seconds between two tries to reach the registry."""
     idle_exit_s: float = 900.0

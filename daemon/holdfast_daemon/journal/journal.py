@@ -38,7 +38,7 @@ _STORE_STATE = "INSERT OR REPLACE INTO file_state (folder, after_name, state) VA
 
 _JOB_COLUMNS = (
     "job_id, client_id, opened, state, acked_seq, created_at_ms, finalize, finalize_order, begin_request_id, "
-    "commit_request_id, result, finalized_at_ms, ended_at_ms"
+    "commit_request_id, result, finalized_at_ms, ended_at_ms, priority, paused"
 )
 
 
@@ -214,6 +214,14 @@ class Journal:
         """Changes what is said of jobs that have not ended: (job, its Finalize).  A crash before the COMMIT changes none of them."""
         rows = [(finalize, job_id) for job_id, finalize in finalizes]
         await self._db.executemany("UPDATE job SET finalize = ? WHERE job_id = ?", rows)
+
+    async def set_paused(self, job_ids: Sequence[str], paused: bool) -> None:
+        """Notes which jobs rest until they are resumed.  A crash before the COMMIT leaves all of them as they were."""
+        await self._db.executemany("UPDATE job SET paused = ? WHERE job_id = ?", [(paused, j) for j in job_ids])
+
+    async def set_priority(self, job_ids: Sequence[str], priority: int) -> None:
+        """Notes a priority that counts instead of what Finalize says.  A crash before the COMMIT changes none of them."""
+        await self._db.executemany("UPDATE job SET priority = ? WHERE job_id = ?", [(priority, j) for j in job_ids])
 
     async def replace_base(self, job_id: str, segments: Sequence[bytes]) -> None:
         """Keeps the entries over which those of an incremental job are laid, instead of those that were kept before."""

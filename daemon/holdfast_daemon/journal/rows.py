@@ -36,6 +36,9 @@ class JobRow:
     """WaitArtifactResponse, encoded, once the job has ended."""
     finalized_at_ms: int | None = None
     ended_at_ms: int | None = None
+    priority: int | None = None
+    """JobPriority that was set later; None: as Open and Finalize say."""
+    paused: bool = False
 
 
 @dataclass(slots=True)

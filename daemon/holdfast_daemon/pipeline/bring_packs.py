@@ -23,9 +23,11 @@ from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bounded_tasks import run_to_end
 from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile, check_located
 from holdfast_daemon.pipeline.http_transfers import AddressRefusedError, HttpTransfers
+from holdfast_daemon.pipeline.pacing import WEIGHTS, Share
 from holdfast_daemon.pipeline.pack_chunks import PackChunks, PackUnusableError
 from holdfast_daemon.registry_client import RegistryClient
 from holdfast_daemon.workers import Workers
+from holdfastpb.daemon.v1.log_pb2 import JOB_PRIORITY_NORMAL
 from holdfastpb.registry.v1.pack_pb2 import (
     GrantReadsRequest,
     GrantReadsResponse,
@@ -62,6 +64,11 @@ class Reader:
     whole_pack_share: int = WHOLE_PACK_SHARE
     asked_bytes: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
 
+    @property
+    def share(self) -> Share:
+        """Readers are alike: each gets as much as the others when there is a limit."""
+        return Share(id(self), WEIGHTS[JOB_PRIORITY_NORMAL])
+
     def ask(self, pack_id: bytes, size_bytes: int) -> int:
         """Notes that so much of a pack is wanted; returns how much was wanted of it in all."""
         asked = self.asked_bytes.pop(pack_id, 0) + size_bytes
@@ -88,6 +95,7 @@ class PackSource:
         self._cache = cache
         self._workers = workers
         self._http = http
+        self._down = http.down
         self._transfers = asyncio.Semaphore(TRANSFERS_MAX)
         self._coming: dict[bytes, asyncio.Task[None]] = {}
 
@@ -147,7 +155,7 @@ class PackSource:
         path = None if reader.skip_cache else self._cache.pin(grant.pack_id)
         wants_whole = asked * reader.whole_pack_share >= grant.size_bytes and grant.size_bytes <= self._cache.bytes_max
         if path is None and wants_whole and not reader.skip_cache:
-            await self._into_cache(reader.entity, grant)
+            await self._into_cache(reader, grant)
             path = self._cache.pin(grant.pack_id)
         if path is not None:
             brought.pinned.append(grant.pack_id)
@@ -155,17 +163,17 @@ class PackSource:
         path = self._temporary(grant.pack_id)
         brought.temporary.append(path)
         async with self._transfers:
-            await self._transfer(reader.entity, grant, ranges, path)
+            await self._transfer(reader, grant, ranges, path)
         return path
 
     def _temporary(self, pack_id: bytes) -> Path:
         return self._cache.folder / f".{pack_id.hex()}.{os.urandom(6).hex()}.tmp"
 
-    async def _into_cache(self, entity: str, grant: PackReadGrant) -> None:
+    async def _into_cache(self, reader: Reader, grant: PackReadGrant) -> None:
         """One transfer for all who wait for a pack; it is not cut off when one of them gives up."""
         coming = self._coming.get(grant.pack_id)
         if coming is None:
-            coming = asyncio.create_task(self._fetch_whole(entity, grant))
+            coming = asyncio.create_task(self._fetch_whole(reader, grant))
             self._coming[grant.pack_id] = coming
             coming.add_done_callback(lambda task: self._forget(grant.pack_id, task))
         await asyncio.shield(coming)
@@ -175,12 +183,12 @@ class PackSource:
         if not task.cancelled():
             task.exception()  # taken note of: those who wait have raised it, and there may be none left
 
-    async def _fetch_whole(self, entity: str, grant: PackReadGrant) -> None:
+    async def _fetch_whole(self, reader: Reader, grant: PackReadGrant) -> None:
         async with self._transfers:
             for attempt in range(1, TRANSFER_ATTEMPTS + 1):
                 path = self._temporary(grant.pack_id)
                 try:
-                    await self._transfer(entity, grant, [(0, grant.size_bytes)], path)
+                    await self._transfer(reader, grant, [(0, grant.size_bytes)], path)
                     problem = await self._workers.in_process(pack_problem, str(path), grant.pack_id)
                     if problem is None:
                         await self._workers.in_thread(self._cache.publish, grant.pack_id, path, grant.size_bytes)
@@ -191,7 +199,7 @@ class PackSource:
                     text = f"pack {grant.pack_id.hex()} arrived damaged ({problem}); run `holdfast registry fsck`"
                     raise HoldfastError(Reason.STORE_DAMAGED, text, pack=grant.pack_id.hex())
 
-    async def _transfer(self, entity: str, grant: PackReadGrant, ranges: list[tuple[int, int]], path: Path) -> None:
+    async def _transfer(self, reader: Reader, grant: PackReadGrant, ranges: list[tuple[int, int]], path: Path) -> None:
         """Writes ranges of a pack at their own offsets.
 
         Raises:
@@ -200,10 +208,10 @@ class PackSource:
         file = _RangeFile(path)
         try:
             if grant.WhichOneof("how") == "http":
-                await self._get(file, entity, grant, ranges)
+                await self._get(file, reader, grant, ranges)
                 whole = True
             else:
-                whole = await self._stream(file, entity, grant, ranges)
+                whole = await self._stream(file, reader, grant, ranges)
         except OSError as error:
             text = f"the cache cannot take pack {grant.pack_id.hex()} ({error.strerror}); make room in {path.parent}"
             raise HoldfastError(Reason.OUT_OF_SPACE, text, path=str(path.parent)) from error
@@ -213,16 +221,18 @@ class PackSource:
             text = f"the registry sent other than the wanted bytes of pack {grant.pack_id.hex()}; try again"
             raise HoldfastError(Reason.STORE_DAMAGED, text, pack=grant.pack_id.hex())
 
-    async def _get(self, file: "_RangeFile", entity: str, grant: PackReadGrant, ranges: list[tuple[int, int]]) -> None:
+    async def _get(
+        self, file: "_RangeFile", reader: Reader, grant: PackReadGrant, ranges: list[tuple[int, int]]
+    ) -> None:
         await self._workers.in_thread(file.open)
         for attempt in range(1, ADDRESS_ATTEMPTS + 1):
             try:
-                await self._http.get(grant.http.url, grant.http.headers, ranges, file.write)
+                await self._http.get(grant.http.url, grant.http.headers, ranges, file.write, reader.share)
             except AddressRefusedError as error:
                 if attempt == ADDRESS_ATTEMPTS:
                     text = f"the S3 server refuses the registry's addresses ({error}); check the registry's clock and its rights"
                     raise HoldfastError(Reason.UNAVAILABLE, text) from error
-                request = GrantReadsRequest(entity=entity, pack_ids=[grant.pack_id])
+                request = GrantReadsRequest(entity=reader.entity, pack_ids=[grant.pack_id])
                 response: GrantReadsResponse = await self._registry.call(self._registry.packs.GrantReads, request)
                 grant = response.grants[0]
             else:
@@ -230,23 +240,26 @@ class PackSource:
                 return
 
     async def _stream(
-        self, file: "_RangeFile", entity: str, grant: PackReadGrant, ranges: list[tuple[int, int]]
+        self, file: "_RangeFile", reader: Reader, grant: PackReadGrant, ranges: list[tuple[int, int]]
     ) -> bool:
         request = ReadPackRequest(
-            entity=entity,
+            entity=reader.entity,
             pack_id=grant.pack_id,
             offsets=[offset for offset, _ in ranges],
             lengths=[length for _, length in ranges],
         )
-        return await self._write_ranges(file, ranges, self._registry.stream(self._registry.packs.ReadPack, request))
+        responses = self._registry.stream(self._registry.packs.ReadPack, request)
+        return await self._write_ranges(file, reader, ranges, responses)
 
     async def _write_ranges(
-        self, file: "_RangeFile", ranges: list[tuple[int, int]], responses: AsyncIterator[Any]
+        self, file: "_RangeFile", reader: Reader, ranges: list[tuple[int, int]], responses: AsyncIterator[Any]
     ) -> bool:
         at, done = 0, 0
         async for response in responses:
             data = memoryview(response.data)
             self._registry.fetched_bytes += len(data)
+            # The next message is not read before this one was allowed; the connection's window holds the registry back.
+            await self._down.take(len(data), reader.share)
             while data:
                 if at == len(ranges):
                     return False

@@ -97,6 +97,7 @@ class Committer:
     async def _round(self, job: Job, place: Place) -> Outcome | None:
         """Brings what there is; None when something has changed meanwhile and another round is needed."""
         await self._with_patience(job, lambda: self._leases.ensure(job))
+        await job.until_running()
         begin_id = job.row.begin_request_id
         if finalize_of(job).incremental and not await self._bases.take(job):
             await self._begin_anew(job)
@@ -142,6 +143,7 @@ class Committer:
         job.set_state(JOB_STATE_COMMIT)
         attempt = 0
         while True:
+            await job.until_running()
             try:
                 response = await self._calls.finish(job)
             except HoldfastError as error:
@@ -200,7 +202,7 @@ class Committer:
             HoldfastError: the uploader has given the job up.
         """
         while 0 not in job.failed_records and (packs := self._spool.packs_of(job.job_id)):
-            for pack in packs:
+            for pack in packs if not job.is_paused else ():
                 self._spool.want(pack)
             await job.wait_changed()
         if 0 in job.failed_records:
@@ -210,6 +212,7 @@ class Committer:
         """Repeats a call while the registry is away."""
         attempt = 0
         while True:
+            await job.until_running()
             try:
                 result = await step()
             except HoldfastError as error:

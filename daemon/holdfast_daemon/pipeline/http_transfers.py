@@ -10,13 +10,16 @@ import os
 import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast_contract.limits import MIB
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.pipeline.bandwidth import Bandwidth
 from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, run_to_end
+from holdfast_daemon.pipeline.pacing import Share
 from holdfast_daemon.pipeline.transfer_limits import CONNECTIONS_MAX, TransferLimits
 from holdfast_daemon.workers import Workers
 
@@ -29,6 +32,8 @@ RETRY_BASE_S = 0.2
 RETRY_MAX_S = 10.0
 PIECE_BYTES = 8 * MIB
 """Of one GET: several bring one pack faster than one, and a cut costs no more than this."""
+PIECE_S = 0.25
+"""With a limit pieces are as short as this: they come at the line's speed, one after another."""
 SEND_BYTES = 1 * MIB
 """Read from the disk at once."""
 CONNECT_TIMEOUT_S = 10
@@ -48,6 +53,10 @@ _PASSING = frozenset({400, 408, 409, 425, 429, 500, 502, 503, 504})
 _log = logging.getLogger(__name__)
 
 
+Allow = Callable[[int], Awaitable[None]]
+"""Returns when so many bytes may go."""
+
+
 class AddressRefusedError(Exception):
     """The server does not take the address: most likely it has expired."""
 
@@ -56,19 +65,44 @@ class _PassingError(Exception):
     """What may go well the next time; says why it did not."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What is brought."""
+
+    path: Path
+    size_bytes: int
+    allow: Allow
+
+
 class HttpTransfers:
     """All transfers of one daemon, over one pool of connections.
 
     Addresses are used as they were signed: nothing in them is quoted anew, and no redirection is followed with them.
     """
 
-    def __init__(self, workers: Workers, limits: TransferLimits | None = None) -> None:
+    def __init__(
+        self,
+        workers: Workers,
+        up: Bandwidth | None = None,
+        down: Bandwidth | None = None,
+        limits: TransferLimits | None = None,
+    ) -> None:
+        """Takes the limits of both directions, which hold for transfers through the registry, too; None: no limit."""
         self._workers = workers
+        self.up = up or Bandwidth()
+        self.down = down or Bandwidth()
         self._limits = limits or TransferLimits()
         self._session: aiohttp.ClientSession | None = None
 
-    async def put(self, path: Path, size_bytes: int, url: str, headers: Mapping[str, str]) -> None:
+    async def put(self, path: Path, size_bytes: int, url: str, headers: Mapping[str, str], allow: Allow) -> None:
         """Brings a file, or finds that it was brought before.
+
+        Args:
+            path: of the file.
+            size_bytes: of the file.
+            url: where it goes.
+            headers: that the address wants.
+            allow: is awaited before bytes go.
 
         Raises:
             AddressRefusedError: see there.
@@ -77,7 +111,7 @@ class HttpTransfers:
 
         async def once(attempt: int) -> None:
             async with self._limits.slot(size_bytes) as cuts:
-                await self._put_once(path, size_bytes, url, headers, attempt, cuts)
+                await self._put_once(_Source(path, size_bytes, allow), url, headers, attempt, cuts)
 
         await self._patiently("cannot take a pack", once)
 
@@ -87,6 +121,7 @@ class HttpTransfers:
         headers: Mapping[str, str],
         ranges: Sequence[tuple[int, int]],
         write: Callable[[memoryview, int], None],
+        share: Share,
     ) -> None:
         """Brings ranges (offset, length) of an object, in any order.
 
@@ -95,6 +130,7 @@ class HttpTransfers:
             headers: that the address wants.
             ranges: that do not overlap.
             write: takes bytes and their offset; is called in threads, several at a time.
+            share: for whom, when there is a limit.
 
         Raises:
             AddressRefusedError: see there.
@@ -104,6 +140,8 @@ class HttpTransfers:
 
         async def piece(offset: int, length: int) -> None:
             async def once(_: int) -> None:
+                # Before they are asked for: a server must not wait for us with an answer, and its line is not ours to fill.
+                await self.down.take(length, share)
                 async with self._limits.slot(length) as cuts:
                     data = await self._get_once(url, headers, offset, length, cuts)
                     await run_to_end(self._workers.in_thread(write, memoryview(data), offset))
@@ -112,8 +150,11 @@ class HttpTransfers:
 
         async with BoundedTasks(CONNECTIONS_MAX) as tasks:
             for offset, length in ranges:
-                for start in range(offset, offset + length, PIECE_BYTES):
-                    await tasks.start(piece, start, min(PIECE_BYTES, offset + length - start))
+                start, end = offset, offset + length
+                while start < end:
+                    size_bytes = min(self.down.piece_bytes(PIECE_BYTES, PIECE_S), end - start)
+                    await tasks.start(piece, start, size_bytes)
+                    start += size_bytes
 
     async def close(self) -> None:
         """Ends all connections."""
@@ -132,9 +173,7 @@ class HttpTransfers:
             await asyncio.sleep(random.uniform(0, min(RETRY_MAX_S, RETRY_BASE_S * 2**attempt)))
         raise AssertionError("the last attempt returns or raises")
 
-    async def _put_once(
-        self, path: Path, size_bytes: int, url: str, headers: Mapping[str, str], attempt: int, cuts: int
-    ) -> None:
+    async def _put_once(self, source: "_Source", url: str, headers: Mapping[str, str], attempt: int, cuts: int) -> None:
         session = self._open_session()
         import aiohttp
         from yarl import URL
@@ -147,7 +186,7 @@ class HttpTransfers:
                 asyncio.timeout(SILENCE_MAX_S) as silence,
                 session.put(
                     URL(url, encoded=True),
-                    data=self._blocks(path, size_bytes, silence),
+                    data=self._blocks(source, silence),
                     headers=headers,
                     skip_auto_headers=["Content-Type"],
                     expect100=asks_first,
@@ -161,13 +200,17 @@ class HttpTransfers:
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise _PassingError(_words(error)) from error
 
-    async def _blocks(self, path: Path, size_bytes: int, silence: asyncio.Timeout) -> AsyncIterator[bytes]:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    async def _blocks(self, source: "_Source", silence: asyncio.Timeout) -> AsyncIterator[bytes]:
+        descriptor = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            for at in range(0, size_bytes, SEND_BYTES):
-                length = min(SEND_BYTES, size_bytes - at)
+            at = 0
+            while at < source.size_bytes:
+                length = min(self.up.piece_bytes(SEND_BYTES), source.size_bytes - at)
+                silence.reschedule(None)  # a limit of ours is no silence of the server's
+                await source.allow(length)
                 silence.reschedule(asyncio.get_running_loop().time() + SILENCE_MAX_S)
                 yield await run_to_end(self._workers.in_thread(os.pread, descriptor, length, at))
+                at += length
         finally:
             os.close(descriptor)
 

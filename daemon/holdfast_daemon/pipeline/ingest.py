@@ -154,6 +154,7 @@ class Ingest:
         """Repeats a call to the registry while that is away; the job says so."""
         attempt = 0
         while True:
+            await job.until_running()
             try:
                 result = await call()
             except HoldfastError as error:

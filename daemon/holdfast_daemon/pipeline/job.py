@@ -5,14 +5,17 @@ The journal holds what must survive; this is rebuilt from it after a start.
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Literal, cast
 
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.rows import ENDED_STATES, JobRow
 from holdfastpb.daemon.v1.log_pb2 import (
+    JOB_PRIORITY_NORMAL,
     JOB_STATE_DRAFT,
     Finalize,
+    JobPriority,
     JobProgress,
     JobState,
     Open,
@@ -23,6 +26,26 @@ STEPS_PER_JOB = 4
 """Ingest steps of one job under way: two for each processor of a small machine keep the workers busy, and another job's step comes
 soon."""
 WAITS_FOR_SYNC = "offline: `holdfast sync` sends it"
+WAITS_FOR_RESUME = "paused: `holdfast jobs resume` lets it go on"
+
+
+class JobSteps(asyncio.Semaphore):
+    """Room for the ingest steps of one job; while the job is paused none begins."""
+
+    def __init__(self, until_running: Callable[[], Awaitable[None]]) -> None:
+        """Takes what waits for the end of a pause."""
+        super().__init__(STEPS_PER_JOB)
+        self._until_running = until_running
+
+    async def acquire(self) -> Literal[True]:
+        """Waits for room, then for the end of a pause: all that have room meanwhile are this job's."""
+        await super().acquire()
+        try:
+            await self._until_running()
+        except BaseException:  # a cancellation, too: the room would be gone for ever
+            self.release()
+            raise
+        return True
 
 
 @dataclass(slots=True)
@@ -95,7 +118,7 @@ class Job:
     """Chunks that we took for stored and the registry does not have."""
     reading: "set[asyncio.Task[None]]" = field(default_factory=set)
     """Ingest under way."""
-    steps: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STEPS_PER_JOB))
+    steps: asyncio.Semaphore = field(init=False)
     is_resting: bool = False
     """Held, read and flushed: nothing happens by itself."""
     exports: int = 0
@@ -104,9 +127,12 @@ class Job:
     """What entries are taken over from, by its id."""
     takers: "set[Job]" = field(default_factory=set)
     """Jobs that take entries over from this one."""
-    listing: tuple[int, object] | None = None
-    """(acked_seq, Assembled) of the last listing of a draft, for its pages."""
+    listings: dict[int, object] = field(default_factory=dict)
+    """By acked_seq, the Assembled of the last listings of a draft, for their pages."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.steps = JobSteps(self.until_running)
 
     @property
     def job_id(self) -> str:
@@ -140,6 +166,22 @@ class Job:
     def is_held(self) -> bool:
         """Whether nothing of it may be sent before a Sync (of a draft: before its Finalize says otherwise)."""
         return self.finalize.hold if self.finalize else self.opened.hold
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing of it is read or sent until somebody resumes it."""
+        return self.row.paused and not self.has_ended
+
+    @property
+    def is_set_aside(self) -> bool:
+        """Held or paused: its packs are not sent for its sake."""
+        return self.is_held or self.is_paused
+
+    @property
+    def priority(self) -> JobPriority:
+        """Its share of uploads: what was set last, else what Finalize or Open says."""
+        said = self.finalize.priority if self.finalize else self.opened.priority
+        return cast(JobPriority, self.row.priority or said or JOB_PRIORITY_NORMAL)
 
     @property
     def is_ingested(self) -> bool:
@@ -189,6 +231,11 @@ class Job:
         """Returns at the next change."""
         await self._changed.wait()
 
+    async def until_running(self) -> None:
+        """Returns when the job is not paused; at once when it is not."""
+        while self.is_paused:
+            await self.wait_changed()
+
     def wait_for_outside(self, what: str) -> None:
         """Says what the job waits for; empty when it goes on."""
         if what != self.waiting_for:
@@ -208,10 +255,17 @@ class Job:
             bytes_read=self.bytes_read,
             bytes_deduplicated=self.bytes_deduplicated,
             bytes_sent=self.bytes_sent,
-            waiting_for=self.waiting_for or (WAITS_FOR_SYNC if self.is_resting else ""),
+            waiting_for=self._waits_for(),
             created_at_ms=self.row.created_at_ms,
             finalized_at_ms=self.row.finalized_at_ms or 0,
+            paused=self.is_paused,
+            priority=self.priority,
         )
+
+    def _waits_for(self) -> str:
+        if self.is_paused:
+            return WAITS_FOR_RESUME
+        return self.waiting_for or (WAITS_FOR_SYNC if self.is_resting else "")
 
 
 def job_from_row(row: JobRow) -> Job:

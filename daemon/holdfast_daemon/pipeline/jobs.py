@@ -75,7 +75,11 @@ class Jobs:
         """Held while what is said of finalized jobs is changed, in the journal and then here."""
         self.committer: Committer
         self.leases: Leases
-        spool.only_held = self.only_held
+        spool.only_set_aside = self.only_set_aside
+        self.on_set_aside: Callable[[], None] = lambda: None
+        """Called when jobs were paused or have ended: transfers that nobody waits for are stopped.  The wiring sets it."""
+        self.on_priority: Callable[[], None] = lambda: None
+        """Called when the priority of jobs has changed.  The wiring sets it."""
 
     def connect(self, committer: Committer, leases: Leases) -> None:
         """Completes the wiring: committer and leases need the jobs, too."""
@@ -85,7 +89,9 @@ class Jobs:
     def is_busy(self) -> bool:
         """Whether the daemon must stay: a job is on its way, or somebody fills a draft (an abandoned one waits on the disk)."""
         return any(
-            (job.finalize is not None and not job.is_resting) or job.streams > 0 or not job.is_ingested
+            job.streams > 0
+            or (not job.is_paused and not job.is_ingested)
+            or (job.finalize is not None and not job.is_resting and not job.is_paused)
             for job in self.active
         )
 
@@ -122,7 +128,7 @@ class Jobs:
     def take_place(self, job: Job) -> None:
         """Gives a finalized job its place in the order of commits; a held one takes it when it is let go, and holds up nobody."""
         self._spool.note_held(job.job_id)
-        if not job.is_held:
+        if not job.is_set_aside:
             self.turns.join(job)
         for taker in job.takers:
             taker.changed()  # it says what it waits for
@@ -136,7 +142,7 @@ class Jobs:
         Raises:
             HoldfastError: NOT_FOUND: there is no such job.
         """
-        asked = [await self.find(job_id) for job_id in job_ids] if job_ids else self.active
+        asked = await self._find_all(job_ids)
         async with self._finalizes:
             held = [job for job in asked if job.finalize is not None and job.is_held and not job.has_ended]
             held.sort(key=lambda job: job.row.finalize_order or 0)
@@ -169,10 +175,84 @@ class Jobs:
         committed = (row.finalize for row in rows if row.state == JOB_STATE_COMMITTED and row.finalize is not None)
         return any(_is_of_run(Finalize.FromString(finalize), run) for finalize in committed)
 
-    def only_held(self, job_ids: set[str]) -> bool:
-        """Whether those of the jobs that have not ended are all held, and there is one."""
+    async def pause(self, job_ids: Sequence[str]) -> list[str]:
+        """Lets jobs rest (without ids: all), over restarts of the daemon; steps that are under way end.
+
+        Returns:
+            Jobs, of those asked for, that are paused now.
+
+        Raises:
+            HoldfastError: NOT_FOUND: there is no such job.
+        """
+        paused = await self._set_paused(job_ids, True)
+        for job in paused:
+            self.turns.leave(job)  # the others of its collection go on without it
+            self._spool.note_held(job.job_id)
+            job.changed()
+        await self._spool.note_room()
+        self.on_set_aside()
+        return [job.job_id for job in paused]
+
+    async def resume_paused(self, job_ids: Sequence[str]) -> list[str]:
+        """Ends the pause of jobs (without ids: of all).
+
+        Returns:
+            Jobs, of those asked for, that were paused and go on.
+
+        Raises:
+            HoldfastError: NOT_FOUND: there is no such job.
+        """
+        was_paused = {job.job_id for job in self.active if job.is_paused}
+        resumed = [job for job in await self._set_paused(job_ids, False) if job.job_id in was_paused]
+        for job in resumed:
+            self._spool.note_held(job.job_id)
+            if job.finalize is not None:
+                self.take_place(job)
+        for job in resumed:  # when all have their places
+            job.changed()
+        return [job.job_id for job in resumed]
+
+    async def _set_paused(self, job_ids: Sequence[str], paused: bool) -> list[Job]:
+        asked = await self._find_all(job_ids)
+        async with self._finalizes:
+            jobs = [job for job in asked if not job.has_ended]
+            await self._journal.set_paused([job.job_id for job in jobs], paused)
+            for job in jobs:
+                job.row.paused = paused
+        return [job for job in jobs if not job.has_ended]
+
+    async def set_priority(self, job_ids: Sequence[str], priority: int) -> list[str]:
+        """Changes the share of uploads of jobs, whatever their Finalize says.
+
+        Returns:
+            Jobs, of those asked for, that have not ended.
+
+        Raises:
+            HoldfastError: NOT_FOUND: there is no such job.
+        """
+        jobs = [job for job in await self._find_all(job_ids) if not job.has_ended]
+        await self._journal.set_priority([job.job_id for job in jobs], priority)
+        for job in jobs:
+            job.row.priority = priority
+            job.changed()
+        self.on_priority()
+        return [job.job_id for job in jobs]
+
+    async def cancel_all(self, job_ids: Sequence[str]) -> list[str]:
+        """Stops jobs (without ids: all); returns those that will not be committed.
+
+        Raises:
+            HoldfastError: NOT_FOUND: there is no such job.
+        """
+        return [job.job_id for job in await self._find_all(job_ids) if await self.cancel(job)]
+
+    async def _find_all(self, job_ids: Sequence[str]) -> list[Job]:
+        return [await self.find(job_id) for job_id in job_ids] if job_ids else self.active
+
+    def only_set_aside(self, job_ids: set[str]) -> bool:
+        """Whether those of the jobs that have not ended are all held or paused, and there is one."""
         active = [job for job in map(self.by_id.get, job_ids) if job is not None and not job.has_ended]
-        return bool(active) and all(job.is_held for job in active)
+        return bool(active) and all(job.is_set_aside for job in active)
 
     def read(self, job: Job, records: list[PendingRecord]) -> None:
         """Starts reading records of a job."""
@@ -393,13 +473,15 @@ class Jobs:
         )
         row.ended_at_ms = self._clock_ms()
         job.result = result
-        job.waiting_for, job.listing, job.distrusted = "", None, frozenset()
+        job.waiting_for, job.distrusted = "", frozenset()
+        job.listings.clear()
         self.sources.ended(job, result)
         self.turns.leave(job)
         job.set_state(state)
         self._spool.note_held(job.job_id)
         for pack in self._spool.packs_of(job.job_id):
             self._spool.want(pack)  # sent if another job needs it, else removed
+        self.on_set_aside()
 
 
 def _without_hold(job: Job) -> Finalize:

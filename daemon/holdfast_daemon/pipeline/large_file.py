@@ -43,13 +43,14 @@ class LargeFiles:
         """
         key = single_file_key(local_path)
         known = KnownFiles((await self._ingest.journal.load_folder_states([key])).get(key))
-        async with self._slots:
+        async with _Slot(self._slots) as slot:
+            await slot.lend_while_paused(job)
             if await self._take_known(job, seq, local_path, path, known, reference_uri):
                 return
             for attempt in range(1, READ_ATTEMPTS + 1):
                 try:
                     return await self._ingest.with_space(
-                        job, lambda: _Pass(self._ingest, job, seq, local_path, path, known, reference_uri).run()
+                        job, lambda: _Pass(self._ingest, job, seq, local_path, path, known, reference_uri, slot).run()
                     )
                 except HoldfastError as error:
                     if not error.retryable or attempt == READ_ATTEMPTS:
@@ -81,11 +82,46 @@ def _entry(path: str, digest: bytes, size: int, chunks: Chunks | None, reference
     return IngestYield(segments=[columns.to_segment().SerializeToString()], entries=1)
 
 
+class _Slot:
+    """Room for one large file, which other jobs have while this one is paused."""
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots = slots
+        self._has_it = False
+
+    async def __aenter__(self) -> "_Slot":
+        await self._slots.acquire()
+        self._has_it = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._give_back()
+
+    async def lend_while_paused(self, job: Job) -> None:
+        while job.is_paused:
+            self._give_back()
+            await job.until_running()
+            await self.__aenter__()
+
+    def _give_back(self) -> None:
+        if self._has_it:
+            self._has_it = False
+            self._slots.release()
+
+
 class _Pass:
     """One pass over one file."""
 
     def __init__(
-        self, ingest: "Ingest", job: Job, seq: int, local_path: bytes, path: str, known: KnownFiles, reference_uri: str
+        self,
+        ingest: "Ingest",
+        job: Job,
+        seq: int,
+        local_path: bytes,
+        path: str,
+        known: KnownFiles,
+        reference_uri: str,
+        slot: _Slot,
     ) -> None:
         self._ingest = ingest
         self._job = job
@@ -93,6 +129,7 @@ class _Pass:
         self._local_path = local_path
         self._path = path
         self._reference_uri = reference_uri
+        self._slot = slot
         self._old_chunks = _chunk_set(known) - job.distrusted
         self._seen: set[bytes] = set()
         self._stack = AsyncExitStack()
@@ -126,12 +163,21 @@ class _Pass:
                     await writing
                 writing = None if self._reference_uri else asyncio.create_task(self._write(reader, block))
                 self._count(sum(block.lengths))
+                if self._job.is_paused:
+                    if writing is not None:
+                        await writing
+                    await self._rest()
             if writing is not None:
                 await writing
         except BaseException:  # a cancellation, too: nobody may use the buffers while a write does
             if writing is not None:
                 await asyncio.wait([writing])  # it uses the reader's buffers
             raise
+
+    async def _rest(self) -> None:
+        """Waits for the end of a pause; what was read so far is kept, and others use the pack and the slot."""
+        await self._release_pack()
+        await self._slot.lend_while_paused(self._job)
 
     async def _write(self, reader: LargeFileReader, block: CutBlock) -> None:
         known = await self._known_of(block)

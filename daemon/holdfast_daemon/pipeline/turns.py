@@ -2,6 +2,7 @@
 
 A job that waits for its turn has done all else; only the commit itself is in order, so one slow upload holds back its successors' last
 call and nothing of their work.  A job that waits for the commit of one behind it (it takes entries over from it) lets that one pass.
+One that is paused has no place, and takes it again, among those that are still there, when it is resumed.
 
 Parts of distributed versions are in order among those of one version only, and pass whoever waits for others to finish theirs: else two
 processes that finish could wait for each other's parts.
@@ -48,12 +49,15 @@ class Turns:
             job: whose turn it is to be.
             for_part: its part is to be brought, which nobody sees yet.
         """
-        queue = self._queues[job.order_key]
-        while not all(
+        while not self._may_pass(job, for_part):
+            await job.wait_changed()
+
+    def _may_pass(self, job: Job, for_part: bool) -> bool:
+        queue = self._queues.get(job.order_key, [])
+        return job in queue and all(
             self._depends_on(before, job) or (for_part and _lets_parts_pass(before, job))
             for before in queue[: queue.index(job)]
-        ):
-            await job.wait_changed()
+        )
 
 
 def _lets_parts_pass(before: Job, job: Job) -> bool:

@@ -3,6 +3,8 @@
 One pack: seal it here → FindMissing → (rewrite without what is stored already) → GrantPacks → link, stream or PUT → SealPack → gone.
 Each step is safe to repeat, and a crash after any of them ends in the next start doing it again: the registry then calls the chunks
 present, or the pack sealed.  Packs that share chunks with one under way wait for it, so that nothing is sent twice.
+
+When all jobs of a pack are paused, or have ended, its transfer is cut: a stream goes on where it was, a PUT begins anew.
 """
 
 import asyncio
@@ -10,18 +12,22 @@ import errno
 import hashlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from holdfast_contract import os_layer
 from holdfast_contract.failpoints import failpoint
-from holdfast_contract.limits import COMMIT_DEADLINE_S, DIGEST_BYTES, FIND_MISSING_DEADLINE_S, MIB
+from holdfast_contract.limits import COMMIT_DEADLINE_S, DIGEST_BYTES, FIND_MISSING_DEADLINE_S, MIB, PACK_BYTES_MAX
 from holdfast_contract.pack import PACK_HEADER_BYTES, PACK_ID_BYTES, PackIndex
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.pipeline.bounded_tasks import stop
 from holdfast_daemon.pipeline.http_transfers import AddressRefusedError, HttpTransfers
 from holdfast_daemon.pipeline.job import Job
 from holdfast_daemon.pipeline.leases import Leases
+from holdfast_daemon.pipeline.pacing import WEIGHTS, Share
+from holdfast_daemon.pipeline.upload_queue import UploadQueue
 from holdfast_daemon.registry_client import RegistryClient, next_try, retry_delay_s
 from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter, pack_path, seal
 from holdfast_daemon.spool.spool import Spool, SpoolPack
@@ -40,12 +46,22 @@ REWRITE_DEAD_SHARE = 0.02
 """A pack is rewritten when more than this share of its bytes is stored already: below, the copy costs more than it saves."""
 WRITE_BYTES = 1 * MIB
 STREAM_DEADLINE_S = 600.0
+PACK_S_MAX = 60
+"""With a limit so many packs are sent at once that each takes no longer: addresses and deadlines end, and a cut costs a pack."""
+PAUSE_GRACE_S = 5.0
+"""A pack that is being sent when its jobs are paused has so long to arrive; most do, and none keeps the line for longer."""
 ADDRESS_ATTEMPTS = 3
 """An address that has expired is asked for anew; a third one that is refused has not expired."""
+_LAST = Share("", 1)
+"""Of a pack whose jobs were all paused a moment ago: what goes until it is cut gives way to all others."""
 _BAD_PACK = (Reason.PACK_TORN, Reason.PACK_DAMAGED, Reason.CHUNK_DIGEST_MISMATCH)
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 
 _log = logging.getLogger(__name__)
+
+
+class _TransferCutError(Exception):
+    """Nobody waits for the pack at the moment."""
 
 
 class Uploader:
@@ -68,34 +84,71 @@ class Uploader:
         self._registry = registry
         self._leases = leases
         self._http = http
+        self._up = http.up
         self._jobs = jobs
         self._slots = slots
         self._retry_delay_max_s = retry_delay_max_s
-        self._queue: asyncio.Queue[SpoolPack] = asyncio.Queue()
+        self._queue = UploadQueue(self._slots_now, self._share_of)
+        self._transfers: dict[bytes, tuple[SpoolPack, asyncio.Task[None]]] = {}
         self._in_flight: dict[bytes, tuple[frozenset[bytes], asyncio.Event]] = {}
         self._gives_sha256 = False
         self.bytes_sent = 0
         """Bytes brought to the registry since the start."""
         self.on_lost_pack: Callable[[SpoolPack], None] = lambda pack: None
         """Called when a pack turns out to be damaged here; its jobs read their files again."""
-        spool.on_wanted = self._queue.put_nowait
+        spool.on_wanted = self._queue.put
+        self._up.on_change = self._queue.look_again
 
     async def run(self) -> None:
         """Sends packs until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._slots):
-                group.create_task(self._serve())
+            while True:
+                pack = await self._queue.take()
+                group.create_task(self._serve(pack))
 
-    async def _serve(self) -> None:
-        while True:
-            pack = await self._queue.get()
+    async def _serve(self, pack: SpoolPack) -> None:
+        try:
             if pack.is_kept:
-                pack.wanted = False  # held since it was asked for
-                continue
+                pack.wanted = False  # held or paused since it was asked for
+                return
             pack.closing = True
-            if pack.lent or pack.pack_id not in self._spool.packs:
-                continue  # whoever holds it asks again when it is given back
-            await self._send(pack)
+            if not pack.lent and pack.pack_id in self._spool.packs:
+                await self._send(pack)
+            # Whoever has it lent asks again when it is given back.
+        finally:
+            self._queue.give_back(pack)
+
+    def look_again(self) -> None:
+        """The priority of a job has changed."""
+        self._queue.look_again()
+
+    def cut_unwanted(self) -> None:
+        """Stops transfers of packs whose jobs are all paused, in a while, or have ended, at once."""
+        self._cut(lambda pack: not self._active_jobs(pack))
+        if self._transfers:
+            asyncio.get_running_loop().call_later(PAUSE_GRACE_S, self._cut, self._is_set_aside)
+        self._queue.look_again()
+
+    def _cut(self, is_unwanted: Callable[[SpoolPack], bool]) -> None:
+        for pack, transfer in self._transfers.values():
+            if is_unwanted(pack):
+                transfer.cancel()
+
+    def _is_set_aside(self, pack: SpoolPack) -> bool:
+        return all(job.is_set_aside for job in self._active_jobs(pack))
+
+    def _slots_now(self) -> int:
+        """Packs sent at once: fewer when a limit would make each of them slow."""
+        limit = self._up.bytes_per_s
+        return min(self._slots, max(1, limit * PACK_S_MAX // PACK_BYTES_MAX)) if limit else self._slots
+
+    def _share_of(self, pack: SpoolPack) -> Share | None:
+        """For whom a pack is sent; None: for nobody, it is only put away."""
+        jobs = [job for job in self._active_jobs(pack) if not job.is_set_aside]
+        if not jobs:
+            return None
+        first = max(jobs, key=lambda job: WEIGHTS[job.priority])
+        return Share(first.job_id, WEIGHTS[first.priority])
 
     async def _send(self, pack: SpoolPack) -> None:
         """Sends one pack, with all the patience that it takes."""
@@ -109,15 +162,18 @@ class Uploader:
             if not jobs:
                 await self._spool.drop(pack)
                 return
-            held = [job for job in jobs if job.is_held]
-            if len(held) == len(jobs):
+            if self._is_set_aside(pack):
                 pack.is_kept, pack.wanted = True, False
+                await self._spool.note_room()
                 return
+            held = [job for job in jobs if job.is_held]
             try:
                 if held:
                     pack = await self._split(pack, [job for job in jobs if not job.is_held])
                 else:
                     await self._send_once(pack, jobs[0])
+            except _TransferCutError:
+                continue
             except HoldfastError as error:
                 if not await self._after_error(pack, jobs, error, delay_s):
                     return
@@ -249,9 +305,9 @@ class Uploader:
             if grant.WhichOneof("how") == "filesystem":
                 await self._workers.in_thread(_place, path, Path(grant.filesystem.path))
             elif grant.WhichOneof("how") == "http":
-                await self._put(path, pack, lease_id, grant)
+                await self._unless_cut(pack, self._put(path, pack, lease_id, grant))
             else:
-                await self._stream(path, pack, lease_id, grant.grpc.committed_bytes)
+                await self._unless_cut(pack, self._stream(path, pack, lease_id, grant.grpc.committed_bytes))
             failpoint("upload.after_transfer")
         await self._registry.call(
             self._registry.packs.SealPack,
@@ -262,6 +318,30 @@ class Uploader:
         self.bytes_sent += pack.sealed_bytes
         job.bytes_sent += pack.sealed_bytes
         job.changed()
+
+    async def _unless_cut(self, pack: SpoolPack, transfer: Coroutine[Any, Any, None]) -> None:
+        """Brings a pack's bytes.
+
+        Raises:
+            _TransferCutError: all its jobs were paused or have ended meanwhile.
+        """
+        task = asyncio.create_task(transfer)
+        self._transfers[pack.pack_id] = (pack, task)
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            await stop(task)
+            raise
+        finally:
+            del self._transfers[pack.pack_id]
+        if task.cancelled():
+            raise _TransferCutError
+        task.result()
+
+    async def _take(self, pack: SpoolPack, size_bytes: int) -> None:
+        """Waits until so many bytes of a pack may go."""
+        if self._up.bytes_per_s:
+            await self._up.take(size_bytes, self._share_of(pack) or _LAST)
 
     async def _grant(self, path: Path, pack: SpoolPack, lease_id: str) -> PackGrant:
         """Asks how to bring a pack; computes its SHA-256 where the registry has said that it wants to know."""
@@ -280,7 +360,9 @@ class Uploader:
     async def _put(self, path: Path, pack: SpoolPack, lease_id: str, grant: PackGrant) -> None:
         for attempt in range(1, ADDRESS_ATTEMPTS + 1):
             try:
-                await self._http.put(path, pack.sealed_bytes, grant.http.url, grant.http.headers)
+                await self._http.put(
+                    path, pack.sealed_bytes, grant.http.url, grant.http.headers, lambda size: self._take(pack, size)
+                )
             except AddressRefusedError as error:
                 if attempt == ADDRESS_ATTEMPTS:
                     text = f"the S3 server refuses the registry's addresses ({error}); check the registry's clock and its rights"
@@ -297,7 +379,8 @@ class Uploader:
             try:
                 at = offset
                 while at < pack.sealed_bytes:
-                    data = await self._workers.in_thread(os.pread, descriptor, WRITE_BYTES, at)
+                    data = await self._workers.in_thread(os.pread, descriptor, self._up.piece_bytes(WRITE_BYTES), at)
+                    await self._take(pack, len(data))
                     first = at == offset
                     yield WritePackRequest(
                         lease_id=lease_id if first else "",
@@ -310,12 +393,14 @@ class Uploader:
             finally:
                 os.close(descriptor)
 
-        await self._registry.call(self._registry.packs.WritePack, messages(), deadline_s=STREAM_DEADLINE_S)
+        limit = self._up.bytes_per_s
+        slow_s = 2 * self._slots * pack.sealed_bytes / limit if limit else 0
+        await self._registry.call(self._registry.packs.WritePack, messages(), deadline_s=max(STREAM_DEADLINE_S, slow_s))
 
     def _active_jobs(self, pack: SpoolPack) -> list[Job]:
-        """Jobs that still need the pack; finalized ones first, whose place is certain, and among them those not yet committed."""
+        """Jobs that still need the pack; finalized ones first, whose place is certain, those not yet committed, not paused."""
         jobs = [self._jobs[j] for j in pack.jobs if j in self._jobs and not self._jobs[j].has_ended]
-        return sorted(jobs, key=lambda job: (job.finalize is None, job.commit_sent, 0 in job.failed_records))
+        return sorted(jobs, key=lambda j: (j.is_paused, j.finalize is None, j.commit_sent, 0 in j.failed_records))
 
     def _tell(self, pack: SpoolPack, what: str) -> None:
         for job in self._active_jobs(pack):

@@ -17,8 +17,10 @@ from holdfast_daemon.cache.pack_cache import PackCache
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import JobRow
+from holdfast_daemon.pipeline.bandwidth import Bandwidth
 from holdfast_daemon.pipeline.job import Job, job_from_row
 from holdfast_daemon.pipeline.jobs import Jobs
+from holdfast_daemon.pipeline.pacing import WEIGHTS
 from holdfast_daemon.registry_login import Login
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import Workers
@@ -46,6 +48,14 @@ class About:
     """What reading versions took since the start."""
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Limits of transfers, each way."""
+
+    up: Bandwidth
+    down: Bandwidth
+
+
 class ControlService(ControlServiceServicer):
     """Unpack, call, pack."""
 
@@ -58,6 +68,7 @@ class ControlService(ControlServiceServicer):
         cache: PackCache,
         about: About,
         login: Login,
+        line: Line,
     ) -> None:
         self._jobs = jobs
         self._journal = journal
@@ -66,6 +77,7 @@ class ControlService(ControlServiceServicer):
         self._cache = cache
         self._about = about
         self._login = login
+        self._line = line
 
     async def Hello(self, request: HelloRequest, context: "Context[Any, Any]") -> HelloResponse:
         """Shakes hands."""
@@ -84,6 +96,9 @@ class ControlService(ControlServiceServicer):
         status.jobs_active = sum(self._jobs.dropped_in_s(job) is None for job in self._jobs.active)
         status.clients = sum(job.streams for job in self._jobs.active)
         status.read_bytes_per_s, status.sent_bytes_per_s = self._about.rates()
+        status.jobs_paused = sum(job.is_paused for job in self._jobs.active)
+        status.up_bytes_per_s_max = self._line.up.bytes_per_s
+        status.down_bytes_per_s_max = self._line.down.bytes_per_s
         status.fetched_bytes = self._about.fetched_bytes()
         status.peak_memory_bytes = peak_memory_bytes(self._workers.pids())
         return status
@@ -99,6 +114,36 @@ class ControlService(ControlServiceServicer):
     async def Sync(self, request: pb.SyncRequest, context: "Context[Any, Any]") -> pb.SyncResponse:
         """Lets held jobs go, and hurries the others."""
         return pb.SyncResponse(job_ids=await self._jobs.release(request.job_ids))
+
+    async def PauseJobs(self, request: pb.PauseJobsRequest, context: "Context[Any, Any]") -> pb.PauseJobsResponse:
+        """Lets jobs rest."""
+        return pb.PauseJobsResponse(job_ids=await self._jobs.pause(request.job_ids))
+
+    async def ResumeJobs(self, request: pb.ResumeJobsRequest, context: "Context[Any, Any]") -> pb.ResumeJobsResponse:
+        """Lets paused jobs go on."""
+        return pb.ResumeJobsResponse(job_ids=await self._jobs.resume_paused(request.job_ids))
+
+    async def CancelJobs(self, request: pb.CancelJobsRequest, context: "Context[Any, Any]") -> pb.CancelJobsResponse:
+        """Stops jobs."""
+        return pb.CancelJobsResponse(job_ids=await self._jobs.cancel_all(request.job_ids))
+
+    async def SetJobPriority(
+        self, request: pb.SetJobPriorityRequest, context: "Context[Any, Any]"
+    ) -> pb.SetJobPriorityResponse:
+        """Changes the share of jobs."""
+        if not request.job_ids or request.priority not in WEIGHTS:
+            raise HoldfastError(Reason.INVALID_ARGUMENT, "name at least one job, and high, normal or low")
+        changed = await self._jobs.set_priority(request.job_ids, request.priority)
+        return pb.SetJobPriorityResponse(job_ids=changed)
+
+    async def SetLimits(self, request: pb.SetLimitsRequest, context: "Context[Any, Any]") -> pb.SetLimitsResponse:
+        """Limits transfers."""
+        up, down = self._line.up, self._line.down
+        if request.HasField("up_bytes_per_s"):
+            up.limit(request.up_bytes_per_s)
+        if request.HasField("down_bytes_per_s"):
+            down.limit(request.down_bytes_per_s)
+        return pb.SetLimitsResponse(up_bytes_per_s=up.bytes_per_s, down_bytes_per_s=down.bytes_per_s)
 
     async def Drain(self, request: pb.DrainRequest, context: "Context[Any, Any]") -> pb.DrainResponse:
         """Begins to stop."""

@@ -38,6 +38,8 @@ PROGRESS_S = 0.1
 """Shortest time between two progress messages: a terminal shows no more."""
 HEARTBEAT_S = 5.0
 PAGE_BYTES_MAX = 3 * MIB
+LISTINGS_KEPT = 3
+"""Of one draft: two threads may still page through theirs while a third adds to it and lists it anew."""
 
 Context = grpc.aio.ServicerContext
 
@@ -95,12 +97,18 @@ class LogService(LogServiceServicer):
             await job.wait_changed()
         if job.failed_records:
             raise job.failed_records[min(job.failed_records)]
-        seq = job.row.acked_seq
-        if job.listing is None or job.listing[0] != seq:
-            job.listing = (seq, await self._committer.list_draft(job))
-        assembled = job.listing[1]
-        assert isinstance(assembled, Assembled), "listings are only made here"
-        return _page(assembled, int(request.page_token or 0))
+        seq, start = _place_in_listing(request.page_token, job.row.acked_seq)
+        if seq not in job.listings:
+            if seq != job.row.acked_seq:
+                text = f"{job.opened.artifact_name}: its listing is gone, since others were made after it; begin anew"
+                raise HoldfastError(Reason.INVALID_ARGUMENT, text)
+            assembled = await self._committer.list_draft(job)
+            job.listings[seq] = assembled
+            for old in sorted(job.listings)[:-LISTINGS_KEPT]:
+                del job.listings[old]
+        listing = job.listings[seq]
+        assert isinstance(listing, Assembled), "listings are only made here"
+        return _page(listing, seq, start)
 
     async def EndRun(self, request: EndRunRequest, context: "Context[Any, Any]") -> EndRunResponse:
         """How a run ended."""
@@ -128,14 +136,24 @@ async def _until_ended(job: Job) -> None:
         await job.wait_changed()
 
 
-def _page(assembled: Assembled, start: int) -> ListDraftEntriesResponse:
+def _place_in_listing(page_token: str, acked_seq: int) -> tuple[int, int]:
+    """Which listing a page is of, by the number of its last record, and its first segment."""
+    if not page_token:
+        return acked_seq, 0
+    seq, _, start = page_token.partition(":")
+    if not (seq.isdecimal() and start.isdecimal()):
+        raise HoldfastError(Reason.INVALID_ARGUMENT, f"{page_token!r:.50} is no page token of a draft's listing")
+    return int(seq), int(start)
+
+
+def _page(assembled: Assembled, seq: int, start: int) -> ListDraftEntriesResponse:
     end, size = start, 0
     while end < len(assembled.segments) and (end == start or size + len(assembled.segments[end]) <= PAGE_BYTES_MAX):
         size += len(assembled.segments[end])
         end += 1
     return ListDraftEntriesResponse(
         segments=assembled.segments[start:end],
-        next_page_token=str(end) if end < len(assembled.segments) else "",
+        next_page_token=f"{seq}:{end}" if end < len(assembled.segments) else "",
         entry_count=assembled.entry_count,
         size_bytes=assembled.size_bytes,
         digest=assembled.digest,

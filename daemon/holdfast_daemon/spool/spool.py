@@ -48,7 +48,7 @@ class SpoolPack:
     """Jobs that have appended frames which the registry does not have yet (for their entity)."""
     lent: bool = False
     is_kept: bool = False
-    """Only held jobs need it: nothing sends it, and it does not count against the budget, or they would stop all others."""
+    """Only jobs that are held or paused need it: it is not sent, nor counted against the budget, or they would stop all others."""
     wanted: bool = False
     """It is to be sent; appended to all the same until its turn comes."""
     closing: bool = False
@@ -97,8 +97,8 @@ class Spool:
         self._room = asyncio.Condition()
         self.on_wanted: Callable[[SpoolPack], None] = lambda pack: None
         """Called when a pack is to be sent; the uploader sets it."""
-        self.only_held: Callable[[set[str]], bool] = lambda job_ids: False
-        """Whether those of the jobs that have not ended are all held, and there is one; the jobs' registry sets it."""
+        self.only_set_aside: Callable[[set[str]], bool] = lambda job_ids: False
+        """Whether those of the jobs that have not ended are all held or paused, and there is one; the jobs' registry sets it."""
 
     @property
     def has_budget(self) -> bool:
@@ -112,7 +112,7 @@ class Spool:
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes of packs that only held jobs need."""
+        """Bytes of packs that only jobs need which are held or paused."""
         return sum(p.size_bytes for p in self.packs.values() if p.is_kept)
 
     def packs_of(self, job_id: str) -> list[SpoolPack]:
@@ -164,14 +164,19 @@ class Spool:
                 pack = self.packs[fragment.pack_id] = SpoolPack(fragment.pack_id, entity, PackIndex(fragment.pack_id))
             pack.extend(fragment)
             pack.jobs.add(job_id)
-            pack.is_kept = self.only_held(pack.jobs)
+            pack.is_kept = self.only_set_aside(pack.jobs)
             if pack.is_full and not pack.lent:
                 self.want(pack)
 
     def note_held(self, job_id: str | None = None) -> None:
-        """Looks anew which packs (of a job) are kept, after jobs were loaded, or one was held, let go, or has ended."""
+        """Looks anew which packs (of a job) are kept, after jobs were loaded, or one was held, paused, let go, or has ended."""
         for pack in self.packs.values() if job_id is None else self.packs_of(job_id):
-            pack.is_kept = self.only_held(pack.jobs)
+            pack.is_kept = self.only_set_aside(pack.jobs)
+
+    async def note_room(self) -> None:
+        """Wakes those who wait for room: packs have gone, or do not count any more."""
+        async with self._room:
+            self._room.notify_all()
 
     def want(self, pack: SpoolPack, *, again: bool = False) -> None:
         """Asks for a pack to be sent as soon as there is a slot."""
@@ -220,8 +225,7 @@ class Spool:
         await self._journal.drop_pack(pack.pack_id)
         await self._workers.in_thread(os_layer.unlink_if_exists, pack_path(self.folder, pack.pack_id))
         self._forget(pack)
-        async with self._room:
-            self._room.notify_all()
+        await self.note_room()
 
     async def replace(self, old: SpoolPack, new: SpoolPack) -> None:
         """Puts a rewritten pack in the place of another."""
