@@ -10,22 +10,21 @@ import os
 import secrets
 import time
 from array import array
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from holdfast_contract.limits import DIGEST_BYTES, MIB
+from holdfast_contract.limits import MIB
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, outcome, run_to_end, stop
+from holdfast_daemon.pipeline.bring_ahead import brought_pieces
 from holdfast_daemon.pipeline.bring_packs import USE_ATTEMPTS, PackSource, Reader
 from holdfast_daemon.pipeline.check_files import check_files
-from holdfast_daemon.pipeline.chunk_lists import chunk_lists
 from holdfast_daemon.pipeline.chunked_file import LargeFile, check_piece
 from holdfast_daemon.pipeline.fetch_tasks import (
-    TASK_BYTES_MAX,
     CheckTask,
     Leftovers,
     Located,
@@ -369,23 +368,17 @@ class _Download:
 
     async def _use_pieces(self, segment: Segment, row: int, attempt: int, shown: str, use: UsePiece) -> bool:
         """Brings a large file's chunks, 64 MiB at a time, and hands them to `use` in a thread; False: try again."""
-        async with aclosing(chunk_lists(self._packs, self._reader, segment.entries, row)) as lists:
-            async for digests, lengths in lists:
-                grants, located = await self._packs.locate(self._reader, digests, lengths)
-                for first, end in _pieces(located):
-                    piece = located.part(first, end)
-                    piece_digests = digests[DIGEST_BYTES * first : DIGEST_BYTES * end]
-                    brought = await self._packs.bring(self._reader, grants, piece)
-                    try:
-                        work = self._workers.in_thread(use, brought.files, piece, piece_digests)
-                        written = await run_to_end(work)
-                        # Not in one statement: other files' pieces are added while this one is awaited.
-                        self.progress.bytes_done += written
-                    except PackUnusableError as error:
-                        await self._packs.recover(error, brought.files[error.index], shown, attempt)
-                        return False
-                    finally:
-                        await self._packs.release(brought)
+        async with aclosing(brought_pieces(self._packs, self._reader, segment.entries, row)) as pieces:
+            async for piece in pieces:
+                files = piece.brought.files
+                try:
+                    work = self._workers.in_thread(use, files, piece.located, piece.digests)
+                    written = await run_to_end(work)
+                    # Not in one statement: other files' pieces are added while this one is awaited.
+                    self.progress.bytes_done += written
+                except PackUnusableError as error:
+                    await self._packs.recover(error, files[error.index], shown, attempt)
+                    return False
         return True
 
     async def _place_reference(self, segment: Segment, row: int) -> None:
@@ -439,15 +432,3 @@ def common_prefix(paths: Collection[str]) -> str:
     first, last = min(paths), max(paths)
     length = next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
     return first[:length]
-
-
-def _pieces(located: Located) -> Iterator[tuple[int, int]]:
-    """Slices of at most `TASK_BYTES_MAX`."""
-    first = size_bytes = 0
-    for at, length in enumerate(located.lengths):
-        if at > first and size_bytes + length > TASK_BYTES_MAX:
-            yield first, at
-            first, size_bytes = at, 0
-        size_bytes += length
-    if len(located):
-        yield first, len(located)

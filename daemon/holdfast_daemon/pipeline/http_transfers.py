@@ -36,6 +36,11 @@ PIECE_S = 0.25
 """With a limit pieces are as short as this: they come at the line's speed, one after another."""
 SEND_BYTES = 1 * MIB
 """Read from the disk at once."""
+WRITE_BYTES = 1 * MIB
+"""Handed to a thread at once.  Ranges are never put together in memory: large blocks that are made and freed for each range cost more
+than everything else, since each of their pages has to be had from the system anew."""
+RECEIVED_BYTES_MAX = 512 * 1024
+"""Of one connection, waiting here while what came before is written; twice that is where it stops reading."""
 CONNECT_TIMEOUT_S = 10
 SILENCE_MAX_S = 60
 """A server that neither takes nor sends a byte for so long is gone."""
@@ -49,6 +54,9 @@ _GONE = 404
 _SLOW_DOWN = frozenset({429, 503})
 _PASSING = frozenset({400, 408, 409, 425, 429, 500, 502, 503, 504})
 """400 among them: bytes that were damaged on the way, and uploads that were too slow, are refused with it."""
+
+_Take = Callable[[list[bytes], int], Awaitable[None]]
+"""(blocks, their bytes): makes use of what came next."""
 
 _log = logging.getLogger(__name__)
 
@@ -120,16 +128,16 @@ class HttpTransfers:
         url: str,
         headers: Mapping[str, str],
         ranges: Sequence[tuple[int, int]],
-        write: Callable[[memoryview, int], None],
+        write: Callable[[Sequence[bytes], int], None],
         share: Share,
     ) -> None:
-        """Brings ranges (offset, length) of an object, in any order.
+        """Brings ranges (offset, length) of an object, in any order; what came before a connection broke is not asked for again.
 
         Args:
             url: of the object.
             headers: that the address wants.
             ranges: that do not overlap.
-            write: takes bytes and their offset; is called in threads, several at a time.
+            write: takes blocks that follow one another and the offset of the first; is called in threads, several at a time.
             share: for whom, when there is a limit.
 
         Raises:
@@ -139,12 +147,20 @@ class HttpTransfers:
         """
 
         async def piece(offset: int, length: int) -> None:
+            at, end = offset, offset + length
+
+            async def take(blocks: list[bytes], size_bytes: int) -> None:
+                nonlocal at
+                await run_to_end(self._workers.in_thread(write, blocks, at))
+                at += size_bytes
+
             async def once(_: int) -> None:
+                if at == end:
+                    return  # the connection broke after the last byte
                 # Before they are asked for: a server must not wait for us with an answer, and its line is not ours to fill.
-                await self.down.take(length, share)
-                async with self._limits.slot(length) as cuts:
-                    data = await self._get_once(url, headers, offset, length, cuts)
-                    await run_to_end(self._workers.in_thread(write, memoryview(data), offset))
+                await self.down.take(end - at, share)
+                async with self._limits.slot(end - at) as cuts:
+                    await self._get_once(url, headers, at, end - at, cuts, take)
 
             await self._patiently("does not send a pack", once)
 
@@ -214,7 +230,9 @@ class HttpTransfers:
         finally:
             os.close(descriptor)
 
-    async def _get_once(self, url: str, headers: Mapping[str, str], offset: int, length: int, cuts: int) -> bytes:
+    async def _get_once(
+        self, url: str, headers: Mapping[str, str], offset: int, length: int, cuts: int, take: _Take
+    ) -> None:
         session = self._open_session()
         import aiohttp
         from yarl import URL
@@ -229,13 +247,10 @@ class HttpTransfers:
                         Reason.STORE_DAMAGED,
                         "the S3 server has other bytes than a pack's; run `holdfast registry fsck`",
                     )
-                data = await answer.read()
+                await _receive(answer, length, take)
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise _PassingError(_words(error)) from error
-        if len(data) != length:
-            raise _PassingError(f"{len(data)} of {length} bytes came")
         self._limits.succeeded()
-        return data
 
     async def _judge(self, answer: "aiohttp.ClientResponse", cuts: int) -> None:
         """Raises what an answer means that is not the wanted one."""
@@ -268,9 +283,33 @@ class HttpTransfers:
             )
             connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX)
             self._session = aiohttp.ClientSession(
-                timeout=timeout, connector=connector, auto_decompress=False, trust_env=True
+                timeout=timeout,
+                connector=connector,
+                auto_decompress=False,
+                trust_env=True,
+                read_bufsize=RECEIVED_BYTES_MAX,
             )
         return self._session
+
+
+async def _receive(answer: "aiohttp.ClientResponse", length: int, take: _Take) -> None:
+    """Hands on what comes, in pieces; none of it is copied here."""
+    blocks: list[bytes] = []
+    size_bytes = 0
+    rest = length
+    async for block, _ in answer.content.iter_chunks():
+        rest -= len(block)
+        if rest < 0:
+            break
+        blocks.append(block)
+        size_bytes += len(block)
+        if size_bytes >= WRITE_BYTES:
+            await take(blocks, size_bytes)
+            blocks, size_bytes = [], 0
+    if blocks:
+        await take(blocks, size_bytes)
+    if rest:
+        raise _PassingError(f"{length - rest} of {length} bytes came")
 
 
 def _words(error: BaseException) -> str:
