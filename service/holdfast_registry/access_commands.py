@@ -1,19 +1,20 @@
-"""`token`, `protect`, `audit`, `certs`: the commands about who may do what and who did."""
+"""`token`, `protect`, `certs`: the commands about who may do what; `quota` and `audit` have modules of their own."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from holdfast_contract.names import check_entity, check_project
-from holdfast_registry.access_desk import Connection, Desk, call_running, use_data_folder
-from holdfast_registry.errors import EXIT_CODE_LOCKED, StartError
+from holdfast_registry.access_desk import Desk
+from holdfast_registry.audit_commands import add_audit_command
+from holdfast_registry.errors import StartError
+from holdfast_registry.placed_command import PlacedCommands, shown_time
+from holdfast_registry.quota_commands import add_quota_commands
 from holdfast_registry.settings import RegistrySettings
 from holdfastpb.registry.v1 import access_pb2 as pb
 
@@ -27,81 +28,35 @@ _SHOWN_ONCE = "It is shown only now; keep it like a password:\n"
 
 def add_access_commands(commands: Any, data_dir_of: Callable[[RegistrySettings], Path]) -> None:
     """Adds the commands to the registry's command line."""
-    at = _At(data_dir_of)
+    add = PlacedCommands(data_dir_of).add
     token = commands.add_parser("token", help="tokens, their roles and scopes").add_subparsers(
         required=True, metavar="COMMAND"
     )
-    create = at.command(token, "create", "print a new token, once", _create)
+    create = add(token, "create", "print a new token, once", _create)
     create.add_argument("--name", default="", help="whose it is")
     create.add_argument("--role", default="admin", help="reader, writer, aliaser or admin (the default)")
     create.add_argument("--scope", default="", help="ENTITY or ENTITY/PROJECT; default: everything")
     create.add_argument("--days", type=int, default=0, help="end after so many days; default: never")
-    listing = at.command(token, "list", "tokens without their secrets", _list)
+    listing = add(token, "list", "tokens without their secrets", _list)
     listing.add_argument("--all", action="store_true", help="revoked and expired ones, too")
     listing.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    revoke = at.command(token, "revoke", "end a token, everywhere within 30 s", _revoke)
+    revoke = add(token, "revoke", "end a token, everywhere within 30 s", _revoke)
     revoke.add_argument("token_id")
-    rotate = at.command(token, "rotate", "print a token's successor, once", _rotate)
+    rotate = add(token, "rotate", "print a token's successor, once", _rotate)
     rotate.add_argument("token_id")
     rotate.add_argument("--grace-s", type=int, default=GRACE_S, help="the old one works for so long (default: an hour)")
-    protect = at.command(commands, "protect", "set which aliases only aliasers may give and take", _protect)
+    protect = add(commands, "protect", "set which aliases only aliasers may give and take", _protect)
     protect.add_argument("where", help="ENTITY/PROJECT or ENTITY/PROJECT/COLLECTION")
     protect.add_argument("aliases", nargs="*", help="all that are protected there; without any they are printed")
     protect.add_argument("--none", action="store_true", help="protect none")
-    audit = at.command(commands, "audit", "what was done, oldest first", _audit)
-    audit.add_argument("--since", default="", help="only from this time on: 2026-01-31 or 2026-01-31T12:00:00+00:00")
-    audit.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_quota_commands(commands, add)
+    add_audit_command(commands, add)
     certs = commands.add_parser("certs", help="make certificates for TLS in a folder, with an authority of its own")
     certs.add_argument("folder")
     certs.add_argument("--host", action="append", default=[], help="a name or address of the registry; repeatable")
     certs.add_argument("--client", action="append", default=[], help="a client's name, for tls_client_ca; repeatable")
     certs.add_argument("--days", type=int, default=CERTIFICATE_DAYS, help="how long they are good")
     certs.set_defaults(command=_certs)
-
-
-class _At:
-    """Adds to commands where they do their work."""
-
-    def __init__(self, data_dir_of: Callable[[RegistrySettings], Path]) -> None:
-        self._data_dir_of = data_dir_of
-
-    def command(
-        self, commands: Any, name: str, text: str, run: Callable[[argparse.Namespace, Desk], int]
-    ) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = commands.add_parser(name, help=text)
-        parser.add_argument("--data-dir", help="folder of database and packs, while no registry uses it")
-        parser.add_argument("--address", help="of a registry that runs: unix:/PATH or HOST:PORT")
-        parser.add_argument("--token-file", help="file with an administrator's token, for HOST:PORT")
-        parser.add_argument("--ca-file", help="PEM of the authority that signed the registry's certificate")
-        parser.add_argument("--client-cert", help="PEM of our certificate, when the registry asks for one")
-        parser.add_argument("--client-key", help="PEM of its key")
-        parser.add_argument("--insecure", action="store_true", default=None, help="plaintext to another machine")
-        parser.set_defaults(command=self._placed(run))
-        return parser
-
-    def _placed(self, run: Callable[[argparse.Namespace, Desk], int]) -> Command:
-        def command(wish: argparse.Namespace, settings: RegistrySettings) -> int:
-            with self._desk(wish, settings) as desk:
-                return run(wish, desk)
-
-        return command
-
-    @contextmanager
-    def _desk(self, wish: argparse.Namespace, settings: RegistrySettings) -> Iterator[Desk]:
-        if wish.address:
-            connection = Connection(
-                wish.address, wish.token_file, wish.ca_file, wish.client_cert, wish.client_key, bool(wish.insecure)
-            )
-            with call_running(connection) as desk:
-                yield desk
-            return
-        try:
-            with use_data_folder(settings, self._data_dir_of(settings)) as desk:
-                yield desk
-        except StartError as error:
-            if error.exit_code != EXIT_CODE_LOCKED:
-                raise
-            raise StartError(f"{error} To ask the one that runs, say --address.", error.exit_code) from error
 
 
 def _create(wish: argparse.Namespace, desk: Desk) -> int:
@@ -134,15 +89,15 @@ def _list(wish: argparse.Namespace, desk: Desk) -> int:
         return 0
     for token in tokens:
         ends = _ends(token)
-        used = f"used {_time(token.last_used_at_ms)}" if token.last_used_at_ms else "never used"
+        used = f"used {shown_time(token.last_used_at_ms)}" if token.last_used_at_ms else "never used"
         sys.stdout.write(f"{token.token_id}  {token.name or '-'}  {_rights(token)}  {ends}  {used}\n")
     return 0
 
 
 def _ends(token: pb.Token) -> str:
     if token.revoked_at_ms:
-        return f"revoked {_time(token.revoked_at_ms)}"
-    return f"ends {_time(token.expires_at_ms)}" if token.expires_at_ms else "does not end"
+        return f"revoked {shown_time(token.revoked_at_ms)}"
+    return f"ends {shown_time(token.expires_at_ms)}" if token.expires_at_ms else "does not end"
 
 
 def _rights(token: pb.Token) -> str:
@@ -171,52 +126,6 @@ def _place(text: str) -> Sequence[str]:
     check_entity(entity)
     check_project(project)
     return entity, project, collection
-
-
-def _audit(wish: argparse.Namespace, desk: Desk) -> int:
-    since_ms, after_id = _since_ms(wish.since), 0
-    while entries := desk.ask("ListAudit", pb.ListAuditRequest(since_ms=since_ms, after_id=after_id)).entries:
-        for entry in entries:
-            sys.stdout.write((_json_line(entry) if wish.json else _line(entry)) + "\n")
-        after_id = entries[-1].entry_id
-    return 0
-
-
-def _since_ms(text: str) -> int:
-    if not text:
-        return 0
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise StartError(f"--since {text!r} is no time like 2026-01-31T12:00:00+00:00.") from error
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-def _json_line(entry: pb.AuditEntry) -> str:
-    return json.dumps(
-        {
-            "id": entry.entry_id,
-            "at": _time(entry.at_ms),
-            "token_id": entry.token_id or None,
-            "token_name": entry.token_name,
-            "peer": entry.peer,
-            "method": entry.method,
-            "entity": entry.entity,
-            "project": entry.project,
-            "object": entry.object,
-            "outcome": entry.outcome,
-        }
-    )
-
-
-def _line(entry: pb.AuditEntry) -> str:
-    who = f"{entry.token_id} {entry.token_name}".strip() or "owner"
-    where = "/".join(filter(None, (entry.entity, entry.project))) or "-"
-    return f"{_time(entry.at_ms)}  {who}  {entry.method}  {entry.outcome}  {where}  {entry.object}"
-
-
-def _time(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _certs(wish: argparse.Namespace, settings: RegistrySettings) -> int:

@@ -21,6 +21,7 @@ from holdfast_registry.clock import SystemClock
 from holdfast_registry.database.audit import AuditedDatabase, AuditRepository
 from holdfast_registry.database.database import OpenDatabase
 from holdfast_registry.database.places import PlaceRepository, ProtectedAliasRepository
+from holdfast_registry.database.quotas import QuotaRepository
 from holdfast_registry.database.tokens import TokenRepository
 from holdfast_registry.errors import StartError
 from holdfast_registry.rpc.access_servicer import AccessRepositories, AccessServicer
@@ -79,7 +80,10 @@ class DataFolder:
         authorizer = Authorizer(PlaceRepository(audited))
         self._admission = Admission(SocketOwner(), authorizer, AuditRepository(database), clock)
         access = AccessRepositories(
-            TokenRepository(audited), ProtectedAliasRepository(audited), AuditRepository(audited)
+            TokenRepository(audited),
+            ProtectedAliasRepository(audited),
+            QuotaRepository(audited, clock),
+            AuditRepository(audited),
         )
         self._servicer = AccessServicer(access, SocketOwner(), clock)
         self._runner = runner

@@ -20,18 +20,22 @@ EXIT_CODE_CONFIGURATION = 78
 class RegistryError(Exception):
     """A call is refused; the message says what happened, to what, and what to do."""
 
-    def __init__(self, reason: Reason, message: str, metadata: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, reason: Reason, message: str, metadata: Mapping[str, str] | None = None, *, retry_after_ms: int = 0
+    ) -> None:
         """Makes the error.
 
         Args:
             reason: decides the status and whether a repetition helps.
             message: one or two sentences.
             metadata: machine-readable particulars.
+            retry_after_ms: before that a repetition is of no use; 0: the caller may choose.
         """
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.metadata = dict(metadata or {})
+        self.retry_after_ms = retry_after_ms
 
     @property
     def retryable(self) -> bool:

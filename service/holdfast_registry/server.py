@@ -23,6 +23,7 @@ from holdfast_contract import os_layer
 from holdfast_contract.limits import MESSAGE_BYTES_MAX, SOCKET_PATH_BYTES_MAX
 from holdfast_contract.places import socket_address
 from holdfast_registry.auth.authorizer import Authorizer
+from holdfast_registry.auth.call_limits import RateLimits
 from holdfast_registry.auth.tokens import Authenticator, SocketOwner, TokenHolders
 from holdfast_registry.blobstore.open_store import OpenStore, file_threads, open_store
 from holdfast_registry.blobstore.store import BlobStore
@@ -43,6 +44,7 @@ from holdfast_registry.database.maintenance import MaintenanceRepository
 from holdfast_registry.database.packs import PackRepository
 from holdfast_registry.database.places import PlaceRepository, ProtectedAliasRepository
 from holdfast_registry.database.projects import ProjectRepository
+from holdfast_registry.database.quotas import QuotaRepository
 from holdfast_registry.database.run_lists import RunListRepository
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.database.tokens import TokenRepository
@@ -290,7 +292,7 @@ async def _compose(
         verified_at_once=settings.packs_verified_at_once,
     )
     gate = CallGate(clock)
-    authenticator = await _authenticator(opened, clock, on_socket=on_socket)
+    authenticator = await _authenticator(settings, opened, clock, on_socket=on_socket)
     authorizer = Authorizer(PlaceRepository(database))
     admission = Admission(authenticator, authorizer, AuditRepository(opened), clock)
     calls, upkeep = CallTallies(), MaintenanceTally()
@@ -339,7 +341,10 @@ def _tcp_options(connection_age_s: float) -> Sequence[tuple[str, int]]:
 
 def _add_access(server: grpc.aio.Server, database: Database, authenticator: Authenticator, clock: Clock) -> None:
     access = AccessRepositories(
-        TokenRepository(database), ProtectedAliasRepository(database), AuditRepository(database)
+        TokenRepository(database),
+        ProtectedAliasRepository(database),
+        QuotaRepository(database, clock),
+        AuditRepository(database),
     )
     access_pb2_grpc.add_AccessServiceServicer_to_server(AccessServicer(access, authenticator, clock), server)
 
@@ -405,14 +410,16 @@ async def stopped_registry(
         lock.release()
 
 
-async def _authenticator(database: Database, clock: Clock, *, on_socket: bool) -> Authenticator:
+async def _authenticator(
+    settings: RegistrySettings, database: Database, clock: Clock, *, on_socket: bool
+) -> Authenticator:
     if on_socket:
         return SocketOwner()
     # Not the audited database: that a token was used is no work of the call that brings it.
     tokens = TokenRepository(database)
     if not await tokens.has_good(clock.now_ms()):
         raise StartError("This registry has no token yet, so nobody could call; run `holdfast registry init` first.")
-    return TokenHolders(tokens, clock)
+    return TokenHolders(tokens, RateLimits(clock, replicas=settings.replicas), clock)
 
 
 def check_address(settings: RegistrySettings, socket_path: Path | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from holdfast_contract.limits import LEASE_TTL_S, PART_LEASE_TTL_S
+from holdfast_contract.limits import LEASE_TTL_S, PART_LEASE_TTL_S, STREAM_IDLE_S
 
 SECTION = "registry"
 """TOML table, and the middle of the environment names."""
@@ -72,6 +72,16 @@ class RegistrySettings:
     """A pack that the database does not know is kept for so long."""
     gc_pause_s: float = 1.0
     """Between two transactions of garbage collection that make commits look again."""
+    replicas: int = 1
+    """Registries that share one database behind one address: each lets through its share of the calls a second that a quota allows."""
+    stream_idle_s: float = float(STREAM_IDLE_S)
+    """A client on TCP from whom no whole message comes for so long, or who takes none, is cut off."""
+    calls_per_token_max: int = 100
+    """Calls under way of one token at once; each holds at most 4 MiB of what it brings in memory.  Further ones wait and repeat."""
+    calls_max: int = 1000
+    """The same of all tokens together."""
+    audit_kept_days: float = 0.0
+    """Entries of the audit log that are older are removed; 0 keeps them for ever."""
     database_readers: int = 2
     """Connections to SQLite that read, each with a thread of its own."""
     file_threads: int = 4

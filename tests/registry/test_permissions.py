@@ -70,6 +70,8 @@ NEEDED = {
     "AccessService/SetProtectedAliases": "admin",
     "AccessService/GetProtectedAliases": "reader",
     "AccessService/ListAudit": "own admin",
+    "AccessService/SetQuota": "admin",
+    "AccessService/GetQuotas": "reader",
 }
 """Of each RPC: the least role, and whether it concerns the project, the entity as a whole, or the caller's own scope."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from holdfast_registry.auth.call_limits import RateLimits
 from holdfast_registry.auth.permissions import PERMISSIONS
 from holdfast_registry.auth.tokens import BELIEVED_S, TokenHolders, token_digest
 from holdfast_registry.database.sqlite import SqliteDatabase
@@ -132,7 +133,7 @@ async def test_revocation_by_another_registry_counts_within_half_a_minute(tmp_pa
     tokens = TokenRepository(database)
     made = await tokens.add(NewToken("x", Role.READER, EVERYTHING), token_digest("hf_reg_x"), clock.now_ms())
     assert made is not None
-    holders = TokenHolders(tokens, clock)
+    holders = TokenHolders(tokens, RateLimits(clock, replicas=1), clock)
     assert (await holders.caller("Bearer hf_reg_x")).token_id == made.token_id
     await tokens.revoke(made.token_id, clock.now_ms())
     clock.s += BELIEVED_S
@@ -145,7 +146,7 @@ async def test_token_ends_on_time_though_it_is_remembered(tmp_path: Path) -> Non
     database, clock = SqliteDatabase(tmp_path / "r.sqlite3", readers=1), SetClock()
     tokens = TokenRepository(database)
     await tokens.add(NewToken("x", Role.READER, EVERYTHING, 10), token_digest("hf_reg_x"), clock.now_ms())
-    holders = TokenHolders(tokens, clock)
+    holders = TokenHolders(tokens, RateLimits(clock, replicas=1), clock)
     await holders.caller("Bearer hf_reg_x")
     clock.s += 10
     with pytest.raises(RegistryError, match="unknown, expired or revoked"):
@@ -237,6 +238,7 @@ def walk_of_mutations(client: Client, access: access_pb2_grpc.AccessServiceStub)
         access.SetProtectedAliases,
         access_pb2.SetProtectedAliasesRequest(entity="team", project="vision", aliases=["production"]),
     )
+    call(access.SetQuota, access_pb2.SetQuotaRequest(entity="team", set_bytes=True, bytes_max=1 << 40))
     token = call(access.CreateToken, access_pb2.CreateTokenRequest(name="n", role="reader", entity="team")).token
     next_one = call(access.RotateToken, access_pb2.RotateTokenRequest(token_id=token.token_id)).token
     call(access.RevokeToken, access_pb2.RevokeTokenRequest(token_id=next_one.token_id))

@@ -37,6 +37,9 @@ _WORDS = (
     "aliases_to_remove",
     "tags_to_add",
     "tags_to_remove",
+    "bytes_max",
+    "versions_max",
+    "requests_per_s",
 )
 _FLAGS = ("set_description", "set_metadata", "set_ttl", "delete_aliases", "withdrawn", "without_lost_writers")
 
@@ -83,6 +86,12 @@ def _scope_of(message: Any) -> Scope:
     return Scope(message.entity, message.project if "project" in fields else "")
 
 
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:.15g}" if isinstance(value, (int, float)) else ",".join(value)
+
+
 def _words(message: Any) -> Iterator[tuple[str, str]]:
     fields = message.DESCRIPTOR.fields_by_name
     for name in _WORDS:
@@ -91,7 +100,7 @@ def _words(message: Any) -> Iterator[tuple[str, str]]:
             continue
         value = getattr(message, name)
         if value:
-            yield name, value if isinstance(value, str) else ",".join(value)
+            yield name, _text(value)
     if "version_index" in fields:
         yield "version", f"v{message.version_index}"
     for name in _FLAGS:

@@ -241,6 +241,8 @@ _ACCESS = {
     "SetProtectedAliases": Permission(_at(ADMIN), audited=True),
     "GetProtectedAliases": Permission(_at(READER)),
     "ListAudit": Permission(lambda request: (Need(ADMIN, OwnScope()),)),
+    "SetQuota": Permission(_at(ADMIN), audited=True),
+    "GetQuotas": Permission(_at(READER)),
 }
 PERMISSIONS: Mapping[str, Permission] = MappingProxyType(
     {

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from holdfast_contract.reasons import Reason
+from holdfast_registry.auth.call_limits import RateLimits
 from holdfast_registry.clock import Clock
 from holdfast_registry.database.tokens import TokenRepository
 from holdfast_registry.domain.access import SOCKET_OWNER, Caller, TokenRecord
@@ -49,10 +50,10 @@ class Authenticator(Protocol):
     """Knows who calls."""
 
     async def caller(self, authorization: str | None) -> Caller:
-        """Looks at the `authorization` metadata of a call.
+        """Looks at the `authorization` metadata of a call, and counts it.
 
         Raises:
-            RegistryError: UNAUTHENTICATED.
+            RegistryError: UNAUTHENTICATED, RATE_LIMITED.
         """
 
     def forget(self) -> None:
@@ -79,8 +80,9 @@ class _Known:
 class TokenHolders:
     """On TCP: a token is needed."""
 
-    def __init__(self, tokens: TokenRepository, clock: Clock) -> None:
+    def __init__(self, tokens: TokenRepository, rates: RateLimits, clock: Clock) -> None:
         self._tokens = tokens
+        self._rates = rates
         self._clock = clock
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._noted_ms: dict[int, int] = {}
@@ -91,6 +93,7 @@ class TokenHolders:
 
         Raises:
             RegistryError: UNAUTHENTICATED: none, or one that is unknown, revoked or expired; the answer does not say which.
+                RATE_LIMITED: it calls too often.
         """
         if authorization is None or not authorization.startswith(_SCHEME):
             raise RegistryError(
@@ -103,6 +106,7 @@ class TokenHolders:
                 Reason.UNAUTHENTICATED, "This token is unknown, expired or revoked; ask for another one."
             )
         self._note_use(record, now_ms)
+        self._rates.take(record)
         return Caller(record.role, record.scope, record.token_id, record.name)
 
     def forget(self) -> None:

@@ -10,16 +10,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, or_, select
 
 from holdfast_registry.database.current_call import AuditEntry, CurrentCall, current_call
 from holdfast_registry.database.database import Database, Unit
+from holdfast_registry.database.locks import is_alone
 from holdfast_registry.database.schema import audit
 from holdfast_registry.domain.access import Scope
 
 T = TypeVar("T")
 
+ID_DIGITS_MAX = 18
+"""Of a token's row, within 63 bits."""
+FORGOTTEN_AT_ONCE = 500
+"""Of one transaction, so that nobody waits for long."""
+
 _INSERT = insert(audit)
+_OLD = select(audit.c.id).where(audit.c.at_ms < bindparam("before_ms")).order_by(audit.c.id).limit(FORGOTTEN_AT_ONCE)
 
 
 def write_entry(connection: Connection, entry: AuditEntry) -> None:
@@ -84,9 +91,25 @@ class AuditRepository:
         """Adds an entry."""
         await self._database.write(partial(write_entry, entry=entry))
 
-    async def list(self, scope: Scope, *, since_ms: int, after_id: int, count: int) -> list[AuditEntry]:
-        """Returns the oldest entries of a scope after a time and an entry."""
+    async def list(
+        self, scope: Scope, *, since_ms: int, after_id: int, count: int, actor: str = "", action: str = ""
+    ) -> list[AuditEntry]:
+        """Returns the oldest entries of a scope after a time and an entry.
+
+        Args:
+            scope: where it happened.
+            since_ms: the earliest time.
+            after_id: only entries after this one.
+            count: at most so many.
+            actor: only of the token with this id or name; empty: of all.
+            action: only of methods that have this in their names; empty: of all.
+        """
         wanted = select(audit).where(audit.c.at_ms >= since_ms, audit.c.id > after_id)
+        if actor:
+            row_id = int(actor) if actor.isascii() and actor.isdecimal() and len(actor) <= ID_DIGITS_MAX else None
+            wanted = wanted.where(or_(audit.c.token_name == actor, audit.c.token_id == row_id))
+        if action:
+            wanted = wanted.where(audit.c.method.contains(action, autoescape=True))
         if scope.entity:
             wanted = wanted.where(audit.c.entity == scope.entity)
         if scope.project:
@@ -97,6 +120,19 @@ class AuditRepository:
             return [_entry(dict(row)) for row in rows]
 
         return await self._database.read(unit)
+
+    async def forget(self, before_ms: int) -> int:
+        """Removes some entries that are older, the oldest first; returns how many, none when there are no more."""
+
+        def unit(connection: Connection) -> int:
+            if not is_alone(connection):
+                return 0
+            old = connection.execute(_OLD, {"before_ms": before_ms}).scalars().all()
+            if old:
+                connection.execute(audit.delete().where(audit.c.id.in_(old)))
+            return len(old)
+
+        return await self._database.write(unit)
 
 
 def _entry(columns: dict[str, object]) -> AuditEntry:

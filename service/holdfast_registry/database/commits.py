@@ -23,6 +23,7 @@ from holdfast_registry.database.expiry import EXPIRES_AT_MS
 from holdfast_registry.database.lineage import add_edge, upsert_run
 from holdfast_registry.database.locks import lock_given_up, lock_upload
 from holdfast_registry.database.parts import PartWish, begin_part, find_origin, forget_part, remember_origin
+from holdfast_registry.database.quotas import charge_version, has_quota
 from holdfast_registry.database.schema import alias, collection, entity, lease, pack, project, version
 from holdfast_registry.database.statements import (
     Once,
@@ -112,6 +113,9 @@ class PendingVersion:
     entity_id: int
     chunk_epoch: int
     latest: LatestVersion | None
+    project_id: int
+    has_quota: bool
+    """Whether its entity has any quota."""
     known_version_id: str | None = None
     """The version that the wish's origin came to before."""
 
@@ -150,7 +154,9 @@ _PENDING = (
         version.c.collection_id,
         collection.c.kind,
         collection.c.latest_version_id,
+        collection.c.project_id,
         project.c.entity_id,
+        has_quota(project.c.entity_id).label("has_quota"),
         entity.c.chunk_epoch,
         lease.c.state.label("lease_state"),
         lease.c.expires_at_ms,
@@ -405,7 +411,7 @@ class CommitRepository:
         """Commits in one transaction, or records a no-op on the latest version.
 
         Raises:
-            RegistryError: NOT_FOUND, LEASE_EXPIRED, VERSION_NOT_PENDING, REQUEST_ID_REUSED; names over their limits.
+            RegistryError: NOT_FOUND, LEASE_EXPIRED, VERSION_NOT_PENDING, REQUEST_ID_REUSED, QUOTA_EXCEEDED; names over their limits.
         """
         answer = await self._database.write(partial(self._commit, wish=wish, manifest=manifest, once=once))
         failpoint("commit.after_commit")
@@ -452,6 +458,8 @@ class CommitRepository:
         elif manifest.chunk_epoch != pending.chunk_epoch or not is_held(connection, manifest):
             return NotCommitted.RECHECK
         else:
+            if pending.has_quota:
+                charge_version(connection, pending.entity_id, pending.project_id)
             target = wish.version_id
             self._set_content(connection, pending, wish, manifest, now_ms)
         self.record_names(connection, pending.collection_id, target, wish, is_latest=True, now_ms=now_ms)
@@ -476,7 +484,9 @@ class CommitRepository:
         if not is_usable(LeaseState(row.lease_state), row.expires_at_ms, now_ms):
             raise lease_expired(lease_id)
         latest = load_latest(connection, row.latest_version_id, now_ms)
-        return PendingVersion(row.id, row.collection_id, row.entity_id, row.chunk_epoch, latest)
+        return PendingVersion(
+            row.id, row.collection_id, row.entity_id, row.chunk_epoch, latest, row.project_id, bool(row.has_quota)
+        )
 
     def _set_content(
         self,

@@ -11,9 +11,10 @@ Order of locks, for all units:
   4. `distributed`         parts that come, and the finish that makes a version of them
   5. `lease`               everything that is uploaded under it: grant, seal, commit, abort, expiry
   6. `entity`              shared: its `chunk_epoch` stands still while a commit relies on it; raised by whoever condemns
-  7. `chunk` (by digest), then `pack`
-  8. `run`, `edge`         in the order of the call: in the rare circle the database tells one of the units, which runs again
-  9. `request`
+  7. `quota` (by row)      of the entity, then of the project: who counts what is used waits for who adds to it
+  8. `chunk` (by digest), then `pack`
+  9. `run`, `edge`         in the order of the call: in the rare circle the database tells one of the units, which runs again
+ 10. `request`
 Rows that are made by whoever comes first (entities, projects, collections, runs) are not locked: of two that make one, the second
 meets the unique key, and its unit runs again.  Locks are NO KEY UPDATE where rows stay, since every row that points to one takes
 a KEY SHARE lock on it.

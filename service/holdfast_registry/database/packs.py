@@ -19,6 +19,7 @@ from holdfast_contract.reasons import Reason
 from holdfast_registry.clock import Clock
 from holdfast_registry.database.chunks import chunk_statements
 from holdfast_registry.database.database import Database
+from holdfast_registry.database.quotas import PROJECT_OF_LEASE, charge_packs, has_quota
 from holdfast_registry.database.schema import entity, lease, pack, part
 from holdfast_registry.database.statements import AnyRow, find_entity
 from holdfast_registry.domain.leases import is_usable, lease_expired, needs_renewal, rest_s
@@ -43,6 +44,9 @@ _RENEW = (
 )
 # Whoever ends the lease waits, or is waited for; see `locks`.
 _LOCK_LEASE = _LEASE.with_for_update(key_share=True, of=lease)
+_LOCK_CHARGED_LEASE = _LEASE.add_columns(
+    PROJECT_OF_LEASE.label("project_id"), has_quota(lease.c.entity_id).label("has_quota")
+).with_for_update(key_share=True, of=lease)
 _PACK = select(pack).where(pack.c.pack_id == bindparam("wanted_id"))
 _PACKS = select(pack).where(pack.c.pack_id.in_(bindparam("pack_ids", expanding=True)))
 _PACK_ROWS = select(pack.c.id, pack.c.pack_id, pack.c.size_bytes).where(
@@ -101,6 +105,10 @@ class ActiveLease:
     expires_at_ms: int
     ttl_s: int
     """Of its whole time."""
+    project_id: int | None = None
+    """Where it was asked for: to which project the lease's packs count."""
+    has_quota: bool = False
+    """Where it was asked for: whether the entity has any quota."""
 
 
 class PackRepository:
@@ -149,15 +157,18 @@ class PackRepository:
         """Notes the packs that are going to be brought; in the order of the intents.
 
         Raises:
-            RegistryError: LEASE_EXPIRED; PACK_ID_REUSED.
+            RegistryError: LEASE_EXPIRED; PACK_ID_REUSED; QUOTA_EXCEEDED.
         """
 
         def unit(connection: Connection) -> list[PackRecord]:
-            active = self._held(connection, lease_id)
+            active = self._active(connection, lease_id, _LOCK_CHARGED_LEASE)
             self._renewed(connection, active)
             stored = _packs_by_id(connection, [intent.pack_id for intent in intents])
             new = [intent for intent in intents if intent.pack_id not in stored]
             now_ms = self._clock.now_ms()
+            if new and active.has_quota:
+                assert active.project_id is not None, "a lease is of a version, whose collection is in a project"
+                charge_packs(connection, active.entity_id, active.project_id, sum(one.size_bytes for one in new))
             if new:
                 connection.execute(_INSERT_PACK, [_pack_values(intent, active, now_ms) for intent in new])
             return [_granted(stored.get(intent.pack_id), intent, lease_id) for intent in intents]
@@ -263,7 +274,9 @@ class PackRepository:
         if row is None or not is_usable(LeaseState(row.state), row.expires_at_ms, self._clock.now_ms()):
             raise lease_expired(lease_id)
         ttl_s = self._lease_ttl_s if row.part_version_id is None else self._part_lease_ttl_s
-        return ActiveLease(row.id, row.entity_id, row.expires_at_ms, ttl_s)
+        if statement is not _LOCK_CHARGED_LEASE:
+            return ActiveLease(row.id, row.entity_id, row.expires_at_ms, ttl_s)
+        return ActiveLease(row.id, row.entity_id, row.expires_at_ms, ttl_s, row.project_id, bool(row.has_quota))
 
     def _renewed(self, connection: Connection, active: ActiveLease) -> LeaseGrant:
         now_ms = self._clock.now_ms()
@@ -287,6 +300,7 @@ def _pack_values(intent: PackIntent, active: ActiveLease, now_ms: int) -> dict[s
         "pack_id": intent.pack_id,
         "entity_id": active.entity_id,
         "lease_id": active.lease_id,
+        "project_id": active.project_id,
         "state": PackState.UPLOADING.value,
         "size_bytes": intent.size_bytes,
         "chunk_count": intent.chunk_count,

@@ -244,7 +244,7 @@ pack = Table(
     Column("pack_id", LargeBinary(16), nullable=False, unique=True),
     Column("entity_id", ForeignKey("entity.id"), nullable=False),
     Column("lease_id", ForeignKey("lease.id"), nullable=False, index=True),
-    # To whose quota it counts: the project under which it was brought.  Without a foreign key, which SQLite adds to no table that exists.
+    # To whose quota it counts: the project under which it was brought.  SQLite adds no foreign key to a table that exists.
     Column("project_id", BigInteger),
     Column("state", SmallInteger, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),

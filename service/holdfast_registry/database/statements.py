@@ -177,12 +177,18 @@ def find_project(connection: Connection, entity_name: str, project_name: str) ->
     return connection.execute(_FIND_PROJECT, {"entity_id": entity_id, "name": project_name}).scalar()
 
 
+def ensure_entity(connection: Connection, name: str, now_ms: int) -> int:
+    """Returns the row of an entity, made when absent."""
+    entity_id = find_entity(connection, name)
+    if entity_id is None:
+        values = {"name": name, "chunk_epoch": 0, "created_at_ms": now_ms}
+        entity_id = int(connection.execute(insert(entity).returning(entity.c.id), values).scalar_one())
+    return entity_id
+
+
 def ensure_project(connection: Connection, entity_name: str, project_name: str, now_ms: int) -> tuple[int, int]:
     """Returns the rows of (entity, project), made when absent."""
-    entity_id = find_entity(connection, entity_name)
-    if entity_id is None:
-        values = {"name": entity_name, "chunk_epoch": 0, "created_at_ms": now_ms}
-        entity_id = connection.execute(insert(entity).returning(entity.c.id), values).scalar_one()
+    entity_id = ensure_entity(connection, entity_name, now_ms)
     project_id = connection.execute(_FIND_PROJECT, {"entity_id": entity_id, "name": project_name}).scalar()
     if project_id is None:
         values = {

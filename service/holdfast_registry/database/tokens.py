@@ -7,13 +7,15 @@ from functools import partial
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from holdfast_registry.database.database import Database
+from holdfast_registry.database.quotas import RATE_OF_TOKEN
 from holdfast_registry.database.schema import token
 from holdfast_registry.database.statements import AnyRow
 from holdfast_registry.domain.access import NewToken, Role, Scope, TokenRecord
 from holdfast_registry.errors import not_found
 
-_BY_DIGEST = select(token).where(token.c.digest == bindparam("wanted"))
-_BY_ID = select(token).where(token.c.id == bindparam("wanted"))
+_TOKEN = select(token, RATE_OF_TOKEN.label("requests_per_s"))
+_BY_DIGEST = _TOKEN.where(token.c.digest == bindparam("wanted"))
+_BY_ID = _TOKEN.where(token.c.id == bindparam("wanted"))
 
 
 class TokenRepository:
@@ -49,7 +51,7 @@ class TokenRepository:
 
     async def list(self, scope: Scope, now_ms: int, *, with_ended: bool) -> list[TokenRecord]:
         """Returns the tokens within a scope, oldest first."""
-        wanted = select(token).order_by(token.c.id)
+        wanted = _TOKEN.order_by(token.c.id)
         if scope.entity:
             wanted = wanted.where(token.c.entity == scope.entity)
         if scope.project:
@@ -157,4 +159,5 @@ def _record(row: AnyRow) -> TokenRecord:
         expires_at_ms=row.expires_at_ms,
         last_used_at_ms=row.last_used_at_ms,
         revoked_at_ms=row.revoked_at_ms,
+        requests_per_s=row.requests_per_s,
     )

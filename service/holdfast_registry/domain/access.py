@@ -79,6 +79,8 @@ class TokenRecord:
     expires_at_ms: int | None = None
     last_used_at_ms: int | None = None
     revoked_at_ms: int | None = None
+    requests_per_s: float | None = None
+    """The tightest quota of where its scope lies; None: none."""
 
     def is_good(self, now_ms: int) -> bool:
         """Tells whether calls with it may go on."""

@@ -12,8 +12,10 @@ from holdfast_registry.clock import Clock
 from holdfast_registry.database.audit import AuditRepository
 from holdfast_registry.database.current_call import AuditEntry, current_call
 from holdfast_registry.database.places import ProtectedAliasRepository, token_row
+from holdfast_registry.database.quotas import QuotaRepository
 from holdfast_registry.database.tokens import TokenRepository
-from holdfast_registry.domain.access import LIFETIME_S_MAX, Caller, TokenRecord, checked_new_token
+from holdfast_registry.domain.access import LIFETIME_S_MAX, Caller, Scope, TokenRecord, checked_new_token
+from holdfast_registry.domain.quotas import PlacedQuota, QuotaChange
 from holdfast_registry.domain.records import CollectionName
 from holdfast_registry.errors import invalid
 from holdfast_registry.rpc.boundary import Context
@@ -27,6 +29,7 @@ class AccessRepositories:
 
     tokens: TokenRepository
     protected: ProtectedAliasRepository
+    quotas: QuotaRepository
     audit: AuditRepository
 
 
@@ -36,6 +39,7 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
     def __init__(self, repositories: AccessRepositories, authenticator: Authenticator, clock: Clock) -> None:
         self._tokens = repositories.tokens
         self._protected = repositories.protected
+        self._quotas = repositories.quotas
         self._audit = repositories.audit
         self._authenticator = authenticator
         self._clock = clock
@@ -112,8 +116,27 @@ class AccessServicer(access_pb2_grpc.AccessServiceServicer):
             since_ms=request.since_ms,
             after_id=min(request.after_id, (1 << 63) - 1),
             count=page_size(request.page_size),
+            actor=request.actor,
+            action=request.action,
         )
         return access_pb2.ListAuditResponse(entries=map(_entry_message, entries))
+
+    async def SetQuota(self, request: access_pb2.SetQuotaRequest, context: Context) -> access_pb2.SetQuotaResponse:
+        """Sets limits."""
+        scope = _quota_scope(request.entity, request.project)
+        change = QuotaChange(
+            bytes_max=request.bytes_max if request.set_bytes else None,
+            versions_max=request.versions_max if request.set_versions else None,
+            requests_per_s=request.requests_per_s if request.set_rate else None,
+        )
+        placed = await self._quotas.set(scope, change.checked())
+        self._authenticator.forget()
+        return access_pb2.SetQuotaResponse(quota=_quota_message(placed))
+
+    async def GetQuotas(self, request: access_pb2.GetQuotasRequest, context: Context) -> access_pb2.GetQuotasResponse:
+        """Shows limits and use."""
+        found = await self._quotas.get(_quota_scope(request.entity, request.project))
+        return access_pb2.GetQuotasResponse(quotas=map(_quota_message, found))
 
 
 def _caller() -> Caller:
@@ -127,6 +150,25 @@ def _token_id(text: str) -> int:
     if token_id is None:
         raise absent(Kept(Kind.TOKEN, text))
     return token_id
+
+
+def _quota_scope(entity: str, project: str) -> Scope:
+    check_entity(entity)
+    if project:
+        check_project(project)
+    return Scope(entity, project)
+
+
+def _quota_message(placed: PlacedQuota) -> access_pb2.Quota:
+    return access_pb2.Quota(
+        entity=placed.scope.entity,
+        project=placed.scope.project,
+        bytes_max=placed.quota.bytes_max or 0,
+        bytes_used=placed.bytes_used,
+        versions_max=placed.quota.versions_max or 0,
+        versions_used=placed.versions_used,
+        requests_per_s=placed.quota.requests_per_s or 0.0,
+    )
 
 
 def token_message(record: TokenRecord) -> access_pb2.Token:
