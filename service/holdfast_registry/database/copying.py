@@ -34,7 +34,7 @@ from sqlalchemy import (
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_registry.database.copy_state import COPY_STATE
-from holdfast_registry.database.database import OpenDatabase
+from holdfast_registry.database.database import OpenDatabase, Unit
 from holdfast_registry.database.schema import catalogue, copying, metadata, pack
 from holdfast_registry.database.snapshot import Snapshot
 from holdfast_registry.domain.records import PackState
@@ -190,10 +190,12 @@ class CopyTarget:
         last_keys[table.name] = after[table.name]
         failpoint("copy.after_rows")
 
-    async def complete(self) -> None:
-        """Sets the numbers of new rows, and lets the database be served."""
+    async def complete(self, also: Unit[None] | None = None) -> None:
+        """Sets the numbers of new rows, and lets the database be served; `also` runs in the same transaction."""
 
         def unit(connection: Connection) -> None:
+            if also is not None:
+                also(connection)
             if connection.dialect.name == "postgresql":
                 for table in copied_tables():
                     _set_sequence(connection, table)

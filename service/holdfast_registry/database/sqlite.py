@@ -18,7 +18,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -142,6 +142,31 @@ def wait_for_writer(path: Path) -> None:
         raise translate(error) from error
     finally:
         connection.close()
+
+
+def save_online(path: Path, target: Path) -> None:
+    """Writes a copy of the database as it is at one moment, while a registry goes on working with it.
+
+    Args:
+        path: of the database.
+        target: of the copy, which must not exist.
+    """
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, FILE_MODE))
+    source = connect_read_only(path)
+    try:
+        with closing(sqlite3.connect(target)) as copied:
+            # In one step: what is written meanwhile stays in the journal, and does not begin it anew.
+            _driver(source).backup(copied, pages=-1)
+    except sqlite3.Error as error:
+        raise translate(DBAPIError("backup", None, error)) from error
+    finally:
+        source.close()
+
+
+def make_portable(path: Path) -> None:
+    """Makes one file of a database that nobody uses, which can be read where nothing can be written."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
 
 
 def integrity_problems(connection: Connection) -> list[str]:

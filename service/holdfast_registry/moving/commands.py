@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from holdfast_registry.lifecycle import start_log
 from holdfast_registry.settings import RegistrySettings
 
 
@@ -26,7 +25,14 @@ def add_moving_commands(commands: Any, data_dir_of: Callable[[RegistrySettings],
     copy.add_argument("--blobs-to", help="where packs are copied to")
     copy.add_argument("--deep", action="store_true", help="check every chunk of every pack")
     copy.add_argument("--open-again", action="store_true", help="give a copy up: the source takes changes again")
-    for command, run in ((migrate, _migrate), (copy, _copy)):
+    backup = commands.add_parser(
+        "backup", help="save the database, and which packs belong to it, while the registry runs"
+    )
+    backup.add_argument("folder", help="gets the backup; must be empty")
+    backup.add_argument("--packs", action="store_true", help="save the packs, too")
+    restore = commands.add_parser("restore", help="make a registry of a backup, in an empty place")
+    restore.add_argument("folder", help="what `backup` has filled")
+    for command, run in ((migrate, _migrate), (copy, _copy), (backup, _backup), (restore, _restore)):
         command.add_argument("--data-dir", help="folder of database and packs")
         command.set_defaults(command=_placed(run, data_dir_of))
 
@@ -53,5 +59,16 @@ def _migrate(wish: argparse.Namespace, settings: RegistrySettings, data_dir: Pat
 def _copy(wish: argparse.Namespace, settings: RegistrySettings, data_dir: Path) -> int:
     from holdfast_registry.moving.copy import copy_registry
 
-    start_log("warning", settings.log_format)
     return asyncio.run(copy_registry(wish, settings, data_dir, os.environ))
+
+
+def _backup(wish: argparse.Namespace, settings: RegistrySettings, data_dir: Path) -> int:
+    from holdfast_registry.moving.backup import back_up
+
+    return asyncio.run(back_up(wish, settings, data_dir))
+
+
+def _restore(wish: argparse.Namespace, settings: RegistrySettings, data_dir: Path) -> int:
+    from holdfast_registry.moving.restore import restore
+
+    return asyncio.run(restore(wish, settings, data_dir))

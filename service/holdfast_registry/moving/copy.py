@@ -12,28 +12,20 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_registry.blobstore.epoch import StoreEpoch
 from holdfast_registry.blobstore.open_store import file_threads
 from holdfast_registry.clock import Clock, SystemClock
-from holdfast_registry.database.copying import (
-    CopyTarget,
-    copied_tables,
-    digest_table,
-    key_of,
-    page_size,
-    rows_after,
-    serving_packs,
-)
+from holdfast_registry.database.copying import CopyTarget, serving_packs
 from holdfast_registry.database.snapshot import Snapshot
 from holdfast_registry.errors import StartError
 from holdfast_registry.file_threads import FileThreads
 from holdfast_registry.moving.packs import PackCopier
 from holdfast_registry.moving.places import DatabasePlace, database_of, open_store_at, own_database, own_store
 from holdfast_registry.moving.progress import Progress, mebibytes
+from holdfast_registry.moving.tables import copy_tables, same_tables
 from holdfast_registry.settings import RegistrySettings
 
 EXIT_CODE_DIFFERS = 1
@@ -132,44 +124,16 @@ class _Run:
         return True
 
     async def _copy_tables(self, snapshot: Snapshot, target: CopyTarget) -> bool:
-        state = await target.begin()
-        if state.is_complete:
+        if await copy_tables(snapshot, target, self._progress):
             self._progress.say("The database was copied before, completely.")
             return True
-        for table in copied_tables():
-            rows = 0
-            while True:
-                after, count = state.last_keys.get(table.name), page_size(table)
-                page = await snapshot.read(partial(rows_after, table=table, after=after, count=count))
-                if not page:
-                    break
-                await target.insert(table, page, state.last_keys)
-                rows += len(page)
-                self._progress.tell(f"table {table.name}: {rows} rows; up to {key_of(table, page[-1])[0]!r}")
-        failpoint("copy.before_compare")
-        if not await self._compare(snapshot):
-            return False
+        assert self._job.target is not None, "asked for"
+        async with self._job.target.snapshot() as copied:
+            if not await same_tables(snapshot, copied, self._progress):
+                return False
         await target.complete()
         failpoint("copy.after_complete")
         return True
-
-    async def _compare(self, snapshot: Snapshot) -> bool:
-        assert self._job.target is not None, "asked for"
-        differ = False
-        rows = 0
-        async with self._job.target.snapshot() as copied:
-            for table in copied_tables():
-                self._progress.tell(f"comparing table {table.name}")
-                ours, theirs = await digest_table(snapshot, table), await digest_table(copied, table)
-                rows += ours.rows
-                if ours != theirs:
-                    differ = True
-                    self._progress.say(
-                        f"DIFFERS  table {table.name}: {ours.rows} rows here, {theirs.rows} in the target"
-                    )
-        if not differ:
-            self._progress.say(f"database: {rows} rows in {len(copied_tables())} tables, the same on both sides")
-        return not differ
 
     def _say_what_now(self) -> None:
         job = self._job
