@@ -9,6 +9,7 @@ import os
 import sys
 from typing import NoReturn
 
+from holdfast_contract.log_lines import formatter
 from holdfast_contract.os_layer import EXIT_CODE_FSYNC, FsyncError
 from holdfast_contract.places import find_places
 from holdfast_contract.settings import SettingError, explain_settings, load_settings
@@ -48,9 +49,7 @@ def _serve(ready_fd: int | None) -> int:
     settings = load_settings(DaemonSettings, "daemon", os.environ)
     places = find_places(os.environ)
     # The log is stderr; whoever starts the daemon decides where that goes.
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
+    _start_log(settings)
     os.umask(0o077)
     try:
         asyncio.run(serve(settings, places, ready_fd))
@@ -69,6 +68,16 @@ def _serve(ready_fd: int | None) -> int:
         logging.getLogger(__name__).critical("the daemon has a defect", exc_info=True)
         return EXIT_CODE_DEFECT
     return 0
+
+
+def _start_log(settings: DaemonSettings) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    try:
+        # Tracebacks keep their lines: whoever started the daemon is shown the last ones.
+        handler.setFormatter(formatter(settings.log_format, one_line=False))
+    except ValueError as error:
+        raise SettingError(str(error)) from error
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
 
 
 def _in_words(error: HoldfastError | OSError) -> str:

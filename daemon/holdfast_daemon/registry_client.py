@@ -3,19 +3,23 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, cast
 
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from holdfast_contract.call_context import carried_on
 from holdfast_contract.limits import MESSAGE_BYTES_MAX, PROTOCOL_MAX, PROTOCOL_MIN, UNARY_DEADLINE_S
 from holdfast_contract.reasons import Reason
 from holdfast_daemon import __version__
 from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.registry_tally import RegistryTally
 from holdfast_daemon.registry_tls import RegistryTls
 from holdfast_daemon.registry_token import RegistryToken, metadata_of
+from holdfast_daemon.tracing import NoTracing, Tracing
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 from holdfastpb.common.v1.hello_pb2 import HelloRequest, HelloResponse
 from holdfastpb.registry.v1.access_pb2 import WhoAmIRequest, WhoAmIResponse
@@ -89,10 +93,19 @@ class RegistryClient:
         address: gRPC target, e.g. `unix:/run/…` or `host:port`.
         token: what is sent with each call; None on a private Unix socket.
         tls: how to connect; None connects in plaintext (loopback and Unix sockets).
+        tracing: makes spans of what its callers do; None: nobody wants any.
     """
 
-    def __init__(self, address: str, token: RegistryToken | None = None, tls: RegistryTls | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        token: RegistryToken | None = None,
+        tls: RegistryTls | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
         self.address = address
+        self.tracing = tracing or NoTracing()
+        self.tally = RegistryTally()
         self.token = token or RegistryToken(None)
         self.tls = tls
         if tls is None:
@@ -117,8 +130,8 @@ class RegistryClient:
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Credentials, for calls that are passed on for others."""
-        return self.token.metadata
+        """Credentials, and what the current call carries on; for calls that are passed on for others."""
+        return (*self.token.metadata, *carried_on())
 
     def has_new_token(self, error: grpc.aio.AioRpcError) -> bool:
         """Whether a call that was refused for its token is worth repeating: the token's file has another one by now."""
@@ -170,16 +183,29 @@ class RegistryClient:
 
     async def _call(self, method: Any, request: Any, deadline_s: float, wait_for_ready: bool = False) -> Any:
         options = {"timeout": deadline_s, "wait_for_ready": wait_for_ready or None}
-        try:
-            return await method(request, metadata=self.metadata, **options)
-        except grpc.aio.AioRpcError as error:
-            # A stream of requests has been used up; whoever made it repeats it.
-            if not isinstance(request, Message) or not self.has_new_token(error):
+        own = carried_on(getattr(request, "request_id", ""))
+        with self.counted():
+            try:
+                return await method(request, metadata=(*self.token.metadata, *own), **options)
+            except grpc.aio.AioRpcError as error:
+                # A stream of requests has been used up; whoever made it repeats it.
+                if not isinstance(request, Message) or not self.has_new_token(error):
+                    raise to_error(error, self.address) from error
+            try:
+                return await method(request, metadata=(*self.token.metadata, *own), **options)
+            except grpc.aio.AioRpcError as error:
                 raise to_error(error, self.address) from error
+
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """Surrounds a call that comes to its end or raises a HoldfastError."""
+        began_s = time.monotonic()
         try:
-            return await method(request, metadata=self.metadata, **options)
-        except grpc.aio.AioRpcError as error:
-            raise to_error(error, self.address) from error
+            yield
+        except HoldfastError as error:
+            self.tally.failures[error.reason.value] += 1
+            raise
+        self.tally.answered(time.monotonic() - began_s)
 
     async def stream(self, method: Any, request: Any, *, deadline_s: float | None = None) -> AsyncIterator[Any]:
         """Makes one call that answers with a stream.  Raises as `call`, possibly after some messages."""
@@ -198,6 +224,7 @@ class RegistryClient:
 
     async def pause(self, delay_s: float) -> None:
         """Waits between two tries of a call, unless somebody hurries."""
+        self.tally.retries += 1
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._hurried.wait(), delay_s)
 

@@ -26,8 +26,10 @@ from holdfast_daemon.cache.pack_cache import PackCache
 from holdfast_daemon.configured_registry import ConfiguredRegistry
 from holdfast_daemon.embedded_registry import EmbeddedRegistry
 from holdfast_daemon.errors import end_after_fsync_error, first_of
+from holdfast_daemon.figures import Figures
 from holdfast_daemon.journal.journal import Journal, PlacedFileStates
 from holdfast_daemon.journal.reading_store import ReadingStore
+from holdfast_daemon.metrics import metrics_endpoint
 from holdfast_daemon.pipeline.bandwidth import Bandwidth
 from holdfast_daemon.pipeline.bring_packs import PackSource
 from holdfast_daemon.pipeline.commit import Committer
@@ -57,6 +59,7 @@ from holdfast_daemon.rpc.guard import Guard
 from holdfast_daemon.rpc.log_service import LogService
 from holdfast_daemon.settings import DaemonSettings
 from holdfast_daemon.spool.spool import Spool
+from holdfast_daemon.tracing import open_tracing
 from holdfast_daemon.workers import Workers
 from holdfastpb.daemon.v1.bundle_pb2_grpc import add_BundleServiceServicer_to_server
 from holdfastpb.daemon.v1.control_pb2 import GetStatusResponse
@@ -114,7 +117,7 @@ async def serve(settings: DaemonSettings, places: Places, ready_fd: int | None) 
         settings.idle_exit_s, lambda: guard.calls > 0 or parts.jobs.is_busy or parts.uses.is_waiting
     )
     server = grpc.aio.server(interceptors=(guard,), options=SERVER_OPTIONS)
-    _add_services(server, settings, places, parts, ending)
+    control = _add_services(server, settings, places, parts, ending)
     lifecycle.remove_stale_socket(places.daemon_socket)
     server.add_insecure_port(socket_address(places.daemon_socket))
     lost = await parts.spool.recover()
@@ -127,8 +130,9 @@ async def serve(settings: DaemonSettings, places: Places, ready_fd: int | None) 
     _log.info(
         "daemon %s, pid %d, data in %s, registry %s", __version__, os.getpid(), places.data_dir, parts.registry.address
     )
-    lifecycle.say_ready(ready_fd)
-    await ending.wait()
+    async with metrics_endpoint(settings.metrics_address, control.status, parts.registry.tally):
+        lifecycle.say_ready(ready_fd)
+        await ending.wait()
     _log.info("stopping: %s", ending.reason)
     guard.draining = True
     with contextlib.suppress(TimeoutError):
@@ -149,6 +153,7 @@ async def _stop(server: grpc.aio.Server, parts: _Parts, tasks: list[asyncio.Task
     await parts.http.close()
     parts.workers.close()
     await asyncio.to_thread(parts.journal.close)
+    await asyncio.to_thread(parts.registry.tracing.close)
 
 
 def _make_parts(settings: DaemonSettings, places: Places) -> _Parts:
@@ -181,7 +186,7 @@ def _make_parts(settings: DaemonSettings, places: Places) -> _Parts:
 
 def _add_services(
     server: grpc.aio.Server, settings: DaemonSettings, places: Places, parts: _Parts, ending: lifecycle.Ending
-) -> None:
+) -> ControlService:
     registry, workers, jobs = parts.registry, parts.workers, parts.jobs
     intake = Intake(parts.journal, parts.spool, workers, jobs.ingest, jobs)
     cache = PackCache(places.cache, settings.cache_bytes_max)
@@ -204,6 +209,7 @@ def _add_services(
         lambda: parts.watched.problem,
         parts.rates,
         lambda: registry.fetched_bytes,
+        Figures(jobs, jobs.ingest, parts.uploader, registry).take,
     )
     login = Login(registry, is_needed=bool(settings.registry) and not settings.registry.startswith("unix:"))
     line = Line(parts.http.up, parts.http.down)
@@ -216,6 +222,7 @@ def _add_services(
     add_BundleServiceServicer_to_server(bundles, server)
     here = AnsweredHere(parts.known, manifests, parts.uses, registry)
     server.add_generic_rpc_handlers((Forwarder(registry, here),))
+    return control
 
 
 def _start_background(parts: _Parts) -> list[asyncio.Task[None]]:
@@ -268,8 +275,9 @@ def connect_registry(settings: DaemonSettings, places: Places) -> RegistryClient
     Raises:
         SettingError: a token or certificate file cannot be read, or plaintext off this machine was not allowed.
     """
+    tracing = open_tracing(settings.traces_url)
     if not settings.registry:
-        return RegistryClient(socket_address(places.registry_socket))
+        return RegistryClient(socket_address(places.registry_socket), tracing=tracing)
     named = settings.registry_token_file
     token = RegistryToken(Path(named).expanduser() if named else places.registry_token, required=bool(named))
-    return RegistryClient(settings.registry, token, wanted_tls(settings))
+    return RegistryClient(settings.registry, token, wanted_tls(settings), tracing)

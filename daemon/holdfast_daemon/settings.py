@@ -45,3 +45,10 @@ class DaemonSettings:
     """Seconds that a drain may take before the process ends anyway (which loses nothing)."""
     log_level: str = "info"
     """debug, info, warning or error."""
+    log_format: str = "text"
+    """text, or json: an object for each event."""
+    metrics_address: str = ""
+    """HOST:PORT where Prometheus may ask for /metrics, without a token; empty: nowhere.  Needs the extra `metrics`."""
+    traces_url: str = ""
+    """Address that traces are sent to by OTLP over HTTP, e.g. http://127.0.0.1:4318/v1/traces; empty: none are made, and those of
+    programs are passed on.  Needs the extra `otel`."""

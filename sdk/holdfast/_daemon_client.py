@@ -22,6 +22,7 @@ from holdfast._grpc_channel import new_channel
 from holdfast._rpc_errors import connection_is_lost, may_repeat, translate
 from holdfast._version import __version__
 from holdfast.errors import Error, ProtocolMismatchError, UnavailableError
+from holdfast_contract.call_context import REQUEST_ID_DETAIL, carried_on
 from holdfast_contract.limits import PROTOCOL_MAX, PROTOCOL_MIN, RECORDS_BATCH_MAX, UNARY_DEADLINE_S
 from holdfast_contract.places import socket_address
 from holdfast_contract.reasons import Reason
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Message)
 Sleep = Callable[[float], None]
+Metadata = tuple[tuple[str, str], ...]
 
 HELLO = "/holdfast.daemon.v1.ControlService/Hello"
 HELLO_DEADLINE_S = 10.0
@@ -139,17 +141,22 @@ class DaemonClient:
         Raises:
             Error: by the table in `errors`.
         """
+        # The same for all tries: operators find them together.
+        carried = carried_on(getattr(request, "request_id", ""))
         attempt = 0
         while True:
             attempt += 1
             try:
-                return self._unary_once(method, request, response_type, deadline_s)
+                return self._unary_once(method, request, response_type, deadline_s, carried)
             except Error as error:
+                error.detail.setdefault(REQUEST_ID_DETAIL, carried[0][1])
                 if attempt >= attempts_max or not may_repeat(error, request):
                     raise
                 self._sleep(max(backoff_s(attempt), error.retry_after_s))
 
-    def _unary_once(self, method: str, request: Message, response_type: type[R], deadline_s: float) -> R:
+    def _unary_once(
+        self, method: str, request: Message, response_type: type[R], deadline_s: float, carried: Metadata
+    ) -> R:
         while True:
             connection = self._connect()
             import grpc  # after connecting, which is under the lock that a fork waits for
@@ -157,7 +164,7 @@ class DaemonClient:
             try:
                 with self._inside:
                     call = connection.channel.unary_unary(method, _serialize, response_type.FromString)
-                    response: R = call(request, timeout=deadline_s, metadata=connection.metadata)
+                    response: R = call(request, timeout=deadline_s, metadata=(*connection.metadata, *carried))
                 return response
             except (grpc.RpcError, ValueError) as error:
                 if not connection.closed_for_fork:
@@ -177,7 +184,7 @@ class DaemonClient:
         return self._messages(
             connection,
             lambda: connection.channel.unary_stream(method, _serialize, response_type.FromString)(
-                request, timeout=deadline_s, metadata=connection.metadata
+                request, timeout=deadline_s, metadata=(*connection.metadata, *carried_on())
             ),
         )
 
@@ -191,7 +198,7 @@ class DaemonClient:
         return self._messages(
             connection,
             lambda: connection.channel.stream_stream(method, _serialize, response_type.FromString)(
-                requests, metadata=connection.metadata
+                requests, metadata=(*connection.metadata, *carried_on())
             ),
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ from holdfast_contract.places import Places, find_places
 if TYPE_CHECKING:
     from holdfast._daemon_client import DaemonClient
     from holdfast._own_writes import OwnWrites
+    from holdfast._tracing import Tracer
+
+TRACE_MODULE = "opentelemetry.trace"
+"""Is loaded in programs that trace by themselves."""
 
 
 class ProcessContext:
@@ -36,6 +41,7 @@ class ProcessContext:
         self._places = places
         self._daemon: DaemonClient | None = None
         self._own_writes: OwnWrites | None = None
+        self._tracer: Tracer | None = None
 
     def for_child(self) -> ProcessContext:
         """Returns the context of a forked child: what the parent has read holds, and what was wrong with it has been said."""
@@ -75,6 +81,18 @@ class ProcessContext:
                 self._own_writes = OwnWrites()
             return self._own_writes
 
+    @property
+    def tracer(self) -> Tracer | None:
+        """What makes spans; None: nobody wants any."""
+        if not self.settings.traces_url and TRACE_MODULE not in sys.modules:
+            return None
+        with self._lock:
+            if self._tracer is None:
+                from holdfast._tracing import open_tracer
+
+                self._tracer = open_tracer(self.settings.traces_url)
+            return self._tracer
+
     def _new_daemon_client(self) -> DaemonClient:
         from holdfast._daemon_client import DaemonClient
         from holdfast._daemon_launcher import DaemonLauncher
@@ -94,7 +112,9 @@ class ProcessContext:
         self._lock.release()
 
     def close(self) -> None:
-        """Ends the connection, for ever."""
+        """Ends the connection, for ever; sends what there is of traces."""
+        if self._tracer is not None:
+            self._tracer.close()
         if self._daemon is not None:
             self._daemon.close()
 

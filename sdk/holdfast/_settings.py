@@ -29,6 +29,9 @@ class SdkSettings:
     """Address of the web pages that show versions and runs, for `Artifact.url` and `Run.url`; empty: they are holdfast://…."""
     start_timeout_s: float = 30.0
     """Seconds that a daemon may take to start, or to end when it is being replaced."""
+    traces_url: str = ""
+    """Address that traces are sent to by OTLP over HTTP, e.g. http://127.0.0.1:4318/v1/traces; empty: a program that has set up
+    OpenTelemetry itself gets ours with its own, any other none.  Needs the extra `otel`."""
     progress: bool = True
     """Whether `wait()` shows a progress bar when standard error is a terminal."""
 

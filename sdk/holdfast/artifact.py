@@ -15,6 +15,7 @@ from holdfast._draft import Draft
 from holdfast._log_session import CANCEL_ARTIFACT
 from holdfast._process import ProcessContext, this_process
 from holdfast._registry_calls import RegistryCalls
+from holdfast._spans import span
 from holdfast._status_checks import ensure_logged, not_logged
 from holdfast._ttl import ArtifactTTL, ttl_message
 from holdfast._version_attributes import checked_description, encode_for_log
@@ -23,6 +24,7 @@ from holdfast._warn_user import warn_user
 from holdfast.errors import CancelledError, NotFoundError
 from holdfast.manifest import ArtifactManifest
 from holdfast.progress import Progress, ProgressCallback, progress_view
+from holdfast_contract import call_context
 from holdfast_contract.digest import ArtifactDigest
 from holdfast_contract.limits import NAME_CHARS_MAX
 from holdfast_contract.metadata import to_plain_metadata
@@ -225,7 +227,9 @@ class Artifact(ArtifactFilling):
             request.incremental = self._incremental
             if not isinstance(self._ttl, ArtifactTTL):
                 request.ttl.CopyFrom(ttl_message(self._ttl))
-            self._job_id = self._contents.session().finalize(request)
+            with span("log_artifact", artifact=self._name):
+                request.traceparent = call_context.current.get().traceparent
+                self._job_id = self._contents.session().finalize(request)
             self._is_distributed = bool(request.distributed_id)
             self._is_part = self._is_distributed and not request.distributed_finish
             if not (self._is_part or request.hold):
@@ -281,7 +285,8 @@ class Artifact(ArtifactFilling):
         if self._job_id is None:
             raise not_logged(self, "wait")
         process = this_process()
-        with progress_view(progress, enabled=process.settings.progress) as show:
+        seeing = progress_view(progress, enabled=process.settings.progress)
+        with seeing as show, span("wait", artifact=self._name, job=self._job_id):
             committed = JobWaiter(process.daemon, self._job_id).wait(timeout, show)
         with self._lock:
             if committed.version.state == version_pb2.VERSION_STATE_PART:

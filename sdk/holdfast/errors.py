@@ -44,6 +44,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
+from holdfast_contract.call_context import REQUEST_ID_DETAIL
 from holdfast_contract.reasons import REASONS, Reason
 
 
@@ -61,6 +62,11 @@ class Error(Exception):
         self.reason = reason or self.default_reason
         self.detail = dict(detail or {})
         self.retry_after_s = 0.0
+
+    @property
+    def request_id(self) -> str:
+        """What whoever runs the daemon or the registry finds the request by, in their logs; empty: there was none."""
+        return self.detail.get(REQUEST_ID_DETAIL, "")
 
     @property
     def retryable(self) -> bool:

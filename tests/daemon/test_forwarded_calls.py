@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import pytest
 from holdfast_daemon.pipeline.known_versions import KnownVersions
 from holdfast_daemon.rpc.answered_here import AnsweredHere
 from holdfast_daemon.rpc.forward import FORWARDED, Forwarder
+from holdfast_daemon.tracing import NoTracing
 from holdfastpb.registry.v1 import access_pb2, collection_pb2, pack_pb2, registry_pb2, run_pb2, version_pb2
 
 OWN = {
@@ -55,7 +57,14 @@ async def test_a_change_whose_answer_does_not_come_is_taken_for_done() -> None:
         assert known.get("1") == version, "nobody could have changed it before"
 
     channel = SimpleNamespace(unary_unary=lambda *_: lose_answer)
-    registry: Any = SimpleNamespace(channel=channel, metadata=(), address="there", until_started=start)
+    registry: Any = SimpleNamespace(
+        channel=channel,
+        metadata=(),
+        address="there",
+        until_started=start,
+        counted=contextlib.nullcontext,
+        tracing=NoTracing(),
+    )
     here = AnsweredHere(known, cast(Any, None), cast(Any, None), registry)
     request = version_pb2.UpdateVersionRequest(version_id="1").SerializeToString()
     context: Any = SimpleNamespace(time_remaining=lambda: 10.0)

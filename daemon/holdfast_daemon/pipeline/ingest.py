@@ -54,6 +54,7 @@ class Ingest:
         self.large = LargeFiles(self)
         self.entries: IngestEntries
         self.bytes_read = 0
+        self.bytes_known = 0
         """Bytes read since the start, for rates."""
 
     def connect(self, entries: IngestEntries) -> None:
@@ -195,6 +196,7 @@ class Ingest:
     def count(self, job: Job, brought: IngestYield) -> None:
         """Adds to the progress of a job."""
         self.bytes_read += brought.bytes_read
+        self.bytes_known += brought.bytes_known
         job.entries_read += brought.entries
         job.bytes_total += brought.bytes_total
         job.bytes_read += brought.bytes_total

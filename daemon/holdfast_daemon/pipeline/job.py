@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+from holdfast_contract.call_context import CallContext
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.rows import ENDED_STATES, JobRow
 from holdfastpb.daemon.v1.log_pb2 import (
@@ -133,6 +134,11 @@ class Job:
 
     def __post_init__(self) -> None:
         self.steps = JobSteps(self.until_running)
+
+    @property
+    def call_context(self) -> CallContext:
+        """What logs and the registry are told of calls that are made for it; the request id is the job's own."""
+        return CallContext(self.job_id, self.finalize.traceparent if self.finalize else "")
 
     @property
     def job_id(self) -> str:
@@ -266,6 +272,11 @@ class Job:
         if self.is_paused:
             return WAITS_FOR_RESUME
         return self.waiting_for or (WAITS_FOR_SYNC if self.is_resting else "")
+
+
+def state_name(state: int) -> str:
+    """Returns the name of a job's state as it is shown."""
+    return JobState.Name(cast(JobState, state or JOB_STATE_DRAFT)).removeprefix("JOB_STATE_").lower()
 
 
 def job_from_row(row: JobRow) -> Job:

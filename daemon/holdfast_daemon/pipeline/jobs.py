@@ -7,8 +7,10 @@ stops nobody else.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
+from holdfast_contract import call_context
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import COMMIT_ROUNDS_MAX
 from holdfast_contract.os_layer import FsyncError
@@ -19,7 +21,7 @@ from holdfast_daemon.journal.rows import JobRow
 from holdfast_daemon.pipeline.commit import Committer
 from holdfast_daemon.pipeline.entry_sources import EntrySources, as_source
 from holdfast_daemon.pipeline.ingest import Ingest
-from holdfast_daemon.pipeline.job import Job, PendingRecord, job_from_row
+from holdfast_daemon.pipeline.job import Job, PendingRecord, job_from_row, state_name
 from holdfast_daemon.pipeline.leases import Leases
 from holdfast_daemon.pipeline.turns import Turns
 from holdfast_daemon.spool.spool import Spool, SpoolPack
@@ -71,6 +73,8 @@ class Jobs:
         self._clock_ms = clock_ms
         self.sources = EntrySources(journal, self.by_id)
         self.turns = Turns(self.sources.depends_on)
+        self.ended: Counter[str] = Counter()
+        """Jobs that have ended since the start, by the name of their state."""
         self._finalizes = asyncio.Lock()
         """Held while what is said of finalized jobs is changed, in the journal and then here."""
         self.committer: Committer
@@ -381,13 +385,20 @@ class Jobs:
             await self._fail(job, HoldfastError(Reason.INTERNAL, text))
 
     async def _carry_out(self, job: Job) -> tuple[WaitArtifactResponse, list[bytes]]:
+        call_context.current.set(job.call_context)
+        while job.finalize is None:
+            await job.wait_changed()
+        call_context.current.set(job.call_context)  # with its trace, which Finalize brings
+        span = self.ingest.registry.tracing.span
         for _ in range(COMMIT_ROUNDS_MAX):
-            await self._until_read(job)
+            with span("job ingest", job=job.job_id):
+                await self._until_read(job)
             if job.is_held:
                 await self._until_released(job)
                 await self._until_read(job)
             await self.sources.until_committed(job)
-            outcome = await self.committer.commit(job)
+            with span("job commit", job=job.job_id):
+                outcome = await self.committer.commit(job)
             if isinstance(outcome, tuple):
                 return outcome
             _log.warning("job %s: the registry misses %d chunks; their files are read again", job.job_id, len(outcome))
@@ -473,6 +484,7 @@ class Jobs:
         )
         row.ended_at_ms = self._clock_ms()
         job.result = result
+        self.ended[state_name(state)] += 1
         job.waiting_for, job.distrusted = "", frozenset()
         job.listings.clear()
         self.sources.ended(job, result)

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from holdfast_contract import os_layer
+from holdfast_contract import call_context, os_layer
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.limits import COMMIT_DEADLINE_S, DIGEST_BYTES, FIND_MISSING_DEADLINE_S, MIB, PACK_BYTES_MAX
 from holdfast_contract.pack import PACK_HEADER_BYTES, PACK_ID_BYTES, PackIndex
@@ -92,12 +92,19 @@ class Uploader:
         self._transfers: dict[bytes, tuple[SpoolPack, asyncio.Task[None]]] = {}
         self._in_flight: dict[bytes, tuple[frozenset[bytes], asyncio.Event]] = {}
         self._gives_sha256 = False
+        self.bytes_present = 0
+        """Bytes that the registry turned out to have since the start."""
         self.bytes_sent = 0
         """Bytes brought to the registry since the start."""
         self.on_lost_pack: Callable[[SpoolPack], None] = lambda pack: None
         """Called when a pack turns out to be damaged here; its jobs read their files again."""
         spool.on_wanted = self._queue.put
         self._up.on_change = self._queue.look_again
+
+    @property
+    def waiting(self) -> int:
+        """Packs that wait for a slot to be sent."""
+        return self._queue.qsize()
 
     async def run(self) -> None:
         """Sends packs until cancelled."""
@@ -171,7 +178,9 @@ class Uploader:
                 if held:
                     pack = await self._split(pack, [job for job in jobs if not job.is_held])
                 else:
-                    await self._send_once(pack, jobs[0])
+                    call_context.current.set(jobs[0].call_context)
+                    with self._registry.tracing.span("pack upload", pack=pack.pack_id.hex()):
+                        await self._send_once(pack, jobs[0])
             except _TransferCutError:
                 continue
             except HoldfastError as error:
@@ -285,6 +294,7 @@ class Uploader:
         present_bytes = pack.index.stored_bytes - sum(pack.index.stored_lengths[i] for i in missing)
         if not pack.brought_ahead:  # else they were counted when they were sent
             job.bytes_deduplicated += present_bytes
+            self.bytes_present += present_bytes
         if not missing:
             return pack, 0
         if present_bytes <= REWRITE_DEAD_SHARE * pack.index.stored_bytes and not pack.id_taken:

@@ -46,6 +46,8 @@ class About:
     """Bytes read and bytes sent, a second."""
     fetched_bytes: Callable[[], int]
     """What reading versions took since the start."""
+    figures: Callable[[], pb.DaemonFigures]
+    """What metrics show, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,10 @@ class ControlService(ControlServiceServicer):
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: "Context[Any, Any]") -> pb.GetStatusResponse:
         """Where the daemon stands."""
+        return self.status()
+
+    def status(self) -> pb.GetStatusResponse:
+        """Returns where the daemon stands."""
         status = pb.GetStatusResponse()
         status.CopyFrom(self._about.fixed)
         status.registry_problem = self._about.registry_problem()
@@ -100,6 +106,7 @@ class ControlService(ControlServiceServicer):
         status.up_bytes_per_s_max = self._line.up.bytes_per_s
         status.down_bytes_per_s_max = self._line.down.bytes_per_s
         status.fetched_bytes = self._about.fetched_bytes()
+        status.figures.CopyFrom(self._about.figures())
         status.peak_memory_bytes = peak_memory_bytes(self._workers.pids())
         return status
 

@@ -9,6 +9,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from holdfast_contract import call_context
+from holdfast_contract.call_context import REQUEST_ID_DETAIL, context_of
 from holdfast_contract.errors import ContractError
 from holdfast_contract.os_layer import FsyncError
 from holdfast_contract.reasons import REASONS, Reason
@@ -45,9 +47,9 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # the stubs 
             return handler
         problem = self._problem(details)
         if handler.response_streaming:
-            wrapped = self._stream(handler.stream_stream or handler.unary_stream, problem)
+            wrapped = self._stream(details.method, handler.stream_stream or handler.unary_stream, problem)
         else:
-            wrapped = self._unary(handler.stream_unary or handler.unary_unary, problem)
+            wrapped = self._unary(details.method, handler.stream_unary or handler.unary_unary, problem)
         return handler._replace(**{_kind(handler): wrapped})
 
     def _problem(self, details: grpc.HandlerCallDetails) -> HoldfastError | None:
@@ -62,9 +64,10 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # the stubs 
             return HoldfastError(Reason.DRAINING, "the daemon is stopping; connect to the next one")
         return None
 
-    def _unary(self, behaviour: Any, problem: HoldfastError | None) -> Any:
+    def _unary(self, method: str, behaviour: Any, problem: HoldfastError | None) -> Any:
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             self.calls += 1
+            call_context.current.set(context_of(context.invocation_metadata(), method))
             try:
                 if problem is not None:
                     raise problem
@@ -76,9 +79,10 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # the stubs 
 
         return call
 
-    def _stream(self, behaviour: Any, problem: HoldfastError | None) -> Any:
+    def _stream(self, method: str, behaviour: Any, problem: HoldfastError | None) -> Any:
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             self.calls += 1
+            call_context.current.set(context_of(context.invocation_metadata(), method))
             try:
                 if problem is not None:
                     raise problem
@@ -108,6 +112,7 @@ async def abort(context: "grpc.aio.ServicerContext[Any, Any]", error: Exception)
         _log.error("a call failed: %r", error)
         full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
         error = HoldfastError(Reason.OUT_OF_SPACE if full else Reason.INTERNAL, f"the daemon: {error}")
+    error.metadata.setdefault(REQUEST_ID_DETAIL, call_context.current.get().request_id)
     detail = error.to_detail().SerializeToString()
     code = grpc.StatusCode[REASONS[error.reason].status]
     await context.abort(code, error.message[:1000], ((ERROR_KEY, detail),))
