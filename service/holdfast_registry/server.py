@@ -129,7 +129,6 @@ class Parts:
     server: grpc.aio.Server
     health: HealthServicer
     sources: Sources
-    figures: FiguresTask
 
 
 def open_data_folder(data_dir: Path) -> DataFolderLock:
@@ -245,7 +244,7 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
             asyncio.create_task(parts.gc_schedule.run(settings.gc_interval_s)),
         ]
         if settings.metrics_address:
-            beside.append(asyncio.create_task(parts.figures.run()))
+            beside.append(asyncio.create_task(parts.sources.figures.run()))
         try:
             yield parts
         finally:
@@ -327,12 +326,22 @@ async def _compose(
     health = await add_health(server, reflection=settings.reflection)
     maintenance = Maintenance(MaintenanceRepository(database, clock, ids), store, threads, clock, die_of_fsync, upkeep)
     collector = compose_collector(settings, opened, packs, reader, opened_store, threads, clock)
-    figures = FiguresTask(FiguresRepository(opened, clock), collector, clock)
-    sources = Sources(
-        calls, opened_store.tally, upkeep, lambda: intake.load, lambda: opened.load, lambda: figures.latest, clock
-    )
+    sources = _sources(calls, upkeep, opened_store, intake, opened, collector, clock)
     schedule = _schedule(settings, collector, clock)
-    return Parts(opened, store, threads, maintenance, schedule, gate, server, health, sources, figures)
+    return Parts(opened, store, threads, maintenance, schedule, gate, server, health, sources)
+
+
+def _sources(
+    calls: CallTallies,
+    upkeep: MaintenanceTally,
+    opened_store: OpenStore,
+    intake: PackIntake,
+    database: OpenDatabase,
+    collector: GarbageCollector,
+    clock: Clock,
+) -> Sources:
+    figures = FiguresTask(FiguresRepository(database, clock), collector, clock)
+    return Sources(calls, opened_store.tally, upkeep, lambda: intake.load, lambda: database.load, figures, clock)
 
 
 def _tcp_options(connection_age_s: float) -> Sequence[tuple[str, int]]:

@@ -37,7 +37,7 @@ class RegistryCollector:
         yield from self._queues()
         yield from self._database()
         yield from self._store()
-        slow = self._sources.slow()
+        slow = self._sources.figures.latest
         if slow is not None:
             age_s = self._sources.clock.monotonic_s() - slow.taken_at_s
             yield GaugeMetricFamily(

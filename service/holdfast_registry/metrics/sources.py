@@ -36,19 +36,6 @@ class SlowFigures:
     took_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Everything that a scrape reads, all of it in memory."""
-
-    calls: CallTallies
-    store: StoreTally
-    maintenance: MaintenanceTally
-    verifier: Callable[[], VerifierLoad]
-    database: Callable[[], DatabaseLoad]
-    slow: Callable[[], SlowFigures | None]
-    clock: Clock
-
-
 class FiguresTask:
     """Asks the database for figures again and again."""
 
@@ -75,3 +62,16 @@ class FiguresTask:
         ended = [cycle for cycle in cycles if cycle.ended_at_ms is not None]
         now_s = self._clock.monotonic_s()
         return SlowFigures(stored, cycles[0] if cycles else None, ended[0] if ended else None, now_s, now_s - started_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything that a scrape reads, all of it in memory."""
+
+    calls: CallTallies
+    store: StoreTally
+    maintenance: MaintenanceTally
+    verifier: Callable[[], VerifierLoad]
+    database: Callable[[], DatabaseLoad]
+    figures: FiguresTask
+    clock: Clock
