@@ -93,13 +93,15 @@ def log_artifact(
     type: str | None = None,
     aliases: Sequence[str] | str | None = None,
     tags: Sequence[str] | str | None = None,
+    *,
+    priority: str | None = None,
 ) -> Artifact:
     """Logs an artifact as an output of the active run; see `Run.log_artifact`.
 
     Raises:
         Error: `init` was not called.
     """
-    return _required("log_artifact").log_artifact(artifact_or_path, name, type, aliases, tags)
+    return _required("log_artifact").log_artifact(artifact_or_path, name, type, aliases, tags, priority=priority)
 
 
 def use_artifact(

@@ -41,6 +41,7 @@ class RunBase(RunRecord):
         self._record = start.record
         self._mode = start.mode
         self._dir = start.directory
+        self._priority = start.priority
         self._lock = threading.RLock()
         self._reports: list[threading.Thread] = []
         self._resumed = False

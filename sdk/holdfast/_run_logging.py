@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from holdfast._artifact_names import complete_name
 from holdfast._catalogue_calls import CatalogueCalls
+from holdfast._job_calls import priority_of
 from holdfast._known_types import known_types
 from holdfast._own_writes import resolve_after_own_writes
 from holdfast._process import this_process
@@ -47,6 +48,8 @@ class RunLogging(RunBase):
         type: str | None = None,
         aliases: Sequence[str] | str | None = None,
         tags: Sequence[str] | str | None = None,
+        *,
+        priority: str | None = None,
     ) -> Artifact:
         """Logs an artifact as an output of this run.  Returns in milliseconds; the daemon reads, sends and commits.
 
@@ -59,6 +62,7 @@ class RunLogging(RunBase):
             type: of a path; default: "unspecified".
             aliases: move to the new version; "latest" does by itself.
             tags: are put on the version.
+            priority: "high", "normal" or "low": its share of what the daemon sends, against other artifacts; default: the run's.
 
         Raises:
             ValueError: no such path, a name, alias, tag or metadata that breaks its rules, or a collection of another type.
@@ -68,8 +72,11 @@ class RunLogging(RunBase):
             UsageError: the run is finished.
         """
         self._check_running("log_artifact")
+        wanted = priority_of(priority)
         artifact = self._artifact_of(artifact_or_path, name, type)
-        return self._log(artifact, text_list("aliases", aliases), text_list("tags", tags), use_after_commit=False)
+        return self._log(
+            artifact, text_list("aliases", aliases), text_list("tags", tags), use_after_commit=False, priority=wanted
+        )
 
     def _artifact_of(self, artifact_or_path: Artifact | StrPath, name: str | None, type: str | None) -> Artifact:
         if isinstance(artifact_or_path, Artifact):
@@ -92,7 +99,15 @@ class RunLogging(RunBase):
             raise ValueError(f"{wanted}; {path!r:.200} is none")
         return artifact
 
-    def _log(self, artifact: Artifact, aliases: list[str], tags: list[str], *, use_after_commit: bool) -> Artifact:
+    def _log(
+        self,
+        artifact: Artifact,
+        aliases: list[str],
+        tags: list[str],
+        *,
+        use_after_commit: bool,
+        priority: log_pb2.JobPriority = log_pb2.JOB_PRIORITY_UNSPECIFIED,
+    ) -> Artifact:
         check_user_aliases(aliases)
         check_tags(tags)
         if self.disabled:
@@ -102,7 +117,9 @@ class RunLogging(RunBase):
             return self._mark_logged(artifact, aliases, tags)
         if not self.offline:
             known_types().check(self.entity, self.project, artifact.source_name, artifact.type)
-        artifact._log(self._finalize_request(aliases, tags, use_after_commit=use_after_commit))
+        finalize = self._finalize_request(aliases, tags, use_after_commit=use_after_commit)
+        finalize.priority = priority or finalize.priority
+        artifact._log(finalize)
         return artifact
 
     def _finalize_request(self, aliases: list[str], tags: list[str], *, use_after_commit: bool) -> log_pb2.Finalize:
@@ -119,6 +136,7 @@ class RunLogging(RunBase):
             has_history_step=step is not None,
             history_step=step or 0,
             hold=self.offline,
+            priority=self._priority,
         )
 
     def _mark_logged(self, artifact: Artifact, aliases: list[str], tags: list[str]) -> Artifact:

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast._job_calls import priority_of
 from holdfast._process import this_process
 from holdfast._settings import variable
 from holdfast.errors import UsageError
 from holdfast_contract.limits import TAGS_MAX
 from holdfast_contract.names import check_entity, check_project, check_run_id
+from holdfastpb.daemon.v1 import log_pb2
 from holdfastpb.registry.v1 import run_pb2
 
 RUN_ID_CHARS = 8
@@ -38,7 +40,8 @@ _RESUME = ("allow", "must", "never", "auto", True, False, None)
 class Settings:
     """Settings of a run, as W&B's object of this name: any names, of which `init` reads those that it knows.
 
-    These are entity, project, mode, run_id, run_name, run_group, run_job_type, run_tags, run_notes and root_dir.
+    These are entity, project, mode, run_id, run_name, run_group, run_job_type, run_tags, run_notes, root_dir and, Holdfast's own,
+    priority.
     """
 
     def __init__(self, **values: Any) -> None:
@@ -66,6 +69,8 @@ class RunStart:
     mode: str
     """"online", "offline" or "disabled"."""
     directory: str
+    priority: log_pb2.JobPriority = log_pb2.JOB_PRIORITY_UNSPECIFIED
+    """Of what it logs."""
 
 
 def start_of(arguments: Mapping[str, Any], settings: Any) -> RunStart:
@@ -77,6 +82,7 @@ def start_of(arguments: Mapping[str, Any], settings: Any) -> RunStart:
 
     Raises:
         ValueError: a name, the id, a tag or the mode breaks its rules.
+        UsageError: the priority is no word that is known.
     """
     given = _Given(arguments, settings)
     defaults = this_process().settings
@@ -99,7 +105,8 @@ def start_of(arguments: Mapping[str, Any], settings: Any) -> RunStart:
     mode = given.text("mode", "mode", "MODE") or "online"
     if mode not in _MODES:
         raise ValueError(f"mode must be one of {', '.join(_MODES)}, not {mode!r:.200}")
-    return RunStart(record, _MODES[mode], given.text("dir", "root_dir", "DIR") or ".")
+    priority = priority_of(given.text("priority", "priority", "PRIORITY"))
+    return RunStart(record, _MODES[mode], given.text("dir", "root_dir", "DIR") or ".", priority)
 
 
 class _Given:

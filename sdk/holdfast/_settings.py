@@ -37,7 +37,8 @@ class SdkSettings:
 
 
 RUN_VARIABLES = tuple(
-    f"HOLDFAST_{name}" for name in ("MODE", "RUN_ID", "RUN_GROUP", "JOB_TYPE", "NAME", "TAGS", "NOTES", "DIR")
+    f"HOLDFAST_{name}"
+    for name in ("MODE", "RUN_ID", "RUN_GROUP", "JOB_TYPE", "NAME", "TAGS", "NOTES", "DIR", "PRIORITY")
 )
 """Read by each `init`; they belong to one run, so they are no settings."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from holdfast._daemon_client import DaemonClient, backoff_s
+from holdfast._job_calls import priority_word
 from holdfast._rpc_errors import error_from_detail
 from holdfast._warn_user import warn_user
 from holdfast.errors import ArtifactNotLoggedError, DaemonStartError, UnavailableError, WaitTimeoutError
@@ -154,4 +155,6 @@ def progress_of(message: log_pb2.JobProgress) -> Progress:
         bytes_deduplicated=message.bytes_deduplicated,
         bytes_sent=message.bytes_sent,
         waiting_for=message.waiting_for,
+        is_paused=message.paused,
+        priority=priority_word(message.priority),
     )

@@ -33,6 +33,10 @@ class Progress:
     bytes_sent: int
     waiting_for: str
     """Empty, or what the job waits for: "the registry at … does not answer; next try in 8 s"."""
+    is_paused: bool = False
+    """Nothing is read or sent until somebody calls `holdfast jobs resume`."""
+    priority: str = "normal"
+    """"high", "normal" or "low": its share of what is sent."""
 
     @property
     def bytes_done(self) -> int:

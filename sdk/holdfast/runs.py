@@ -15,6 +15,7 @@ from holdfast._run_config import Config, values_of
 from holdfast._run_metrics import History, RunMetrics, Summary
 from holdfast._run_settings import RunStart, Settings, check_resume, new_run_id, only_wanted, start_of
 from holdfast._warn_user import warn_user
+from holdfastpb.daemon.v1.log_pb2 import JobPriority
 from holdfastpb.registry.v1 import run_pb2
 
 __all__ = ["Config", "History", "Run", "Settings", "Summary", "init", "new_run_id"]
@@ -52,9 +53,10 @@ class Run(RunMetrics):
         """As `finish`; its older name."""
         self.finish(exit_code)
 
-    def __reduce__(self) -> tuple[Any, tuple[bytes, str, str, dict[str, Any]]]:
+    def __reduce__(self) -> tuple[Any, tuple[bytes, str, str, dict[str, Any], int]]:
         """A run may be passed to another process and used there; who began it finishes it."""
-        return _unpickled, (self.as_message().SerializeToString(), self._mode, self._dir, self.config.as_dict())
+        record = self.as_message().SerializeToString()
+        return _unpickled, (record, self._mode, self._dir, self.config.as_dict(), self._priority)
 
     def __enter__(self) -> Self:
         return self
@@ -68,8 +70,8 @@ class Run(RunMetrics):
         return f"<Run {self.path}>"
 
 
-def _unpickled(record: bytes, mode: str, directory: str, config: dict[str, Any]) -> Run:
-    return Run(RunStart(run_pb2.Run.FromString(record), mode, directory), config)
+def _unpickled(record: bytes, mode: str, directory: str, config: dict[str, Any], priority: JobPriority) -> Run:
+    return Run(RunStart(run_pb2.Run.FromString(record), mode, directory, priority), config)
 
 
 def init(  # noqa: PLR0913 - the arguments that scripts written for W&B pass

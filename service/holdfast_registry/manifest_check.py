@@ -133,6 +133,8 @@ class ManifestChecker:
         try:
             latest = self.read_root(pending.entity_id, pending.latest.manifest_root)
         except RegistryError as error:
+            if error.reason is Reason.UNAVAILABLE:
+                raise  # it may be whole
             # Damage to an older version costs the shortcut, not the new version.
             logger.error("latest version is damaged version=%s message=%s", pending.latest.version_id, error.message)
             return _Base()
@@ -161,6 +163,8 @@ class ManifestChecker:
             for encoded in self._reader.read(entity_id, segments):
                 held.update(chunks_held_by(parse_segment(encoded)) if encoded is not None else {})
         except RegistryError as error:
+            if error.reason is Reason.UNAVAILABLE:
+                raise
             logger.error("latest version is damaged message=%s", error.message)
         return held
 

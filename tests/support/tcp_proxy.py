@@ -36,11 +36,10 @@ class Fault:
 
 
 class TcpProxy:
-    """Listens on a port of its own and passes on to `upstream` (host:port); `fault` may be changed at any time."""
+    """Listens on a port and passes on to `upstream` (host:port, or a Unix socket's path); `fault` may be changed at any time."""
 
     def __init__(self, upstream: str) -> None:
-        host, _, port = upstream.rpartition(":")
-        self._upstream = (host, int(port))
+        self._upstream = upstream
         self.fault = Fault()
         self.cuts_done = 0
         """Connections that a fault has ended or silenced."""
@@ -89,13 +88,14 @@ class TcpProxy:
                 self._start(_answer, client, self.fault.answer)
                 continue
             try:
-                server = socket.create_connection(self._upstream, timeout=10)
+                server = _connect(self._upstream)
             except OSError:
                 _reset(client)
                 continue
             for each in (client, server):
                 each.settimeout(None)
-                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if each.family != socket.AF_UNIX:
+                    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._open |= {client, server}
             for source, target, replies in ((client, server, False), (server, client, True)):
@@ -138,6 +138,16 @@ class TcpProxy:
             done = self._cuts <= self.fault.cuts
             self.cuts_done += done
             return done
+
+
+def _connect(upstream: str) -> socket.socket:
+    if upstream.startswith("/"):
+        server = socket.socket(socket.AF_UNIX)
+        server.settimeout(10)
+        server.connect(upstream)
+        return server
+    host, _, port = upstream.rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=10)
 
 
 def _answer(client: socket.socket, reply: bytes) -> None:

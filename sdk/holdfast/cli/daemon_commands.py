@@ -68,6 +68,33 @@ def stop() -> None:
     )
 
 
+@daemon_app.command("limit")
+def limit(
+    up: Annotated[
+        str | None, typer.Option("--up", metavar="RATE", help="Of all uploads: 20MB/s, 500KiB/s, off.")
+    ] = None,
+    down: Annotated[str | None, typer.Option("--down", metavar="RATE", help="Of all downloads.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Limits transfers until the daemon ends, and shows the limits in force.
+
+    The settings `up` and `down` hold for each start.  Packs that a registry on this machine takes as files are not limited.
+    """
+    from holdfast._job_calls import JobCalls
+    from holdfast._process import this_process
+    from holdfast_contract.rates import parse_rate
+
+    rates = [None if text is None else parse_rate(text) for text in (up, down)]
+    daemon = this_process().daemon
+    daemon.connect()
+    limits = JobCalls(daemon).limit(*rates)
+    if as_json:
+        output.print_json({"up_bytes_per_s": limits.up_bytes_per_s, "down_bytes_per_s": limits.down_bytes_per_s})
+        return
+    for way, rate in (("up", limits.up_bytes_per_s), ("down", limits.down_bytes_per_s)):
+        output.print_line(f"{way}: {output.human_size(rate)}/s" if rate else f"{way}: off")
+
+
 @daemon_app.command("logs")
 def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Show the last N lines.")] = 50,

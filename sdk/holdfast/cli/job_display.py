@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from holdfast._job_calls import priority_word
 from holdfast.cli.output import human_duration, human_size, human_time, make_table, printable
 from holdfastpb.daemon.v1.control_pb2 import GetStatusResponse, Job
 from holdfastpb.daemon.v1.log_pb2 import JobState
@@ -34,7 +35,9 @@ class Snapshot:
 
 
 def state_word(job: Job) -> str:
-    """A job's state in one word: "held" when it waits for a sync, "unknown" for one that only a newer daemon knows."""
+    """A job's state in one word: "paused", "held" when it waits for a sync, "unknown" for one that only a newer daemon knows."""
+    if job.progress.paused:
+        return "paused"
     return "held" if job.held else _STATE_WORDS.get(job.progress.state, "unknown")
 
 
@@ -47,7 +50,7 @@ def job_as_json(job: Job) -> dict[str, Any]:
     """A job as one flat object; sizes in bytes, times in milliseconds since 1970."""
     progress = {field.name: getattr(job.progress, field.name) for field in job.progress.DESCRIPTOR.fields}
     names = {"qualified_name": job.qualified_name, "version": job.version, "error": job.error, "held": job.held}
-    return {**progress, "state": state_word(job), **names}
+    return {**progress, "state": state_word(job), "priority": priority_word(job.progress.priority), **names}
 
 
 def status_fields(status: GetStatusResponse, now_ms: int) -> dict[str, object]:
@@ -62,6 +65,8 @@ def status_fields(status: GetStatusResponse, now_ms: int) -> dict[str, object]:
         "jobs": f"{status.jobs_active} active, {status.clients} clients",
         "reading": f"{human_size(status.read_bytes_per_s)}/s",
         "sending": f"{human_size(status.sent_bytes_per_s)}/s",
+        "limits": _limits(status),
+        "paused": f"{status.jobs_paused} jobs" if status.jobs_paused else "",
         "held": f"{status.jobs_held} jobs, {human_size(status.held_bytes)}" if status.jobs_held else "",
         "spool": f"{human_size(status.spool_bytes)} of {human_size(status.spool_bytes_max)}",
         "cache": f"{human_size(status.cache_bytes)} of {human_size(status.cache_bytes_max)}",
@@ -94,6 +99,32 @@ def render_snapshot(snapshot: Snapshot) -> RenderableType:
             make_table(("artifact", "ended as", "finalized (UTC)", "size", "sent", "error"), map(_ended_row, ended))
         )
     return Group(*parts)
+
+
+def job_rows(jobs: Sequence[Job], id_chars: int) -> RenderableType:
+    """A table of jobs that can be named by their ids."""
+    columns = ("job", "artifact", "state", "priority", "found", "read", "known", "sent", "waits for")
+    return make_table(columns, (_job_row(job, id_chars) for job in jobs))
+
+
+def _job_row(job: Job, id_chars: int) -> Sequence[str]:
+    progress = job.progress
+    return (
+        progress.job_id[:id_chars],
+        _name(job),
+        state_word(job),
+        priority_word(progress.priority),
+        human_size(progress.bytes_total),
+        _share(progress.bytes_read, progress.bytes_total),
+        human_size(progress.bytes_deduplicated),
+        human_size(progress.bytes_sent),
+        progress.waiting_for or job.error,
+    )
+
+
+def _limits(status: GetStatusResponse) -> str:
+    limits = {"up": status.up_bytes_per_s_max, "down": status.down_bytes_per_s_max}
+    return ", ".join(f"{way} {human_size(rate)}/s" for way, rate in limits.items() if rate)
 
 
 def _active_row(job: Job) -> Sequence[str]:

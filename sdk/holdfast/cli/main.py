@@ -25,6 +25,7 @@ from holdfast.cli.daemon_commands import daemon_app
 from holdfast.cli.demo.command import demo
 from holdfast.cli.exit_codes import CommandError, ExitCode, exit_code_of
 from holdfast.cli.import_commands import import_app
+from holdfast.cli.jobs_commands import jobs_app
 from holdfast.cli.login_commands import login, logout
 from holdfast.cli.registry_commands import registry_app
 from holdfast.cli.status_command import status
@@ -78,6 +79,7 @@ app = typer.Typer(
 app.add_typer(artifact_app, name="artifact")
 app.add_typer(daemon_app, name="daemon")
 app.add_typer(registry_app, name="registry")
+app.add_typer(jobs_app, name="jobs")
 app.add_typer(cache_app, name="cache")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(import_app, name="import")

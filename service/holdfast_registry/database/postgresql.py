@@ -15,6 +15,7 @@ import random
 from collections import Counter
 from typing import TypeVar
 
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 STATEMENT_TIMEOUT_S = 30
 """A statement that takes longer is a defect or a stuck lock; calls themselves end after a minute at most."""
+SILENCE_MAX_S = STATEMENT_TIMEOUT_S + 5
+"""The server ends a statement before; one that is not answered by then has a connection that was lost without a word."""
 LOCK_TIMEOUT_S = 10
 POOL_TIMEOUT_S = 15
 CONNECTION_AGE_MAX_S = 1800
@@ -43,6 +46,8 @@ it has deleted."""
 _GONE = frozenset({"57P01", "57P02", "57P03", "25006", "08000", "08003", "08006"})
 """The server stops, starts, or is a standby by now; or the connection is broken."""
 _FULL = frozenset({"53100", "53200"})
+_SILENCE = "holdfast.silence"
+"""Under this name a connection knows the timer that watches it."""
 
 
 def sqlstate(error: DBAPIError) -> str:
@@ -118,11 +123,34 @@ def driver_url(url: str) -> str:
     return f"postgresql+asyncpg://{rest}"
 
 
+def _note_statement(connection: Connection, *_: object) -> None:
+    """Silence counts from the last statement on."""
+    watched = connection.info.get(_SILENCE)
+    if watched is not None:
+        silence, silence_max_s = watched
+        silence.reschedule(asyncio.get_running_loop().time() + silence_max_s)
+
+
 class PostgresDatabase:
     """Runs units: any number at once, each in a transaction of its own."""
 
-    def __init__(self, engine: AsyncEngine, loop: asyncio.AbstractEventLoop, connections_max: int) -> None:
-        """Wraps a pool whose schema is up to date; use `open_database`."""
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        loop: asyncio.AbstractEventLoop,
+        connections_max: int,
+        silence_max_s: float = SILENCE_MAX_S,
+    ) -> None:
+        """Wraps a pool whose schema is up to date; use `open_database`.
+
+        Args:
+            engine: the pool.
+            loop: that units run in.
+            connections_max: of the pool.
+            silence_max_s: that a statement may take before its connection counts as lost.
+        """
+        self._silence_max_s = silence_max_s
+        event.listen(engine.sync_engine, "before_cursor_execute", _note_statement)
         self._connections_max = connections_max
         self._engine = engine
         self._loop = loop
@@ -172,7 +200,9 @@ class PostgresDatabase:
     async def _once(self, unit: Unit[T], isolation: str, *, read_only: bool) -> T:
         self._running += 1
         try:
-            async with self._engine.connect() as connection:
+            # Being cancelled, the driver lets go of the connection instead of asking over it for a rollback.
+            async with asyncio.timeout(self._silence_max_s) as silence, self._engine.connect() as connection:
+                (await connection.get_raw_connection()).info[_SILENCE] = (silence, self._silence_max_s)
                 await connection.execution_options(isolation_level=isolation, postgresql_readonly=read_only)
                 async with connection.begin():
                     return await connection.run_sync(unit)
