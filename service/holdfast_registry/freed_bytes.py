@@ -6,7 +6,7 @@ other versions name are struck out, one group of segments after another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from holdfast_contract.digest import EMPTY_DIGEST
 from holdfast_registry.chunk_reader import ChunkReader
@@ -42,13 +42,20 @@ class FreedBytes:
         Raises:
             RegistryError: STORE_DAMAGED.
         """
-        doomed = set(await self._lists.found(query))
+        return await self.bytes_of_versions(query.entity, set(await self._lists.found(query)))
+
+    async def bytes_of_versions(self, entity: str, doomed: Set[str]) -> int:
+        """Returns what deleting these versions of an entity would give back.
+
+        Raises:
+            RegistryError: STORE_DAMAGED.
+        """
         if not doomed:
             return 0
-        manifests = await self._lists.manifests(query.entity)
-        return await self._threads.run(self._count, query.entity, doomed, manifests)
+        manifests = await self._lists.manifests(entity)
+        return await self._threads.run(self._count, entity, doomed, manifests)
 
-    def _count(self, entity: str, doomed: set[str], manifests: Sequence[StoredManifest]) -> int:
+    def _count(self, entity: str, doomed: Set[str], manifests: Sequence[StoredManifest]) -> int:
         entity_id = self._packs.entity_id(entity)
         assert entity_id is not None, "its versions were found"
         kept_roots = {one.root for one in manifests if one.version_id not in doomed}

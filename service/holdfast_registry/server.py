@@ -32,9 +32,10 @@ from holdfast_registry.clock import Clock, IdSource, RandomIds, SystemClock
 from holdfast_registry.database.audit import AuditedDatabase, AuditRepository
 from holdfast_registry.database.catalogue import CatalogueRepository
 from holdfast_registry.database.commits import CommitRepository
-from holdfast_registry.database.database import Database, OpenDatabase
 from holdfast_registry.database.copy_state import check_complete
+from holdfast_registry.database.database import Database, OpenDatabase
 from holdfast_registry.database.distributed import DistributedRepository
+from holdfast_registry.database.duties import Duty
 from holdfast_registry.database.figures import FiguresRepository
 from holdfast_registry.database.gc_cycles import GcCycleRepository
 from holdfast_registry.database.gc_sweep import GcSweepRepository
@@ -45,6 +46,7 @@ from holdfast_registry.database.packs import PackRepository
 from holdfast_registry.database.places import PlaceRepository, ProtectedAliasRepository
 from holdfast_registry.database.projects import ProjectRepository
 from holdfast_registry.database.quotas import QuotaRepository
+from holdfast_registry.database.retention import RetentionRepository
 from holdfast_registry.database.run_lists import RunListRepository
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.database.tokens import TokenRepository
@@ -57,6 +59,7 @@ from holdfast_registry.freed_bytes import FreedBytes
 from holdfast_registry.gc.collector import GarbageCollector
 from holdfast_registry.gc.compaction import Compactor
 from holdfast_registry.gc.mark import Marker
+from holdfast_registry.gc.on_demand import GcOnDemand
 from holdfast_registry.gc.removal import Remover
 from holdfast_registry.gc.restore_epoch import RestoreEpoch
 from holdfast_registry.gc.schedule import GcSchedule, wish_of
@@ -68,7 +71,9 @@ from holdfast_registry.metrics.sources import FiguresTask, Sources
 from holdfast_registry.metrics.tallies import CallTallies, MaintenanceTally
 from holdfast_registry.own_packs import OwnPacks
 from holdfast_registry.pack_intake import PackIntake
+from holdfast_registry.retention import DUTY, HOLD_MS, RetentionKeeper
 from holdfast_registry.rpc.access_servicer import AccessRepositories, AccessServicer
+from holdfast_registry.rpc.admin_servicer import AdminServicer
 from holdfast_registry.rpc.admission import Admission
 from holdfast_registry.rpc.boundary import CallBoundary
 from holdfast_registry.rpc.collection_servicer import CollectionServicer
@@ -83,6 +88,7 @@ from holdfast_registry.tracing import TracedDatabase, Tracing, open_tracing
 from holdfast_registry.version_commit import VersionCommitter
 from holdfastpb.registry.v1 import (
     access_pb2_grpc,
+    admin_pb2_grpc,
     collection_pb2_grpc,
     pack_pb2_grpc,
     registry_pb2_grpc,
@@ -117,6 +123,14 @@ _TCP_OPTIONS: Sequence[tuple[str, int]] = (
 
 
 @dataclass(frozen=True, slots=True)
+class AdminParts:
+    """What does the work that AdminService asks for."""
+
+    retention: RetentionKeeper
+    gc: GcOnDemand
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """What serving needs, put together."""
 
@@ -129,6 +143,7 @@ class Parts:
     server: grpc.aio.Server
     health: HealthServicer
     sources: Sources
+    admin: AdminParts
 
 
 def open_data_folder(data_dir: Path) -> DataFolderLock:
@@ -242,6 +257,7 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
         beside = [
             asyncio.create_task(parts.maintenance.run(settings.maintenance_interval_s)),
             asyncio.create_task(parts.gc_schedule.run(settings.gc_interval_s)),
+            asyncio.create_task(parts.admin.retention.run(settings.retention_interval_s)),
         ]
         if settings.metrics_address:
             beside.append(asyncio.create_task(parts.sources.figures.run()))
@@ -251,6 +267,7 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
             for task in beside:
                 task.cancel()
             await asyncio.wait(beside)
+            await parts.admin.gc.aclose()
     finally:
         await asyncio.to_thread(threads.close)
         if opened_store is not None:
@@ -326,9 +343,10 @@ async def _compose(
     health = await add_health(server, reflection=settings.reflection)
     maintenance = Maintenance(MaintenanceRepository(database, clock, ids), store, threads, clock, die_of_fsync, upkeep)
     collector = compose_collector(settings, opened, packs, reader, opened_store, threads, clock)
+    admin = _add_admin(server, settings, database, committed.freed, collector, clock, ids)
     sources = _sources(calls, upkeep, opened_store, intake, opened, collector, clock)
     schedule = _schedule(settings, collector, clock)
-    return Parts(opened, store, threads, maintenance, schedule, gate, server, health, sources)
+    return Parts(opened, store, threads, maintenance, schedule, gate, server, health, sources, admin=admin)
 
 
 def _sources(
@@ -356,6 +374,25 @@ def _add_access(server: grpc.aio.Server, database: Database, authenticator: Auth
         AuditRepository(database),
     )
     access_pb2_grpc.add_AccessServiceServicer_to_server(AccessServicer(access, authenticator, clock), server)
+
+
+def _add_admin(
+    server: grpc.aio.Server,
+    settings: RegistrySettings,
+    database: Database,
+    freed: FreedBytes,
+    collector: GarbageCollector,
+    clock: Clock,
+    ids: IdSource,
+) -> AdminParts:
+    policies = RetentionRepository(database, clock, ids)
+    duty = Duty(database, clock, DUTY, holder=ids.new_id(), hold_ms=HOLD_MS)
+    parts = AdminParts(
+        RetentionKeeper(policies, duty, freed, die_of_fsync), GcOnDemand(collector, wish_of(settings), die_of_fsync)
+    )
+    servicer = AdminServicer(policies, parts.retention, parts.gc, AuditRepository(database))
+    admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, server)
+    return parts
 
 
 def _schedule(settings: RegistrySettings, collector: GarbageCollector, clock: Clock) -> GcSchedule:

@@ -60,6 +60,8 @@ class RegistrySettings:
     """Id of the key for aws:kms; default: the account's."""
     database_connections: int = 10
     """Connections to PostgreSQL of this registry at most."""
+    retention_interval_s: float = 600.0
+    """Seconds between two rounds in which policies of retention are applied; 0 = never."""
     gc_interval_s: float = 3600.0
     """Seconds between two cycles of garbage collection; 0 = only on demand."""
     gc_grace_s: float = 24 * 3600.0

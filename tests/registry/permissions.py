@@ -13,11 +13,11 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
-from holdfastpb.registry.v1 import access_pb2, collection_pb2, pack_pb2, registry_pb2, run_pb2, version_pb2
+from holdfastpb.registry.v1 import access_pb2, admin_pb2, collection_pb2, pack_pb2, registry_pb2, run_pb2, version_pb2
 from registry.client import CALL_TIMEOUT_S, Client, content_of, error_of, new_request_id
 
 PACKAGE = "holdfast.registry.v1"
-MODULES = (access_pb2, collection_pb2, pack_pb2, registry_pb2, run_pb2, version_pb2)
+MODULES = (access_pb2, admin_pb2, collection_pb2, pack_pb2, registry_pb2, run_pb2, version_pb2)
 
 
 def methods() -> dict[str, MethodDescriptor]:

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from holdfast_registry.auth.permissions import PERMISSIONS
-from holdfastpb.registry.v1 import access_pb2, access_pb2_grpc, collection_pb2, run_pb2, version_pb2
+from holdfastpb.registry.v1 import access_pb2, access_pb2_grpc, admin_pb2, collection_pb2, run_pb2, version_pb2
 from registry.client import Client, content_of, new_request_id
 from registry.permissions import PACKAGE, Answer, Things, ask, methods, request_for, run_of, things_of
 from registry.processes import RegistryProcess, run_registry
@@ -70,10 +70,18 @@ NEEDED = {
     "AccessService/SetProtectedAliases": "admin",
     "AccessService/GetProtectedAliases": "reader",
     "AccessService/ListAudit": "own admin",
+    "AdminService/SetRetention": "writer",
+    "AdminService/GetRetention": "reader",
+    "AdminService/PreviewRetention": "reader",
+    "AdminService/RunGc": "whole",
+    "AdminService/GetGcStatus": "whole",
     "AccessService/SetQuota": "admin",
     "AccessService/GetQuotas": "reader",
 }
-"""Of each RPC: the least role, and whether it concerns the project, the entity as a whole, or the caller's own scope."""
+"""Of each RPC: the least role, and whether it concerns the project, the entity as a whole, or the caller's own scope.
+
+"whole": it concerns the registry, so an administrator of everything is needed, and nobody is told that it is not there.
+"""
 
 RANKS = {"reader": 1, "writer": 2, "aliaser": 3, "admin": 4}
 REFUSALS = {"UNAUTHENTICATED", "PERMISSION_DENIED", "NOT_FOUND", "LEASE_EXPIRED"}
@@ -135,6 +143,8 @@ def is_let_in(name: str, caller: str) -> bool:
     needed = NEEDED[name]
     if needed in ("any", "own admin"):
         return needed == "any" or caller in ("admin", "admin of entity", "everything", "other entity", "other project")
+    if needed == "whole":
+        return caller == "everything"
     if caller == "other entity":
         return False
     if caller == "other project":
@@ -173,7 +183,7 @@ def test_rpc_lets_in_whom_the_matrix_lets_in(name: str, world: World) -> None:
                 world.admin.versions.RenewLease, version_pb2.RenewLeaseRequest(lease_id=things.lease_id)
             )
             assert state.lease.lease_id == things.lease_id, "a stranger's abort does nothing"
-        elif caller.startswith("other ") and name not in ("AccessService/ListTokens", "AccessService/ListAudit"):
+        elif caller.startswith("other ") and NEEDED[name] not in ("own admin", "whole"):
             assert answer.reason == ("LEASE_EXPIRED" if name.split("/")[1] in BY_LEASE else "NOT_FOUND"), (name, caller)
         else:
             assert answer.reason == "PERMISSION_DENIED", (name, caller, answer)
@@ -228,6 +238,14 @@ def test_token_of_a_project_sees_its_project_only_in_lists_of_the_entity(world: 
         collections.versions.SearchVersions, version_pb2.SearchVersionsRequest(entity="team", page_size=100)
     )
     assert {version.project for version in found.versions} == {"vision"}
+
+
+def test_policy_of_a_whole_project_is_an_administrators_to_set(world: World) -> None:
+    request = admin_pb2.SetRetentionRequest(
+        request_id=new_request_id(), entity="team", project="vision", policy_json='{"keep_last": 1000}'
+    )
+    for caller, reason in (("aliaser", "PERMISSION_DENIED"), ("other project", "NOT_FOUND"), ("admin", "")):
+        assert ask(world.channel, "AdminService/SetRetention", request, world.tokens[caller]).reason == reason
 
 
 def test_runs_and_links_in_other_projects_are_not_shown(world: World) -> None:

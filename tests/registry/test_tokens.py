@@ -18,7 +18,7 @@ from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.tokens import TokenRepository
 from holdfast_registry.domain.access import EVERYTHING, NewToken, Role
 from holdfast_registry.errors import RegistryError
-from holdfastpb.registry.v1 import access_pb2, access_pb2_grpc, collection_pb2, run_pb2, version_pb2
+from holdfastpb.registry.v1 import access_pb2, access_pb2_grpc, admin_pb2, admin_pb2_grpc, collection_pb2, run_pb2, version_pb2
 from registry.client import Client, content_of, new_request_id
 from registry.permissions import PACKAGE, Answer, ask
 from registry.processes import RegistryProcess, run_registry
@@ -173,6 +173,13 @@ def _delete_and_restore(client: Client, version_id: str) -> None:
     client.call(client.versions.RestoreVersion, restoration)
 
 
+def _administer(client: Client, admin: admin_pb2_grpc.AdminServiceStub) -> None:
+    named = {"entity": "team", "project": "vision", "collection": "kept"}
+    policy = admin_pb2.SetRetentionRequest(request_id=new_request_id(), policy_json='{"keep_last": 9}', **named)
+    client.call(admin.SetRetention, policy)
+    assert list(client.call(admin.RunGc, admin_pb2.RunGcRequest()))[-1].ended
+
+
 def walk_of_mutations(client: Client, access: access_pb2_grpc.AccessServiceStub) -> None:
     """Every audited RPC, once, so that it succeeds."""
     call, versions, collections, runs = client.call, client.versions, client.collections, client.runs
@@ -247,16 +254,20 @@ def walk_of_mutations(client: Client, access: access_pb2_grpc.AccessServiceStub)
 def test_every_change_has_an_entry_that_says_who_what_and_where(desk: Desk) -> None:
     with Client(desk.address, desk.secret) as client:
         walk_of_mutations(client, access_pb2_grpc.AccessServiceStub(desk.channel))
+        client.log("kept", content_of({"a": b"a"}))
+        _administer(client, admin_pb2_grpc.AdminServiceStub(desk.channel))
     entries = desk.entries()
     audited = {name.removeprefix(f"/{PACKAGE}.") for name, permission in PERMISSIONS.items() if permission.audited}
     assert {entry.method for entry in entries} == audited
     assert {(entry.token_id, entry.token_name, entry.outcome) for entry in entries} == {("1", "admin", "OK")}
-    assert {entry.entity for entry in entries} == {"team"}
+    assert {entry.entity for entry in entries if entry.method != "AdminService/RunGc"} == {"team"}
     assert all(entry.peer.startswith("ipv4:127.0.0.1") and entry.at_ms for entry in entries)
     commit = next(entry for entry in entries if entry.method == "VersionService/CommitVersion")
     assert "collection=cats" in commit.object
     assert "aliases=best" in commit.object
     assert "version=v0" in commit.object
+    policy = next(entry for entry in entries if entry.method == "AdminService/SetRetention")
+    assert policy.object == 'collection=kept policy_json={"keep_last": 9}'
     assert "hf_reg_" not in str(entries)
     assert desk.entries(after_id=entries[2].entry_id, page_size=2) == entries[3:5]
     assert desk.entries(since_ms=entries[-1].at_ms + 60_000) == []

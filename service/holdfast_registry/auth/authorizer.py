@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from holdfast_contract.reasons import Reason
-from holdfast_registry.auth.needs import Kept, Kind, Named, Need, OwnScope, Shown, Within
+from holdfast_registry.auth.needs import Kept, Kind, Named, Need, OwnScope, Shown, Whole, Within
 from holdfast_registry.auth.permissions import Permission
 from holdfast_registry.database.current_call import Guard
 from holdfast_registry.database.places import PlaceRepository, Places, refuse_protected
@@ -96,7 +96,7 @@ def _narrow(permission: Permission, caller: Caller, request: Any) -> bool:
 
 def _check_seen(need: Need, caller: Caller, found: dict[Kept, Places], *, narrowed: bool) -> None:
     where = need.where
-    if isinstance(where, OwnScope):
+    if isinstance(where, OwnScope | Whole):
         return
     if isinstance(where, Within):
         if not caller.scope.reaches_into(where.entity):
@@ -117,8 +117,8 @@ def _check_role(need: Need, caller: Caller, found: dict[Kept, Places]) -> None:
         # What is seen through a link only can be read, and no more.
         if need.role > Role.READER and places and not caller.scope.covers(places[0]):
             raise _denied(need.role, caller)
-    if caller.role < need.role:
-        raise _denied(need.role, caller)
+    if caller.role < need.role or (isinstance(where, Whole) and not caller.is_unbound):
+        raise _denied(need.role, caller, " of everything" if isinstance(where, Whole) else "")
 
 
 def _is_own_token(where: Kept, caller: Caller) -> bool:
@@ -132,10 +132,10 @@ def absent(thing: Kept) -> RegistryError:
     return not_found(f"{_CALLED[thing.kind]} {thing.id[:64]!r}")
 
 
-def _denied(role: Role, caller: Caller) -> RegistryError:
+def _denied(role: Role, caller: Caller, where: str = "") -> RegistryError:
     return RegistryError(
         Reason.PERMISSION_DENIED,
-        f"This needs the role {role.name.lower()}; the token {caller.token_name!r} is {_article(caller.role)} of "
+        f"This needs the role {role.name.lower()}{where}; the token {caller.token_name!r} is {_article(caller.role)} of "
         f"{caller.scope}.",
         {"role": role.name.lower()},
     )

@@ -10,11 +10,12 @@ from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import Message
 
 from holdfast_registry.domain.access import Scope
-from holdfastpb.registry.v1 import access_pb2, collection_pb2, pack_pb2, registry_pb2, run_pb2, version_pb2
+from holdfastpb.registry.v1 import access_pb2, admin_pb2, collection_pb2, pack_pb2, registry_pb2, run_pb2, version_pb2
 
 OBJECT_CHARS_MAX = 500
 FILES: tuple[FileDescriptor, ...] = tuple(
-    module.DESCRIPTOR for module in (access_pb2, collection_pb2, pack_pb2, registry_pb2, run_pb2, version_pb2)
+    module.DESCRIPTOR
+    for module in (access_pb2, admin_pb2, collection_pb2, pack_pb2, registry_pb2, run_pb2, version_pb2)
 )
 _THINGS = ("version", "link", "collection", "project", "run", "token")
 """Messages in a request or response that say what it was about."""
@@ -37,11 +38,12 @@ _WORDS = (
     "aliases_to_remove",
     "tags_to_add",
     "tags_to_remove",
+    "policy_json",
     "bytes_max",
     "versions_max",
     "requests_per_s",
 )
-_FLAGS = ("set_description", "set_metadata", "set_ttl", "delete_aliases", "withdrawn", "without_lost_writers")
+_FLAGS = ("set_description", "set_metadata", "set_ttl", "delete_aliases", "withdrawn", "without_lost_writers", "now")
 
 
 def response_classes() -> dict[str, type[Message]]:

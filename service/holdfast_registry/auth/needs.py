@@ -47,12 +47,16 @@ class OwnScope:
     """Wherever the caller's token counts."""
 
 
+class Whole:
+    """The registry itself: what belongs to no entity, and is no secret, is done by who may do everything."""
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """A role, and where it is needed."""
 
     role: Role
-    where: Named | Within | Kept | OwnScope
+    where: Named | Within | Kept | OwnScope | Whole
 
 
 Needs = Iterable[Need]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from holdfast_registry.auth.needs import Aliases, Kept, Kind, Named, Need, Needs, OwnScope, Shown, Within
+from holdfast_registry.auth.needs import Aliases, Kept, Kind, Named, Need, Needs, OwnScope, Shown, Whole, Within
 from holdfast_registry.domain.access import Role, Scope
 from holdfast_registry.domain.filters import PROJECT_FIELDS, parse_filter
 
@@ -43,6 +43,15 @@ class Permission:
 
 def _nothing(request: Request) -> Needs:
     return ()
+
+
+def _whole(request: Request) -> Needs:
+    return (Need(ADMIN, Whole()),)
+
+
+def _set_retention(request: Request) -> Needs:
+    # As with other defaults of a project, and of a collection.
+    return _at(WRITER if request.collection else ADMIN)(request)
 
 
 def _at(role: Role, entity: str = "entity", project: str = "project") -> Callable[[Request], Needs]:
@@ -244,6 +253,13 @@ _ACCESS = {
     "SetQuota": Permission(_at(ADMIN), audited=True),
     "GetQuotas": Permission(_at(READER)),
 }
+_ADMIN = {
+    "SetRetention": Permission(_set_retention, audited=True),
+    "GetRetention": Permission(_at(READER)),
+    "PreviewRetention": Permission(_at(READER)),
+    "RunGc": Permission(_whole, audited=True),
+    "GetGcStatus": Permission(_whole),
+}
 PERMISSIONS: Mapping[str, Permission] = MappingProxyType(
     {
         PREFIX + service + "/" + method: permission
@@ -254,6 +270,7 @@ PERMISSIONS: Mapping[str, Permission] = MappingProxyType(
             ("PackService", _PACKS),
             ("RunService", _RUNS),
             ("AccessService", _ACCESS),
+            ("AdminService", _ADMIN),
         )
         for method, permission in methods.items()
     }

@@ -91,6 +91,13 @@ class AuditRepository:
         """Adds an entry."""
         await self._database.write(partial(write_entry, entry=entry))
 
+    async def note_call(self) -> None:
+        """Records the call that runs, for one whose work is done by transactions that are not its own."""
+        call = current_call()
+        if call is not None and call.entry_of is not None and (entry := call.entry_of(None)) is not None:
+            await self.add(entry)
+            call.is_recorded = True
+
     async def list(
         self, scope: Scope, *, since_ms: int, after_id: int, count: int, actor: str = "", action: str = ""
     ) -> list[AuditEntry]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from holdfast_registry.clock import IdSource
 from holdfast_registry.database.commits import change_aliases, end_lease
@@ -45,8 +45,11 @@ _MARK_RESTORED = (
     .where(version.c.id == bindparam("row_id"))
     .values(state=VersionState.COMMITTED.value, deleted_age_ms=None)
 )
-_EXPIRES_AT = (
-    select(EXPIRES_AT_MS)
+_WHEN_IT_GOES = (
+    select(
+        EXPIRES_AT_MS.label("expires_at_ms"),
+        func.coalesce(collection.c.retention_json, project.c.retention_json).label("retention_json"),
+    )
     .select_from(version)
     .join(collection, collection.c.id == version.c.collection_id)
     .join(project, project.c.id == collection.c.project_id)
@@ -79,11 +82,14 @@ def delete_version(connection: Connection, version_id: str, ids: IdSource, now_m
 
 
 def restore_version(connection: Connection, version_id: str, ids: IdSource, now_ms: int) -> None:
-    """Makes a DELETED version COMMITTED again, without the names that it had; one whose time has passed lives without end."""
+    """Makes a DELETED version COMMITTED again, without the names that it had.
+
+    One whose time has passed, or that a policy of retention may have taken, lives without end: it would go again within minutes.
+    """
     collection_id, _ = collection_of(connection, version_id)
     connection.execute(_MARK_RESTORED, {"row_id": version_id})
-    expires_at_ms = connection.execute(_EXPIRES_AT, {"row_id": version_id}).scalar()
-    if expires_at_ms is not None and expires_at_ms <= now_ms:
+    goes = connection.execute(_WHEN_IT_GOES, {"row_id": version_id}).one()
+    if goes.retention_json is not None or (goes.expires_at_ms is not None and goes.expires_at_ms <= now_ms):
         connection.execute(_LIVE_ON, {"row_id": version_id})
     touch(connection, {version_id} | _move_latest(connection, collection_id, now_ms), ids.new_id, now_ms)
 

@@ -151,6 +151,12 @@ def _digest_bytes(value: Scalar) -> bytes | None:
     return bytes.fromhex(text) if len(text) % 2 == 0 and set(text) <= _HEX_CHARS else None
 
 
+def json_number(document: ColumnElement[Any], path: tuple[str, ...], dialect: str) -> ColumnElement[Any]:
+    """Returns the number under some keys of a JSON document; NULL: there is none."""
+    value = (_SqliteJson if dialect == "sqlite" else _PostgresJson)(document, path)
+    return case((value.is_number, value.number), else_=null())
+
+
 def _of_json(
     make: type[_SqliteJson] | type[_PostgresJson],
     document: ColumnElement[Any],

@@ -126,18 +126,18 @@ def _scopes(rows: Iterable[Any]) -> Places:
 
 
 # A row of protected_alias counts for an alias of a collection.
-_COUNTS = and_(
+PROTECTION_COUNTS = and_(
     protected_alias.c.project_id == collection.c.project_id,
     or_(protected_alias.c.collection_id.is_(None), protected_alias.c.collection_id == collection.c.id),
 )
 _HELD = (
     select(alias.c.name)
     .join(collection, collection.c.id == alias.c.collection_id)
-    .join(protected_alias, and_(_COUNTS, protected_alias.c.name == alias.c.name))
+    .join(protected_alias, and_(PROTECTION_COUNTS, protected_alias.c.name == alias.c.name))
 )
 _GIVEN = (
     select(protected_alias.c.name)
-    .join(collection, _COUNTS)
+    .join(collection, PROTECTION_COUNTS)
     .where(protected_alias.c.name.in_(bindparam("names", expanding=True)))
 )
 _OF_VERSIONS = select(version.c.id).join(collection, collection.c.id == version.c.collection_id)

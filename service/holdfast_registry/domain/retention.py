@@ -97,7 +97,7 @@ class Candidate:
     size_bytes: int
     created_at_ms: int
     is_held: bool
-    """Linked, or with a protected alias: no policy may take it."""
+    """Linked, with a protected alias, or kept for ever by its own time to live: no policy may take it."""
     is_aliased: bool
     tags: frozenset[str] = frozenset()
     scores: tuple[float | None, ...] = ()

@@ -94,11 +94,17 @@ class GarbageCollector:
             logger.info("garbage collected cycle=%s %s", cycle.row, progress.report.to_json())
             return progress.report
 
-    async def preview(self, wish: GcWish) -> GcReport:
-        """Counts what the next cycles would free, and changes nothing."""
-        progress = Progress(None)
+    async def preview(self, wish: GcWish, progress: Progress | None = None) -> GcReport:
+        """Counts what the next cycles would free, and changes nothing.
+
+        Args:
+            wish: how the cycles would go.
+            progress: where to count, for somebody who watches.
+        """
+        progress = progress or Progress(None)
         age_ms = await self._cycles.age_ms()
         for entity_id, name in await self._cycles.entities():
+            progress.phase = f"mark {name}"
             roots = await self._cycles.roots_after_purge(entity_id, age_ms, wish.undelete_ms)
             await self._collect_entity(None, entity_id, name, roots, wish, progress)
         return progress.report
