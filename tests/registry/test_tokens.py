@@ -18,7 +18,15 @@ from holdfast_registry.database.sqlite import SqliteDatabase
 from holdfast_registry.database.tokens import TokenRepository
 from holdfast_registry.domain.access import EVERYTHING, NewToken, Role
 from holdfast_registry.errors import RegistryError
-from holdfastpb.registry.v1 import access_pb2, access_pb2_grpc, admin_pb2, admin_pb2_grpc, collection_pb2, run_pb2, version_pb2
+from holdfastpb.registry.v1 import (
+    access_pb2,
+    access_pb2_grpc,
+    admin_pb2,
+    admin_pb2_grpc,
+    collection_pb2,
+    run_pb2,
+    version_pb2,
+)
 from registry.client import Client, content_of, new_request_id
 from registry.permissions import PACKAGE, Answer, ask
 from registry.processes import RegistryProcess, run_registry

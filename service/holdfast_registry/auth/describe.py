@@ -38,10 +38,10 @@ _WORDS = (
     "aliases_to_remove",
     "tags_to_add",
     "tags_to_remove",
-    "policy_json",
     "bytes_max",
     "versions_max",
     "requests_per_s",
+    "policy_json",
 )
 _FLAGS = ("set_description", "set_metadata", "set_ttl", "delete_aliases", "withdrawn", "without_lost_writers", "now")
 
