@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric
 from holdfast_contract.reasons import Reason
 from holdfast_registry import __version__
 from holdfast_registry.auth.permissions import PREFIX
-from holdfast_registry.database.figures import StoredFigures
+from holdfast_registry.database.figures import Amount, StoredFigures
 from holdfast_registry.domain.records import PackState, VersionState
 from holdfast_registry.gc.report import GcReport
 from holdfast_registry.metrics.sources import SlowFigures, Sources
@@ -38,13 +38,12 @@ class RegistryCollector:
         yield from self._database()
         yield from self._store()
         slow = self._sources.figures.latest
+        age = GaugeMetricFamily("holdfast_registry_figures_age_seconds", "Age of the figures from the database.")
         if slow is not None:
-            age_s = self._sources.clock.monotonic_s() - slow.taken_at_s
-            yield GaugeMetricFamily(
-                "holdfast_registry_figures_age_seconds", "Age of the figures from the database.", age_s
-            )
-            yield from _stored(slow.stored)
-            yield from _garbage(slow)
+            age.add_metric([], self._sources.clock.monotonic_s() - slow.taken_at_s)
+        yield age
+        yield from _stored(slow.stored if slow is not None else None)
+        yield from _garbage(slow)
 
     def _calls(self) -> Iterator[Metric]:
         durations = HistogramMetricFamily(
@@ -90,11 +89,10 @@ class RegistryCollector:
         expired.add_metric(["lease"], upkeep.leases_expired)
         expired.add_metric(["version"], upkeep.versions_expired)
         yield expired
+        age = GaugeMetricFamily("holdfast_registry_maintenance_age_seconds", "Since the last round without a failure.")
         if upkeep.ended_at_s is not None:
-            age_s = self._sources.clock.monotonic_s() - upkeep.ended_at_s
-            yield GaugeMetricFamily(
-                "holdfast_registry_maintenance_age_seconds", "Since the last round without a failure.", age_s
-            )
+            age.add_metric([], self._sources.clock.monotonic_s() - upkeep.ended_at_s)
+        yield age
 
     def _database(self) -> Iterator[Metric]:
         load = self._sources.database()
@@ -128,55 +126,52 @@ class RegistryCollector:
         yield from (requests, retries)
 
 
-def _stored(figures: StoredFigures) -> Iterator[Metric]:
+def _gauge(name: str, text: str, value: float | None) -> Metric:
+    """Returns a gauge that has no value as long as it is not known."""
+    return GaugeMetricFamily(f"holdfast_registry_{name}", text, value)
+
+
+def _stored(figures: StoredFigures | None) -> Iterator[Metric]:
     packs = GaugeMetricFamily("holdfast_registry_packs", "Packs in the store, by state.", labels=["state"])
     pack_bytes = GaugeMetricFamily("holdfast_registry_pack_bytes", "Their bytes.", labels=["state"])
-    for state in PackState:
-        amount = figures.packs.get(state)
-        packs.add_metric([state.name.lower()], amount.count if amount else 0)
-        pack_bytes.add_metric([state.name.lower()], amount.size_bytes if amount else 0)
     versions = GaugeMetricFamily("holdfast_registry_versions", "Versions, by state.", labels=["state"])
-    for kind in VersionState:
-        found = figures.versions.get(kind)
-        versions.add_metric([kind.name.lower()], found.count if found else 0)
-    yield from (packs, pack_bytes, versions)
-    yield GaugeMetricFamily("holdfast_registry_stored_bytes", "What the store holds.", figures.stored_bytes)
-    yield GaugeMetricFamily(
-        "holdfast_registry_logical_bytes", "Files of all committed versions, each counted whole.", figures.logical_bytes
-    )
-    ratio = figures.logical_bytes / figures.stored_bytes if figures.stored_bytes else 1.0
-    yield GaugeMetricFamily("holdfast_registry_dedup_ratio", "Logical bytes for each stored one.", ratio)
     leases = GaugeMetricFamily("holdfast_registry_leases", "Uploads that are under way.", labels=["state"])
-    leases.add_metric(["active"], figures.leases_active - figures.leases_overdue)
-    leases.add_metric(["overdue"], figures.leases_overdue)
-    yield leases
+    stored = logical = ratio = None
+    if figures is not None:
+        for state in PackState:
+            amount = figures.packs.get(state, Amount())
+            packs.add_metric([state.name.lower()], amount.count)
+            pack_bytes.add_metric([state.name.lower()], amount.size_bytes)
+        for kind in VersionState:
+            versions.add_metric([kind.name.lower()], figures.versions.get(kind, Amount()).count)
+        leases.add_metric(["active"], figures.leases_active - figures.leases_overdue)
+        leases.add_metric(["overdue"], figures.leases_overdue)
+        stored, logical = float(figures.stored_bytes), float(figures.logical_bytes)
+        ratio = logical / stored if stored else 1.0
+    yield from (packs, pack_bytes, versions, leases)
+    yield _gauge("stored_bytes", "What the store holds.", stored)
+    yield _gauge("logical_bytes", "Files of all committed versions, each counted whole.", logical)
+    yield _gauge("dedup_ratio", "Logical bytes for each stored one.", ratio)
 
 
-def _garbage(slow: SlowFigures) -> Iterator[Metric]:
-    if slow.last_cycle is not None:
-        yield GaugeMetricFamily(
-            "holdfast_registry_gc_last_start_timestamp_seconds",
-            "When the last cycle began.",
-            slow.last_cycle.started_at_ms / 1000,
-        )
-    ended = slow.last_ended_cycle
-    if ended is None or ended.ended_at_ms is None:
-        return
-    report = GcReport.from_json(ended.report_json)
-    yield GaugeMetricFamily(
-        "holdfast_registry_gc_last_end_timestamp_seconds", "When a cycle ended last.", ended.ended_at_ms / 1000
-    )
-    took_s = (ended.ended_at_ms - ended.started_at_ms) / 1000
-    yield GaugeMetricFamily("holdfast_registry_gc_last_duration_seconds", "How long that one took.", took_s)
-    yield GaugeMetricFamily(
-        "holdfast_registry_gc_last_problem",
-        "1 when it could not do all; its report says why.",
-        float(bool(report.problem)),
-    )
+def _garbage(slow: SlowFigures | None) -> Iterator[Metric]:
     freed = GaugeMetricFamily(
-        "holdfast_registry_gc_last_bytes", "What it freed of chunks, and removed of objects.", labels=["kind"]
+        "holdfast_registry_gc_last_bytes", "What that cycle deleted, removed, and found waiting.", labels=["kind"]
     )
-    freed.add_metric(["deleted"], report.bytes_deleted)
-    freed.add_metric(["removed"], report.bytes_removed)
-    freed.add_metric(["waiting"], report.bytes_waiting)
+    begun = slow.last_cycle if slow is not None else None
+    ended = slow.last_ended_cycle if slow is not None else None
+    ended_at_s = took_s = problem = None
+    if ended is not None and ended.ended_at_ms is not None:
+        report = GcReport.from_json(ended.report_json)
+        ended_at_s, took_s = ended.ended_at_ms / 1000, (ended.ended_at_ms - ended.started_at_ms) / 1000
+        problem = float(bool(report.problem))
+        freed.add_metric(["deleted"], report.bytes_deleted)
+        freed.add_metric(["removed"], report.bytes_removed)
+        freed.add_metric(["waiting"], report.bytes_waiting)
     yield freed
+    yield _gauge(
+        "gc_last_start_timestamp_seconds", "When the last cycle began.", begun.started_at_ms / 1000 if begun else None
+    )
+    yield _gauge("gc_last_end_timestamp_seconds", "When a cycle ended last.", ended_at_s)
+    yield _gauge("gc_last_duration_seconds", "How long that one took.", took_s)
+    yield _gauge("gc_last_problem", "1 when it could not do all; its report says why.", problem)
