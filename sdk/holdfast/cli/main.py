@@ -18,6 +18,7 @@ from holdfast.cli import (
     restore_command,
 )
 from holdfast.cli.artifact_commands import artifact_app
+from holdfast.cli.bench_commands import bench_app
 from holdfast.cli.bundle_commands import bundle_app
 from holdfast.cli.cache_commands import cache_app
 from holdfast.cli.config_command import config
@@ -79,6 +80,7 @@ app = typer.Typer(
 app.add_typer(artifact_app, name="artifact")
 app.add_typer(daemon_app, name="daemon")
 app.add_typer(registry_app, name="registry")
+app.add_typer(bench_app, name="bench")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(cache_app, name="cache")
 app.add_typer(bundle_app, name="bundle")
