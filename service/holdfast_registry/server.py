@@ -23,7 +23,7 @@ from holdfast_contract import os_layer
 from holdfast_contract.limits import MESSAGE_BYTES_MAX, SOCKET_PATH_BYTES_MAX
 from holdfast_contract.places import socket_address
 from holdfast_registry.auth.authorizer import Authorizer
-from holdfast_registry.auth.call_limits import RateLimits
+from holdfast_registry.auth.call_limits import CallsAtOnce, RateLimits
 from holdfast_registry.auth.tokens import Authenticator, SocketOwner, TokenHolders
 from holdfast_registry.blobstore.open_store import OpenStore, file_threads, open_store
 from holdfast_registry.blobstore.store import BlobStore
@@ -77,6 +77,7 @@ from holdfast_registry.rpc.admin_servicer import AdminServicer
 from holdfast_registry.rpc.admission import Admission
 from holdfast_registry.rpc.boundary import CallBoundary
 from holdfast_registry.rpc.collection_servicer import CollectionServicer
+from holdfast_registry.rpc.flow_limits import FlowLimits
 from holdfast_registry.rpc.health import HealthServicer, add_health
 from holdfast_registry.rpc.pack_servicer import PackServicer
 from holdfast_registry.rpc.registry_servicer import RegistryServicer
@@ -119,6 +120,10 @@ _OPTIONS: Sequence[tuple[str, int]] = (
 _TCP_OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_connection_idle_ms", 15 * 60_000),
     ("grpc.max_connection_age_grace_ms", 5 * 60_000),
+    # A client that pings more often than every 10 s is sent away at the third time too many.
+    ("grpc.http2.max_ping_strikes", 2),
+    # Who connects and then says nothing, or never ends its TLS.
+    ("grpc.server_handshake_timeout_ms", 20_000),
 )
 
 
@@ -312,8 +317,9 @@ async def _compose(
     authorizer = Authorizer(PlaceRepository(database))
     admission = Admission(authenticator, authorizer, AuditRepository(opened), clock)
     calls, upkeep = CallTallies(), MaintenanceTally()
-    boundary = CallBoundary(gate, admission, clock, die_of_fsync, calls, tracing)
-    options = _OPTIONS if on_socket else (*_OPTIONS, *_tcp_options(settings.connection_age_s))
+    limits = None if on_socket else _flow_limits(settings, clock)
+    boundary = CallBoundary(gate, admission, clock, die_of_fsync, calls, tracing, limits)
+    options = _OPTIONS if on_socket else (*_OPTIONS, *_tcp_options(settings))
     server = grpc.aio.server(interceptors=[boundary], options=options)
     committer = VersionCommitter(commits, manifests, threads)
     parts = DistributedRepository(database, commits, clock, lease_ttl_s=settings.lease_ttl_s)
@@ -362,8 +368,17 @@ def _sources(
     return Sources(calls, opened_store.tally, upkeep, lambda: intake.load, lambda: database.load, figures, clock)
 
 
-def _tcp_options(connection_age_s: float) -> Sequence[tuple[str, int]]:
-    return (*_TCP_OPTIONS, ("grpc.max_connection_age_ms", round(connection_age_s * 1000)))
+def _flow_limits(settings: RegistrySettings, clock: Clock) -> FlowLimits:
+    calls = CallsAtOnce(settings.calls_per_token_max, settings.calls_max)
+    return FlowLimits(calls, clock, idle_s=settings.stream_idle_s)
+
+
+def _tcp_options(settings: RegistrySettings) -> Sequence[tuple[str, int]]:
+    return (
+        *_TCP_OPTIONS,
+        ("grpc.max_connection_age_ms", round(settings.connection_age_s * 1000)),
+        ("grpc.max_allowed_incoming_connections", settings.connections_max),
+    )
 
 
 def _add_access(server: grpc.aio.Server, database: Database, authenticator: Authenticator, clock: Clock) -> None:

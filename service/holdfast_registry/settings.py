@@ -82,6 +82,8 @@ class RegistrySettings:
     """Calls under way of one token at once; each holds at most 4 MiB of what it brings in memory.  Further ones wait and repeat."""
     calls_max: int = 1000
     """The same of all tokens together."""
+    connections_max: int = 800
+    """TCP connections at once; more are closed at once.  Most systems give a process 1,024 open files to begin with."""
     audit_kept_days: float = 0.0
     """Entries of the audit log that are older are removed; 0 keeps them for ever."""
     database_readers: int = 2

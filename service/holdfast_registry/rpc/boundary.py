@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
 from typing import Any, NoReturn
 
 import grpc
@@ -19,10 +20,11 @@ from holdfast_registry.auth.permissions import PUBLIC
 from holdfast_registry.auth.tokens import AUTHORIZATION_KEY
 from holdfast_registry.blobstore.directory import SPACE_ERRORS
 from holdfast_registry.clock import Clock
-from holdfast_registry.errors import RegistryError
+from holdfast_registry.errors import RegistryError, invalid
 from holdfast_registry.lifecycle import CallGate
 from holdfast_registry.metrics.tallies import CallTallies
 from holdfast_registry.rpc.admission import Admission, Visit
+from holdfast_registry.rpc.flow_limits import STATUS_S, FlowLimits
 from holdfast_registry.tracing import Tracing
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 
@@ -44,7 +46,7 @@ Context = ServicerContext[Any, Any]
 def describe(error: Exception) -> ErrorDetail:
     """Returns what the caller gets to know of an exception."""
     if isinstance(error, RegistryError):
-        return _detail(error.reason, error.message, error.metadata)
+        return _detail(error.reason, error.message, error.metadata, error.retry_after_ms)
     if isinstance(error, ContractError):
         return _detail(error.reason, error.message, {})
     if isinstance(error, OSError) and error.errno in SPACE_ERRORS:
@@ -53,7 +55,7 @@ def describe(error: Exception) -> ErrorDetail:
     return _detail(Reason.INTERNAL, f"The registry failed; its log has the details under request id {request_id}.", {})
 
 
-def _detail(reason: Reason, message: str, metadata: dict[str, str]) -> ErrorDetail:
+def _detail(reason: Reason, message: str, metadata: dict[str, str], retry_after_ms: int = 0) -> ErrorDetail:
     return ErrorDetail(
         reason=reason.value,
         domain=DOMAIN,
@@ -63,7 +65,7 @@ def _detail(reason: Reason, message: str, metadata: dict[str, str]) -> ErrorDeta
             **{key: value[:PARTICULAR_CHARS_MAX] for key, value in metadata.items()},
         },
         retryable=REASONS[reason].retryable,
-        retry_after_ms=DRAINING_RETRY_MS if reason is Reason.DRAINING else 0,
+        retry_after_ms=DRAINING_RETRY_MS if reason is Reason.DRAINING else retry_after_ms,
     )
 
 
@@ -78,6 +80,7 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         die: Callable[[OSError], NoReturn],
         tallies: CallTallies,
         tracing: Tracing,
+        limits: FlowLimits | None = None,
     ) -> None:
         """Puts it together.
 
@@ -88,6 +91,7 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             die: ends the process when data could not be made durable.
             tallies: count calls.
             tracing: makes a span of each.
+            limits: for clients who are not trusted; with them single messages are read as streams of one, once the caller is known.
         """
         self._gate = gate
         self._admission = admission
@@ -95,6 +99,7 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self._die = die
         self._tallies = tallies
         self._tracing = tracing
+        self._limits = limits
         self._surrounded: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -117,16 +122,20 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             "request_deserializer": handler.request_deserializer,
             "response_serializer": handler.response_serializer,
         }
-        if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(self._single(method, handler.unary_unary), **arguments)
-        if handler.stream_unary:
-            call = self._single(method, handler.stream_unary, streamed=True)
-            return grpc.stream_unary_rpc_method_handler(call, **arguments)
+        if handler.stream_unary or handler.unary_unary:
+            streamed = bool(handler.stream_unary)
+            call = self._single(method, handler.stream_unary or handler.unary_unary, streamed=streamed)
+            if streamed or self._limits is not None:
+                return grpc.stream_unary_rpc_method_handler(call, **arguments)
+            return grpc.unary_unary_rpc_method_handler(call, **arguments)
         assert handler.unary_stream, "no service of the registry streams both ways"
+        if self._limits is not None:
+            call = self._many_in_time(method, handler.unary_stream, self._limits)
+            return grpc.stream_stream_rpc_method_handler(call, **arguments)
         return grpc.unary_stream_rpc_method_handler(self._many(method, handler.unary_stream), **arguments)
 
     def _single(
-        self, method: str, behaviour: Callable[[Any, Context], Awaitable[Any]], *, streamed: bool = False
+        self, method: str, behaviour: Callable[[Any, Context], Awaitable[Any]], *, streamed: bool
     ) -> Callable[..., Any]:
         async def call(request: Any, context: Context) -> Any:
             with self._watched(method, context) as visit:
@@ -149,14 +158,20 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         streamed: bool,
     ) -> Any:
         await self._recognize(visit, context)
-        first = await anext(aiter(request), None) if streamed else request
-        if first is not None:
-            answered = await self._admission.admit(visit, first)
-            if answered is not None:
-                return answered
-        response = await behaviour(_again(first, request) if streamed else request, context)
-        await self._admission.hide(visit, response)
-        return response
+        with self._counted(visit):
+            if self._limits is not None:
+                request = self._limits.in_time(request)
+            first = request if self._limits is None and not streamed else await _first(request, needed=not streamed)
+            if first is not None:
+                answered = await self._admission.admit(visit, first)
+                if answered is not None:
+                    return answered
+            response = await behaviour(_again(first, request) if streamed else first, context)
+            await self._admission.hide(visit, response)
+            return response
+
+    def _counted(self, visit: Visit) -> AbstractContextManager[None]:
+        return nullcontext() if self._limits is None else self._limits.one_call(visit.caller)
 
     def _many(self, method: str, behaviour: Callable[[Any, Context], AsyncIterator[Any]]) -> Callable[..., Any]:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
@@ -167,6 +182,26 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                         await self._admission.admit(visit, request)
                         async for response in behaviour(request, context):
                             yield response
+                except Exception as error:
+                    await self._refuse(visit, context, error)
+                    raise
+
+        return call
+
+    def _many_in_time(
+        self, method: str, behaviour: Callable[[Any, Context], AsyncIterator[Any]], limits: FlowLimits
+    ) -> Callable[..., Any]:
+        async def call(requests: Any, context: Context) -> None:
+            with self._watched(method, context) as visit:
+                try:
+                    with self._gate.pass_through():
+                        await self._recognize(visit, context)
+                        with limits.one_call(visit.caller):
+                            request = await _first(limits.in_time(requests), needed=True)
+                            await self._admission.admit(visit, request)
+                            async with aclosing(behaviour(request, context)) as responses:  # type: ignore[type-var]  # a generator
+                                async for response in responses:
+                                    await limits.write(context, response)
                 except Exception as error:
                     await self._refuse(visit, context, error)
                     raise
@@ -212,12 +247,23 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             logger.info("call refused method=%s reason=%s message=%s", method, detail.reason, detail.message)
         await self._admission.note_refusal(visit, Reason(detail.reason))
         status = grpc.StatusCode[REASONS[Reason(detail.reason)].status]
-        await context.abort(status, detail.message, ((ERROR_KEY, detail.SerializeToString()),))
+        try:
+            async with asyncio.timeout(None if self._limits is None else STATUS_S):
+                await context.abort(status, detail.message, ((ERROR_KEY, detail.SerializeToString()),))
+        except TimeoutError:
+            logger.info("client takes no answer method=%s peer=%s", method, visit.peer)
 
 
 def _authorization(context: Context) -> str | None:
     values = [value for key, value in context.invocation_metadata() or () if key == AUTHORIZATION_KEY]
     return str(values[0]) if values else None
+
+
+async def _first(messages: AsyncIterator[Any], *, needed: bool) -> Any:
+    first = await anext(aiter(messages), None)
+    if first is None and needed:
+        raise invalid("The call ended before its message.")
+    return first
 
 
 async def _again(first: Any, rest: AsyncIterator[Any]) -> AsyncIterator[Any]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from holdfast_contract.limits import STREAM_IDLE_S
-from holdfast_contract.reasons import Reason
 from holdfast_registry.blobstore.transfers import FileWay, HttpWay
 from holdfast_registry.chunk_reader import ChunkReader, ReadablePack
 from holdfast_registry.database.packs import PackIntent
 from holdfast_registry.domain.records import ChunkPlace
-from holdfast_registry.errors import RegistryError, invalid
+from holdfast_registry.errors import invalid
 from holdfast_registry.pack_intake import Grant, PackIntake, PackWriter
 from holdfast_registry.rpc.boundary import Context
 from holdfast_registry.rpc.conversion import bitmap, column_of_digests, lease_message
@@ -53,7 +51,7 @@ class PackServicer(pack_pb2_grpc.PackServiceServicer):
         self, request_iterator: AsyncIterator[pack_pb2.WritePackRequest], context: Context
     ) -> pack_pb2.WritePackResponse:
         """Takes a pack's bytes."""
-        first = await _next_message(request_iterator)
+        first = await anext(request_iterator, None)
         if first is None:
             raise invalid("The stream ended before its first message.")
         async with self._intake.writing(first.lease_id, first.pack_id) as writer:
@@ -131,15 +129,6 @@ def _located_message(places: list[ChunkPlace], packs: list[ReadablePack]) -> pac
     )
 
 
-async def _next_message(messages: AsyncIterator[pack_pb2.WritePackRequest]) -> pack_pb2.WritePackRequest | None:
-    try:
-        return await asyncio.wait_for(anext(messages, None), STREAM_IDLE_S)
-    except TimeoutError as error:
-        raise RegistryError(
-            Reason.DEADLINE, f"Nothing came for {STREAM_IDLE_S} s; go on from what has arrived."
-        ) from error
-
-
 async def _write_all(
     writer: PackWriter, first: pack_pb2.WritePackRequest, messages: AsyncIterator[pack_pb2.WritePackRequest]
 ) -> int:
@@ -150,5 +139,5 @@ async def _write_all(
             received = await writer.write(message.offset, message.data)
         if message.finish:
             return await writer.finish()
-        message = await _next_message(messages)
+        message = await anext(messages, None)
     return received
