@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, TypeVar, cast
 
 import grpc
 import grpc.aio
@@ -29,6 +29,8 @@ from holdfastpb.registry.v1.pack_pb2_grpc import PackServiceStub
 from holdfastpb.registry.v1.registry_pb2_grpc import RegistryServiceStub
 from holdfastpb.registry.v1.run_pb2_grpc import RunServiceStub
 from holdfastpb.registry.v1.version_pb2_grpc import VersionServiceStub
+
+T = TypeVar("T")
 
 ERROR_KEY = "holdfast-error-bin"
 RECONNECT_MS_MAX = 300
@@ -176,10 +178,29 @@ class RegistryClient:
             HoldfastError: the reason is the registry's, or UNAVAILABLE / DEADLINE when it does not answer.
         """
         await self.until_started(deadline_s)
-        answer = await self._call(method, request, deadline_s)
+        # A stream of requests has been used up; whoever made it repeats it.
+        patience_s = deadline_s if isinstance(request, Message) else 0.0
+        answer = await self.at_rate(lambda: self._call(method, request, deadline_s), patience_s)
         if self.on_answer is not None:
             self.on_answer(answer)
         return answer
+
+    async def at_rate(self, attempt: Callable[[], Awaitable[T]], patience_s: float) -> T:
+        """Makes a call; waits and repeats it while the registry says that the token calls too often, but no longer than `patience_s`.
+
+        Raises:
+            HoldfastError: as the call.
+        """
+        ends_s = time.monotonic() + patience_s
+        while True:
+            try:
+                return await attempt()
+            except HoldfastError as error:
+                # Jitter: those who were told the same do not come back together.
+                wait_s = error.retry_after_ms / 1000 * random.uniform(1.0, 1.5)
+                if error.reason is not Reason.RATE_LIMITED or time.monotonic() + wait_s >= ends_s:
+                    raise
+                await asyncio.sleep(wait_s)
 
     async def _call(self, method: Any, request: Any, deadline_s: float, wait_for_ready: bool = False) -> Any:
         options = {"timeout": deadline_s, "wait_for_ready": wait_for_ready or None}

@@ -92,6 +92,7 @@ class Uploader:
         self._transfers: dict[bytes, tuple[SpoolPack, asyncio.Task[None]]] = {}
         self._in_flight: dict[bytes, tuple[frozenset[bytes], asyncio.Event]] = {}
         self._gives_sha256 = False
+        self._group: asyncio.TaskGroup | None = None
         self.bytes_present = 0
         """Bytes that the registry turned out to have since the start."""
         self.bytes_sent = 0
@@ -109,6 +110,7 @@ class Uploader:
     async def run(self) -> None:
         """Sends packs until cancelled."""
         async with asyncio.TaskGroup() as group:
+            self._group = group
             while True:
                 pack = await self._queue.take()
                 group.create_task(self._serve(pack))
@@ -174,17 +176,20 @@ class Uploader:
                 await self._spool.note_room()
                 return
             held = [job for job in jobs if job.is_held]
+            # One that was over its quota may share the pack with one that is not.
+            payer = jobs[pack.refusals % len(jobs)]
             try:
                 if held:
                     pack = await self._split(pack, [job for job in jobs if not job.is_held])
                 else:
-                    call_context.current.set(jobs[0].call_context)
+                    call_context.current.set(payer.call_context)
                     with self._registry.tracing.span("pack upload", pack=pack.pack_id.hex()):
-                        await self._send_once(pack, jobs[0])
+                        await self._send_once(pack, payer)
             except _TransferCutError:
                 continue
             except HoldfastError as error:
-                if not await self._after_error(pack, jobs, error, delay_s):
+                delay_s = max(delay_s, error.retry_after_ms / 1000)
+                if not await self._after_error(pack, payer, error, delay_s):
                     return
             except os_layer.FsyncError:
                 raise
@@ -210,12 +215,15 @@ class Uploader:
         await self._spool.split(pack, new)
         return new
 
-    async def _after_error(self, pack: SpoolPack, jobs: list[Job], error: HoldfastError, delay_s: float) -> bool:
+    async def _after_error(self, pack: SpoolPack, payer: Job, error: HoldfastError, delay_s: float) -> bool:
         """Decides what an error means; returns whether to try again."""
         if error.reason == Reason.LEASE_EXPIRED:
-            for job in jobs:
+            for job in self._active_jobs(pack):
                 await self._leases.lose(job)
             return True
+        if error.reason == Reason.QUOTA_EXCEEDED:
+            self._park(pack, error)
+            return False
         if error.reason in _BAD_PACK:
             _log.error("pack %s is damaged: %s", pack.pack_id.hex(), error.message)
             self.on_lost_pack(pack)
@@ -226,10 +234,24 @@ class Uploader:
             pack.id_taken = True
             return True
         if not error.may_pass:
-            self._give_up(pack, jobs[0], error)
+            self._give_up(pack, payer, error)
             return True
         self._tell(pack, next_try(error, delay_s))
         return True
+
+    def _park(self, pack: SpoolPack, error: HoldfastError) -> None:
+        """Lets others have the slot, since a quota may stand for days; the pack comes back from time to time."""
+        while pack.successor is not None:
+            pack = pack.successor
+        pack.refusals += 1
+        delay_s = retry_delay_s(pack.refusals, self._retry_delay_max_s)
+        self._tell(pack, next_try(error, delay_s))
+        assert self._group is not None, "packs are sent while it runs"
+        self._group.create_task(self._come_back(pack, delay_s))
+
+    async def _come_back(self, pack: SpoolPack, delay_s: float) -> None:
+        await self._registry.pause(delay_s)
+        self._queue.put(pack)
 
     def _give_up(self, pack: SpoolPack, job: Job, error: HoldfastError) -> None:
         """The job whose lease was used can't go on; the pack's other jobs may (another entity's rights, another collection)."""

@@ -97,7 +97,7 @@ class Forwarder(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # the stubs 
         generation = self._here.generation
         try:
             with self._registry.counted(), self._registry.tracing.span(f"forward {method[1:]}"):
-                answer = await self._answer(stub, request, deadline_s)
+                answer = await self._registry.at_rate(lambda: self._answer(stub, request, deadline_s), deadline_s)
         finally:  # an answer that was lost, or that nobody waits for any more, may have been a change all the same
             self._here.ended(method, request)
         self._here.after(method, request, answer, generation)

@@ -57,6 +57,8 @@ class SpoolPack:
     """Size of the whole file once it is sealed; 0 before."""
     id_taken: bool = False
     """The registry knows its id from another upload: it must be rewritten under a new one."""
+    refusals: int = 0
+    """How often its jobs' quotas had no room for it."""
     brought_ahead: bool = False
     """Sent for a draft, and kept until its Finalize, when the registry is asked once more whether it has it."""
     successor: "SpoolPack | None" = None
