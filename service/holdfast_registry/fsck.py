@@ -16,10 +16,12 @@ from holdfast_contract.pack import PackIndex, decode_frame, read_index, verify_f
 from holdfast_contract.reasons import Reason
 from holdfast_registry.blobstore.directory import INCOMING_FOLDER, PACKS_FOLDER, DirectoryStore
 from holdfast_registry.blobstore.epoch import EPOCH_NAME, StoreEpoch
+from holdfast_registry.blobstore.records import RECORDS_FOLDER
 from holdfast_registry.blobstore.store import BlobStore, PackGoneError, StoredNames, StoreUnavailableError
 from holdfast_registry.blobstore.zstd import decompress
 from holdfast_registry.database.inspected import InspectedDatabase, inspected_database
 from holdfast_registry.database.inspection import InspectedChunk, InspectedPack, InspectedVersion, Inspection
+from holdfast_registry.database.read_only import MARKER_NAME
 from holdfast_registry.database.sqlite import DATABASE_NAME
 from holdfast_registry.domain.gc import epochs_agree
 from holdfast_registry.domain.manifest import (
@@ -47,6 +49,8 @@ _OWN_NAMES = {
     PACKS_FOLDER,
     INCOMING_FOLDER,
     EPOCH_NAME,
+    RECORDS_FOLDER,
+    MARKER_NAME,
 }
 
 

@@ -25,8 +25,9 @@ from holdfast_contract.places import socket_address
 from holdfast_registry.auth.authorizer import Authorizer
 from holdfast_registry.auth.call_limits import CallsAtOnce, RateLimits
 from holdfast_registry.auth.tokens import Authenticator, SocketOwner, TokenHolders
-from holdfast_registry.blobstore.open_store import OpenStore, file_threads, open_store
+from holdfast_registry.blobstore.open_store import OpenStore, file_threads, open_store, records_of
 from holdfast_registry.blobstore.store import BlobStore
+from holdfast_registry.catalogue_keeper import CatalogueKeeper
 from holdfast_registry.chunk_reader import ChunkReader
 from holdfast_registry.clock import Clock, IdSource, RandomIds, SystemClock
 from holdfast_registry.database.audit import AuditedDatabase, AuditRepository
@@ -48,6 +49,7 @@ from holdfast_registry.database.projects import ProjectRepository
 from holdfast_registry.database.quotas import QuotaRepository
 from holdfast_registry.database.retention import RetentionRepository
 from holdfast_registry.database.run_lists import RunListRepository
+from holdfast_registry.database.snapshot import snapshots_of
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.database.tokens import TokenRepository
 from holdfast_registry.database.version_lists import VersionListRepository
@@ -259,10 +261,12 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
         opened_store = await open_store(settings, data_dir, threads, clock)
         tracing = open_tracing(settings.traces_url)
         parts = await _compose(settings, data_dir, database, opened_store, threads, tracing, clock, ids)
+        catalogue = _catalogue(settings, data_dir, database, opened_store.store, threads, clock, ids)
         beside = [
             asyncio.create_task(parts.maintenance.run(settings.maintenance_interval_s)),
             asyncio.create_task(parts.gc_schedule.run(settings.gc_interval_s)),
             asyncio.create_task(parts.admin.retention.run(settings.retention_interval_s)),
+            asyncio.create_task(catalogue.run(settings.catalogue_interval_s)),
         ]
         if settings.metrics_address:
             beside.append(asyncio.create_task(parts.sources.figures.run()))
@@ -408,6 +412,20 @@ def _add_admin(
     servicer = AdminServicer(policies, parts.retention, parts.gc, AuditRepository(database))
     admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, server)
     return parts
+
+
+def _catalogue(
+    settings: RegistrySettings,
+    data_dir: Path,
+    database: OpenDatabase,
+    store: BlobStore,
+    threads: FileThreads,
+    clock: Clock,
+    ids: IdSource,
+) -> CatalogueKeeper:
+    snapshots = snapshots_of(data_dir / DATABASE_NAME, settings.database_url)
+    records = records_of(settings, data_dir, store)
+    return CatalogueKeeper(database, snapshots, records, threads, clock, ids, die_of_fsync)
 
 
 def _schedule(settings: RegistrySettings, collector: GarbageCollector, clock: Clock) -> GcSchedule:

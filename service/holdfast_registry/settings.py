@@ -106,5 +106,7 @@ class RegistrySettings:
     traces_url: str | None = None
     """Address that traces are sent to by OTLP over HTTP, e.g. http://127.0.0.1:4318/v1/traces; default: none are made.  Needs the extra
     `otel`."""
+    catalogue_interval_s: float = 60.0
+    """Seconds between looks whether versions have got names that the store does not have yet; 0 = never write them there."""
     migrate_at_start: bool = True
     """Bring an older database to this software's schema when a registry starts; false: only `holdfast registry migrate` does."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast_contract import os_layer
 from holdfast_registry.blobstore.directory import DirectoryStore
 from holdfast_registry.blobstore.epoch import DirectoryEpoch, ObjectEpoch, StoreEpoch
+from holdfast_registry.blobstore.records import FolderRecords, ObjectRecords, StoreRecords
 from holdfast_registry.blobstore.s3_place import place_of
 from holdfast_registry.blobstore.s3_transfers import PresignedTransfers
 from holdfast_registry.blobstore.store import BlobStore
@@ -102,6 +103,16 @@ def epoch_of(settings: RegistrySettings, data_dir: Path, store: BlobStore) -> St
         assert isinstance(store, S3Store), "the settings name it"
         return ObjectEpoch(store)
     return DirectoryEpoch(store_folder(settings, data_dir))
+
+
+def records_of(settings: RegistrySettings, data_dir: Path, store: BlobStore) -> StoreRecords:
+    """Returns where the catalogue of an opened store is kept: with the packs."""
+    if settings.store_url:
+        from holdfast_registry.blobstore.s3 import S3Store  # as in `_open_s3`
+
+        assert isinstance(store, S3Store), "the settings name it"
+        return ObjectRecords(store)
+    return FolderRecords(store_folder(settings, data_dir))
 
 
 def _open_s3(settings: RegistrySettings, clock: Clock, *, try_out: bool) -> S3Store:

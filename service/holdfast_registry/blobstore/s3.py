@@ -2,6 +2,7 @@
 
     <prefix>packs/ab/<32 hex>.pack      (ab: the first two digits)
     <prefix>epoch                       the restore epoch
+    <prefix>catalogue/…                 what the packs are called, for the day on which the database is lost
 
 A daemon PUTs a pack itself, by an address that allows exactly these bytes under exactly this key for a quarter of an hour.
 
@@ -24,7 +25,7 @@ import random
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -36,6 +37,7 @@ from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from holdfast_registry.blobstore.epoch import EPOCH_NAME
+from holdfast_registry.blobstore.records import RECORDS_FOLDER
 from holdfast_registry.blobstore.s3_counting import count_requests
 from holdfast_registry.blobstore.s3_packs import BLOCK_BYTES, CACHED_BYTES_MAX, RangeCache, S3Pack, WholeS3Pack
 from holdfast_registry.blobstore.s3_place import S3Place
@@ -187,18 +189,22 @@ class S3Store:
 
     async def _list_names(self) -> StoredNames:
         names = StoredNames()
+        async for name in self._names_below(""):
+            matched = _PACK_KEY.fullmatch(name)
+            if matched:
+                names.packs.add(bytes.fromhex(matched[2]))
+            elif name != EPOCH_NAME and not name.startswith(f"{RECORDS_FOLDER}/"):
+                names.foreign.append(name)
+        return names
+
+    async def _names_below(self, start: str) -> AsyncIterator[str]:
         token: dict[str, str] = {}
         while True:
-            page = await self._ask("ListObjectsV2", Prefix=self._place.prefix, **token)
+            page = await self._ask("ListObjectsV2", Prefix=f"{self._place.prefix}{start}", **token)
             for listed in page.get("Contents", ()):
-                name = listed["Key"][len(self._place.prefix) :]
-                matched = _PACK_KEY.fullmatch(name)
-                if matched:
-                    names.packs.add(bytes.fromhex(matched[2]))
-                elif name != EPOCH_NAME:
-                    names.foreign.append(name)
+                yield listed["Key"][len(self._place.prefix) :]
             if not page.get("IsTruncated"):
-                return names
+                return
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     # --- small objects that are replaced ---
@@ -228,6 +234,18 @@ class S3Store:
         """
         condition = {"IfNoneMatch": "*"} if replaced_tag is None else {"IfMatch": replaced_tag}
         return self._wait(self._write_object(name, data, condition if self._knows_conditions else {}))
+
+    def list_objects(self, folder: str) -> list[str]:
+        """Returns the names of the objects below a folder, without it."""
+
+        async def names() -> list[str]:
+            return [name[len(folder) + 1 :] async for name in self._names_below(f"{folder}/")]
+
+        return self._wait(names())
+
+    def delete_object(self, name: str) -> None:
+        """Removes an object."""
+        self._wait(self._ask("DeleteObject", Key=f"{self._place.prefix}{name}"))
 
     async def _write_object(self, name: str, data: bytes, condition: dict[str, str]) -> str | None:
         more = {**self._place.sse_arguments, **condition}

@@ -18,6 +18,7 @@ from typing import Any
 
 from blake3 import blake3
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     LargeBinary,
     Select,
@@ -71,9 +72,12 @@ def copied_tables() -> list[Table]:
     return [table for table in metadata.sorted_tables if table.name not in _COPIED_NOT]
 
 
-def rows_after(connection: Connection, table: Table, after: Key | None, count: int) -> list[Any]:
-    """Returns the next rows of a table, in the order of its key."""
-    return list(connection.execute(_page(connection, table, after, count)))
+def rows_after(
+    connection: Connection, table: Table, after: Key | None, count: int, where: ColumnElement[bool] | None = None
+) -> list[Any]:
+    """Returns the next rows of a table, in the order of its key; with `where` only some of them."""
+    page = _page(connection, table, after, count)
+    return list(connection.execute(page if where is None else page.where(where)))
 
 
 def _page(connection: Connection, table: Table, after: Key | None, count: int) -> Select[Any]:

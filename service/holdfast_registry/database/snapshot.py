@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from holdfast_registry.database.database import Unit
 from holdfast_registry.database.migrate import current_revision
 from holdfast_registry.database.schema import HEAD_REVISION
 from holdfast_registry.database.sqlite import connect_read_only, transaction, translate
 from holdfast_registry.errors import StartError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 T = TypeVar("T")
 
@@ -63,6 +66,16 @@ async def open_sqlite(path: Path, *, any_schema: bool = False) -> AsyncIterator[
             connection.close()
     except DBAPIError as error:
         raise translate(error) from error
+
+
+def snapshots_of(path: Path, url: str | None) -> Callable[[], AbstractAsyncContextManager[Snapshot]]:
+    """Returns what opens a registry's own database to be read.
+
+    Args:
+        path: of the SQLite file.
+        url: of PostgreSQL, if that is its database.
+    """
+    return partial(open_sqlite, path) if url is None else partial(open_postgresql, url)
 
 
 def _connect(path: Path) -> Connection:

@@ -31,6 +31,7 @@ from holdfast_registry.database.schema import HEAD_REVISION
 from holdfast_registry.database.snapshot import open_sqlite
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase, make_portable, save_online
 from holdfast_registry.errors import StartError
+from holdfast_registry.moving.in_place import flush_file
 from holdfast_registry.moving.packs import PackCopier
 from holdfast_registry.moving.places import DatabasePlace, open_store_at, own_database, own_store
 from holdfast_registry.moving.progress import Progress, mebibytes
@@ -125,16 +126,7 @@ async def _save_database(place: DatabasePlace, folder: Path, progress: Progress)
         finally:
             await database.aclose()
     await asyncio.to_thread(make_portable, path)
-    await asyncio.to_thread(_flush, path)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os_layer.open_existing(path)
-    try:
-        os_layer.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os_layer.fsync_folder(path.parent)
+    await asyncio.to_thread(flush_file, path)
 
 
 async def _save_packs(

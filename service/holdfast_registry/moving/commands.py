@@ -32,7 +32,9 @@ def add_moving_commands(commands: Any, data_dir_of: Callable[[RegistrySettings],
     backup.add_argument("--packs", action="store_true", help="save the packs, too")
     restore = commands.add_parser("restore", help="make a registry of a backup, in an empty place")
     restore.add_argument("folder", help="what `backup` has filled")
-    for command, run in ((migrate, _migrate), (copy, _copy), (backup, _backup), (restore, _restore)):
+    rebuild = commands.add_parser("rebuild-index", help="make a database that was lost anew, from the store")
+    runs = ((migrate, _migrate), (copy, _copy), (backup, _backup), (restore, _restore), (rebuild, _rebuild))
+    for command, run in runs:
         command.add_argument("--data-dir", help="folder of database and packs")
         command.set_defaults(command=_placed(run, data_dir_of))
 
@@ -72,3 +74,9 @@ def _restore(wish: argparse.Namespace, settings: RegistrySettings, data_dir: Pat
     from holdfast_registry.moving.restore import restore
 
     return asyncio.run(restore(wish, settings, data_dir))
+
+
+def _rebuild(wish: argparse.Namespace, settings: RegistrySettings, data_dir: Path) -> int:
+    from holdfast_registry.moving.rebuild import rebuild_index
+
+    return asyncio.run(rebuild_index(wish, settings, data_dir))

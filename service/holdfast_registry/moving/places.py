@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 from holdfast_contract import os_layer
 from holdfast_registry.blobstore.directory import DirectoryStore
 from holdfast_registry.blobstore.epoch import StoreEpoch
-from holdfast_registry.blobstore.open_store import epoch_of, open_store
+from holdfast_registry.blobstore.open_store import open_store, records_of
+from holdfast_registry.blobstore.records import StoreRecords
 from holdfast_registry.blobstore.store import BlobStore
 from holdfast_registry.clock import Clock
 from holdfast_registry.database.database import OpenDatabase
@@ -157,6 +158,7 @@ class StorePlace:
 
     store: BlobStore
     epoch: StoreEpoch
+    records: StoreRecords
     label: str
     reads_back: bool
     """What was written is to be read again: nobody else has checked its bytes."""
@@ -182,8 +184,9 @@ async def open_store_at(
     folder = Path() if is_s3 else _private_folder(text)
     opened = await open_store(there, folder, threads, clock)
     try:
-        epoch = epoch_of(there, folder, opened.store)
-        yield StorePlace(opened.store, epoch, text if is_s3 else str(folder), isinstance(opened.store, DirectoryStore))
+        records = records_of(there, folder, opened.store)
+        label = text if is_s3 else str(folder)
+        yield StorePlace(opened.store, opened.epoch, records, label, isinstance(opened.store, DirectoryStore))
     finally:
         await asyncio.to_thread(opened.store.close)
 

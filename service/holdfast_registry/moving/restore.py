@@ -13,7 +13,6 @@ import asyncio
 import json
 import shutil
 import sys
-from functools import partial
 from pathlib import Path
 
 from holdfast_contract import os_layer
@@ -21,23 +20,18 @@ from holdfast_contract.errors import PackError
 from holdfast_contract.pack import read_index
 from holdfast_registry.blobstore.directory import DirectoryStore
 from holdfast_registry.blobstore.open_store import file_threads
-from holdfast_registry.clock import Clock, RandomIds, SystemClock
-from holdfast_registry.database.copying import CopiedPack, CopyTarget
-from holdfast_registry.database.restored import distrust_store
-from holdfast_registry.database.snapshot import open_sqlite
-from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase, make_portable
+from holdfast_registry.clock import SystemClock
+from holdfast_registry.database.copying import CopiedPack
+from holdfast_registry.database.sqlite import DATABASE_NAME
 from holdfast_registry.errors import StartError
 from holdfast_registry.file_threads import FileThreads
 from holdfast_registry.moving.backup import EXIT_CODE_DAMAGE, FORMAT, MANIFEST_NAME, PACKS_NAME, saved_file
+from holdfast_registry.moving.in_place import WORKING_NAME, put_in_place, refuse_registry, remove_working
 from holdfast_registry.moving.packs import PackCopier
-from holdfast_registry.moving.places import DatabasePlace, StorePlace, open_store_at, own_database, own_store
+from holdfast_registry.moving.places import StorePlace, open_store_at, own_database, own_store
 from holdfast_registry.moving.progress import Progress
-from holdfast_registry.moving.tables import copy_tables, same_tables
 from holdfast_registry.server import open_data_folder
 from holdfast_registry.settings import RegistrySettings
-
-WORKING_NAME = "restoring.sqlite3"
-"""In the data folder, until the database is in place."""
 
 
 async def restore(wish: argparse.Namespace, settings: RegistrySettings, data_dir: Path) -> int:
@@ -54,13 +48,17 @@ async def restore(wish: argparse.Namespace, settings: RegistrySettings, data_dir
     lock = open_data_folder(data_dir)
     threads = file_threads(settings)
     try:
-        _refuse_registry(place)
+        refuse_registry(place)
         store = open_store_at(own_store(settings, data_dir), settings, threads, clock)
         async with store as opened:
             if with_packs and not await _bring_packs(packs, folder, opened, threads, progress):
                 return EXIT_CODE_DAMAGE
             present = (await threads.run(opened.store.list_names)).packs
-        await _put_in_place(folder / DATABASE_NAME, data_dir / WORKING_NAME, place, clock, progress)
+        working = data_dir / WORKING_NAME
+        await asyncio.to_thread(_copy_file, folder / DATABASE_NAME, working)
+        # Known again by the backup itself, when this is repeated.
+        source = f"backup {(await asyncio.to_thread(saved_file, folder / DATABASE_NAME)).blake3[:16]}"
+        await put_in_place(working, place, source, clock, progress)
     finally:
         threads.close()
         lock.release()
@@ -71,11 +69,6 @@ async def restore(wish: argparse.Namespace, settings: RegistrySettings, data_dir
             f"{len(missing)} of its {len(packs)} packs are not in the store; fsck names the versions that need them."
         )
     return EXIT_CODE_DAMAGE if missing else 0
-
-
-def _refuse_registry(place: DatabasePlace) -> None:
-    if place.path is not None and place.path.exists():
-        raise StartError(f"{place.path} exists; a backup is restored into an empty place only.")
 
 
 def _checked(folder: Path) -> tuple[list[CopiedPack], bool]:
@@ -137,34 +130,6 @@ async def _bring_packs(
 
 
 def _copy_file(saved: Path, working: Path) -> None:
-    for leftover in sorted(working.parent.glob(f"{WORKING_NAME}*")):
-        os_layer.unlink(leftover)
+    remove_working(working)
     shutil.copyfile(saved, working)
     working.chmod(os_layer.FILE_MODE)
-
-
-async def _put_in_place(saved: Path, working: Path, place: DatabasePlace, clock: Clock, progress: Progress) -> None:
-    await asyncio.to_thread(_copy_file, saved, working)
-    unit = partial(distrust_store, epoch=f"restored-{RandomIds().new_id()}", now_ms=clock.now_ms())
-    database = await asyncio.to_thread(SqliteDatabase, working, 1)
-    try:
-        if place.path is not None:
-            await database.write(unit)
-    finally:
-        await database.aclose()
-    await asyncio.to_thread(make_portable, working)
-    if place.path is not None:
-        os_layer.rename(working, place.path)
-        os_layer.fsync_folder(place.path.parent)
-        return
-    async with open_sqlite(working) as snapshot, place.target() as opened:
-        # Known again by the backup itself, when this is repeated.
-        target = CopyTarget(opened, f"backup {saved_file(saved).blake3[:16]}")
-        if not await copy_tables(snapshot, target, progress):
-            async with place.snapshot() as copied:
-                if not await same_tables(snapshot, copied, progress):
-                    raise StartError(
-                        "The database has not taken what the backup has; drop it and try again.", EXIT_CODE_DAMAGE
-                    )
-            await target.complete(unit)
-    os_layer.unlink(working)

@@ -1,0 +1,155 @@
+"""A database that was lost is made anew from the store: names from the catalogue there, places of chunks from the packs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from holdfast_registry.blobstore.records import FolderRecords, ObjectRecords, StoreRecords
+from holdfast_registry.blobstore.s3 import S3Store
+from holdfast_registry.blobstore.s3_place import S3Place
+from holdfast_registry.catalogue_keeper import (
+    DUTY,
+    HOLD_MS,
+    RECENT_SUFFIX,
+    WHOLE_EVERY_MS,
+    WHOLE_SUFFIX,
+    CatalogueKeeper,
+)
+from holdfast_registry.clock import RandomIds, SystemClock
+from holdfast_registry.commands import main
+from holdfast_registry.database.duties import Duty
+from holdfast_registry.database.snapshot import open_sqlite
+from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
+from holdfast_registry.file_threads import FileThreads
+from holdfast_registry.lifecycle import die_of_fsync
+from registry.client import Client
+from registry.collecting import MovedClock, collect
+from registry.moving import FILES, Filled, fill, seen
+from registry.processes import RegistryProcess
+from support.seaweedfs import REGION, SeaweedFS
+
+BUCKET = "registry-records"
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    return fill(tmp_path_factory.mktemp("filled"))
+
+
+def record(data_dir: Path, clock: MovedClock) -> str | None:
+    """What a registry does each minute."""
+
+    async def once() -> str | None:
+        path, ids, threads = data_dir / DATABASE_NAME, RandomIds(), FileThreads(1)
+        database = SqliteDatabase(path, 1)
+        try:
+            duty = Duty(database, clock, DUTY, holder=ids.new_id(), hold_ms=HOLD_MS)
+            keeper = CatalogueKeeper(
+                database, partial(open_sqlite, path), FolderRecords(data_dir), duty, threads, clock, ids, die_of_fsync
+            )
+            return await keeper.once(every_ms=0)
+        finally:
+            await database.aclose()
+            threads.close()
+
+    return asyncio.run(once())
+
+
+def lose_database(data_dir: Path) -> None:
+    for path in data_dir.glob(f"{DATABASE_NAME}*"):
+        path.unlink()
+
+
+def test_lost_database_comes_back_with_what_was_committed_before_and_after_the_whole_record(
+    filled: Filled, tmp_path: Path
+) -> None:
+    data_dir, clock = filled.copied_to(tmp_path), MovedClock()
+    assert (record(data_dir, clock) or "").endswith(WHOLE_SUFFIX)
+    assert record(data_dir, clock) is None, "nothing has changed"
+    process = RegistryProcess(tmp_path)
+    with process, Client(process.target) as client:
+        client.log_files("cats", FILES | {"new": os.urandom(1000)}, aliases=["prod"], tags=["late"])
+        client.log_files("birds", {"b": b"bird"})
+        before = seen(client), client.list_versions("birds").versions
+        process.stop()
+    clock.ahead_ms = 120_000
+    assert (record(data_dir, clock) or "").endswith(RECENT_SUFFIX)
+    lose_database(data_dir)
+    assert main(["rebuild-index", "--data-dir", str(data_dir)]) == 0
+    assert "fsck" in asyncio.run(collect(data_dir)).problem
+    assert main(["fsck", "--deep", "--data-dir", str(data_dir)]) == 0
+    assert not asyncio.run(collect(data_dir)).problem
+    with process, Client(process.target) as client:
+        assert (seen(client), client.list_versions("birds").versions) == before
+        assert client.log_files("cats", {"after": b"1"}).version_index == 3
+        assert client.log_files("cats", FILES).version_index == 4
+
+
+def test_what_no_record_names_is_listed(filled: Filled, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data_dir = filled.copied_to(tmp_path)
+    record(data_dir, MovedClock())
+    with RegistryProcess(tmp_path) as process, Client(process.target) as client:
+        client.log_files("cats", {"forgotten": b"file"})
+        process.stop()
+    victim = next(path for path in (data_dir / "packs").rglob("*.pack") if b"other dog" in path.read_bytes())
+    victim.unlink()
+    lose_database(data_dir)
+    assert main(["rebuild-index", "--data-dir", str(data_dir)]) == 1
+    said = capsys.readouterr().err
+    assert "1 files, 4 bytes, from 'forgotten'" in said
+    assert f"pack {victim.stem}: it is not in the store" in said
+    assert "team/vision/dogs:v1: its manifest is in no pack" in said
+
+
+def test_store_without_a_catalogue_and_place_with_a_database_are_refused(filled: Filled, tmp_path: Path) -> None:
+    data_dir = filled.copied_to(tmp_path)
+    assert main(["rebuild-index", "--data-dir", str(data_dir)]) == 78
+    lose_database(data_dir)
+    assert main(["rebuild-index", "--data-dir", str(data_dir)]) == 78
+    assert not (data_dir / DATABASE_NAME).exists()
+
+
+def test_records_that_two_whole_ones_have_replaced_go(filled: Filled, tmp_path: Path) -> None:
+    data_dir, clock = filled.copied_to(tmp_path), MovedClock()
+    names = []
+    for _ in range(3):
+        names.append(record(data_dir, clock))
+        clock.ahead_ms += WHOLE_EVERY_MS
+        assert main(["token", "create", "--data-dir", str(data_dir)]) == 0  # something that is audited
+    assert FolderRecords(data_dir).names() == names[1:]
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_records_are_kept_listed_and_removed_by_name(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "folder":
+        check_records(FolderRecords(tmp_path))
+        return
+    server: SeaweedFS = request.getfixturevalue("seaweedfs")
+    server.make_bucket(BUCKET)
+    for name, value in server.environ.items():
+        monkeypatch.setenv(name, value)
+    place = S3Place(bucket=BUCKET, prefix="some/", endpoint_url=server.endpoint, region=REGION)
+    with closing(S3Store(place, SystemClock())) as store:
+        store.put(bytes(16), b"a pack")
+        check_records(ObjectRecords(store))
+        assert store.list_names().foreign == []
+
+
+def check_records(records: StoreRecords) -> None:
+    assert records.names() == []
+    for name in ("b", "a"):
+        records.write(name, name.encode())
+    assert records.names() == ["a", "b"]
+    assert records.read("a") == b"a"
+    records.remove("a")
+    records.remove("a")
+    assert records.read("a") is None
+    assert records.names() == ["b"]
