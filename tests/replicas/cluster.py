@@ -101,10 +101,11 @@ class StubbornClient:
         self._number = number
         self.repeated = 0
 
-    def insist(self, call: Callable[[Client], T]) -> T:
+    def insist(self, call: Callable[[Client], T], attempts: int = ATTEMPTS_MAX) -> T:
         """Makes a call until it is answered."""
-        for _ in range(ATTEMPTS_MAX):
-            target = self._cluster.replicas[self._number % 2].target
+        replicas = self._cluster.replicas
+        for _ in range(attempts):
+            target = replicas[self._number % len(replicas)].target
             self._number += 1
             try:
                 with Client(target) as client:

@@ -156,7 +156,7 @@ async def _copy_content(
             positions = [i for i, digest in enumerate(split_digests(bytes(index.digests))) if digest in wanted]
 
         async def step(pack: BundledPack = reader.index.packs[number], positions: list[int] | None = positions) -> None:
-            async with steps, ingest.spool.borrow(job.entity, held=job.is_held) as open_pack:
+            async with steps, ingest.spool.borrow(job.entity, held=job.is_held, priority=job.priority) as open_pack:
                 task = CopyTask(reader.path, pack, positions, ingest.spool.target(open_pack))
                 result = await ingest.workers.in_process(copy_frames, task)
                 if result.problem is not None:

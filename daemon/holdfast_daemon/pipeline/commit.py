@@ -185,7 +185,7 @@ class Committer:
         latest_digest = "" if finalize_of(job).distributed_id else job.latest_digest  # no part is a no-op
 
         async def step() -> Assembled:
-            async with self._spool.borrow(job.entity, held=job.is_held) as pack:
+            async with self._spool.borrow(job.entity, held=job.is_held, priority=job.priority) as pack:
                 target = self._spool.target(pack)
                 task = AssembleTask(self._journal.path, job.job_id, latest_digest, draft_versions(job), target)
                 assembled = _unwrap(await self._workers.in_process(assemble, task))

@@ -120,7 +120,7 @@ class Ingest:
         items = [FileItem(seq, f.local_path, f.path, states.get(k)) for (seq, f), k in zip(files, keys, strict=True)]
 
         async def step() -> FileResult:
-            async with steps, self.spool.borrow(job.entity, held=job.is_held) as pack:
+            async with steps, self.spool.borrow(job.entity, held=job.is_held, priority=job.priority) as pack:
                 task = FileTask(items, self.spool.target(pack), job.distrusted)
                 result = await self.workers.in_process(ingest_files, task)
                 await self.store(job, result.done[0] if result.done else 0, result.brought, result.done)

@@ -160,7 +160,9 @@ class _Tree:
                 self._check_count(result)
                 await self._ingest.store(self._job, self._seq, result.brought)
                 return result
-            async with self._ingest.spool.borrow(self._job.entity, held=self._job.is_held) as pack:
+            async with self._ingest.spool.borrow(
+                self._job.entity, held=self._job.is_held, priority=self._job.priority
+            ) as pack:
                 target = self._ingest.spool.target(pack)
                 task = FolderTask(
                     self._root, self._prefix, slices, target, distrusted=self._job.distrusted, wanted=self.wanted

@@ -163,7 +163,7 @@ class Intake:
             return {}, {}
 
         async def step() -> tuple[dict[int, IngestYield], dict[int, HoldfastError]]:
-            async with self._spool.borrow(job.entity, held=job.is_set_aside) as pack:
+            async with self._spool.borrow(job.entity, held=job.is_set_aside, priority=job.priority) as pack:
                 brought, errors = await self._workers.in_thread(_pack_inline, inline, self._spool.target(pack))
                 await self._journal.append_records(job.job_id, first_seq, stripped, brought, job.entity)
                 for one in brought.values():

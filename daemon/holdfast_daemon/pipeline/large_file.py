@@ -203,7 +203,7 @@ class _Pass:
 
     async def _borrow_pack(self) -> None:
         pack = await self._stack.enter_async_context(
-            self._ingest.spool.borrow(self._job.entity, held=self._job.is_held)
+            self._ingest.spool.borrow(self._job.entity, held=self._job.is_held, priority=self._job.priority)
         )
         self._writer = PackWriter(self._ingest.spool.target(pack))
         self._stack.push(self._writer.__exit__)

@@ -27,6 +27,7 @@ from holdfast_daemon.journal.rows import PackRow
 from holdfast_daemon.pipeline.ingest_large import has_room
 from holdfast_daemon.spool.pack_writer import PackTarget, flush_pack, pack_path, seal
 from holdfast_daemon.workers import Workers
+from holdfastpb.daemon.v1.log_pb2 import JOB_PRIORITY_NORMAL
 
 EXPORT_PREFIX = "export-"
 """Folders of manifests that are made for a bundle; an interrupted export's is removed at the start."""
@@ -63,6 +64,8 @@ class SpoolPack:
     """Sent for a draft, and kept until its Finalize, when the registry is asked once more whether it has it."""
     successor: "SpoolPack | None" = None
     """The rewritten pack that has taken its place."""
+    priority: int = JOB_PRIORITY_NORMAL
+    """Of the jobs that append to it, as far as they had said it when they did."""
     end: int = 0
     """Where the next frame goes; 0 while the file does not exist."""
 
@@ -122,8 +125,12 @@ class Spool:
         return [p for p in self.packs.values() if job_id in p.jobs]
 
     @asynccontextmanager
-    async def borrow(self, entity: str, *, held: bool = False) -> AsyncIterator[SpoolPack]:
+    async def borrow(
+        self, entity: str, *, held: bool = False, priority: int = JOB_PRIORITY_NORMAL
+    ) -> AsyncIterator[SpoolPack]:
         """Lends an open pack with room for at least one block; waits while the spool is over its budget.
+
+        Jobs of different priority have packs of their own: a pack is sent as one.
 
         A held job gets packs that only held jobs share.  Those may fill the disk up to a reserve, since nothing makes room by itself.
 
@@ -138,10 +145,11 @@ class Spool:
                     self.want(waiting)
             async with self._room:
                 await self._room.wait_for(lambda: self.has_budget)
-        pack = next((p for p in self.packs.values() if p.is_kept == held and self._is_idle(p, entity)), None)
+        fitting = (p for p in self.packs.values() if p.is_kept == held and p.priority == priority)
+        pack = next((p for p in fitting if self._is_idle(p, entity)), None)
         if pack is None:
             pack_id = os.urandom(PACK_ID_BYTES)
-            pack = self.packs[pack_id] = SpoolPack(pack_id, entity, PackIndex(pack_id), is_kept=held)
+            pack = self.packs[pack_id] = SpoolPack(pack_id, entity, PackIndex(pack_id), is_kept=held, priority=priority)
         pack.lent = True
         try:
             yield pack
