@@ -197,10 +197,10 @@ async def serve(
             stop = _stop_signals()
             await parts.server.start()
             logger.info("serving data_dir=%s address=%s", data_dir, settings.listen or socket_path)
-            if ready_fd is not None:
-                os.write(ready_fd, READY)
-                os.close(ready_fd)
             async with metrics_endpoint(settings.metrics_address, parts.sources):
+                if ready_fd is not None:
+                    os.write(ready_fd, READY)
+                    os.close(ready_fd)
                 await _until_told(settings, parts, stop)
                 await _drain(parts, settings.drain_s)
         if socket_path is not None and not settings.listen:

@@ -43,7 +43,10 @@ def state_word(job: Job) -> str:
 
 def status_as_json(status: GetStatusResponse) -> dict[str, Any]:
     """All fields of the daemon's state under their names in the protocol."""
-    return {field.name: getattr(status, field.name) for field in status.DESCRIPTOR.fields}
+    figures = {field.name: getattr(status.figures, field.name) for field in status.figures.DESCRIPTOR.fields}
+    counted = {name: dict(figures[name]) for name in ("jobs", "jobs_ended")}
+    shown = {field.name: getattr(status, field.name) for field in status.DESCRIPTOR.fields}
+    return {**shown, "figures": {**figures, **counted}}
 
 
 def job_as_json(job: Job) -> dict[str, Any]:

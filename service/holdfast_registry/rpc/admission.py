@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.message import Message
 
+from holdfast_contract.call_context import CallContext
 from holdfast_contract.limits import NAME_CHARS_MAX
 from holdfast_contract.reasons import REASONS, Reason
 from holdfast_registry.auth.authorizer import Authorizer
@@ -38,6 +39,8 @@ class Visit:
     permission: Permission | None = None
     scope: Scope = EVERYTHING
     """Where it happens, if that was looked up."""
+    context: CallContext = field(default_factory=CallContext)
+    """As logs show it."""
     refused: str = ""
     """Reason of its refusal."""
 

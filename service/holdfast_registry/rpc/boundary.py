@@ -212,8 +212,8 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     def _watched(self, method: str, context: Context) -> Iterator[Visit]:
         """Surrounds a call with all that is counted, logged and traced of it."""
         tally = self._tallies.of(method)
-        visit = Visit(method, context.peer())
-        call_context.current.set(context_of(context.invocation_metadata(), method))
+        visit = Visit(method, context.peer(), context=context_of(context.invocation_metadata(), method))
+        call_context.current.set(visit.context)
         started_s = self._clock.monotonic_s()
         tally.in_flight += 1
         try:
@@ -232,7 +232,8 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     async def _recognize(self, visit: Visit, context: Context) -> None:
         await self._admission.recognize(visit, _authorization(context))
         if visit.caller is not None:
-            call_context.current.get().token_id = visit.caller.token_id
+            # A span has put a copy in its place until it ends.
+            visit.context.token_id = call_context.current.get().token_id = visit.caller.token_id
 
     async def _refuse(self, visit: Visit, context: Context, error: Exception) -> None:
         """Ends the call with a status; gRPC raises through here."""
