@@ -88,6 +88,32 @@ def test_registry_that_asks_for_certificates_takes_those_of_its_authority(folder
         assert registry.code(registry.trusting(registry.certs, registry.strangers)) is grpc.StatusCode.UNAVAILABLE
 
 
+def replaced(folder: Path, new: Path, *names: str) -> None:
+    for name in names:
+        (new / name).rename(folder / name)
+
+
+def test_renewed_certificates_count_for_the_next_connection_and_halves_of_them_do_not(folder: Path) -> None:
+    """The authority of clients, too; calls on a connection that is there go on."""
+    registry = TlsRegistry(folder, "--tls-client-ca", str(folder / "certs" / "ca.pem"))
+    old = registry.trusting(registry.certs, registry.certs)
+    fresh = folder / "fresh"
+    make_certificates(fresh, ["localhost"], ["laptop"], 30)
+    new = registry.trusting(fresh, fresh)
+    with registry.process, grpc.secure_channel(registry.address, old) as channel:
+        access = access_pb2_grpc.AccessServiceStub(channel)
+        metadata = (("authorization", f"Bearer {registry.token}"),)
+        access.WhoAmI(access_pb2.WhoAmIRequest(), timeout=20, metadata=metadata)
+        replaced(registry.certs, fresh, "server-key.pem")
+        assert registry.code(old) is grpc.StatusCode.OK, "a key without its certificate is not taken over"
+        replaced(registry.certs, fresh, "server.pem", "ca.pem")
+        assert registry.code(new) is grpc.StatusCode.OK
+        assert registry.code(old) is grpc.StatusCode.UNAVAILABLE
+        access.WhoAmI(access_pb2.WhoAmIRequest(), timeout=20, metadata=metadata)
+        (registry.certs / "server.pem").write_text("torn")
+        assert registry.code(new) is grpc.StatusCode.OK
+
+
 def test_health_is_told_without_a_token_and_ends_with_the_service(served: TlsRegistry) -> None:
     with grpc.secure_channel(served.address, served.trusting(served.certs)) as channel:
         health = health_pb2_grpc.HealthStub(channel)
