@@ -52,6 +52,8 @@ class Flow:
     registry_log: str
     daemon_log: str
     secrets: list[str]
+    registry: OwnRegistry
+    """It runs."""
     spans: list[Span] = field(default_factory=list)
     later_metrics: str = ""
     """Of the registry after a restart."""
@@ -73,6 +75,7 @@ def flow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flow]:
             "HOLDFAST_REGISTRY_LOG_FORMAT": "json",
             "HOLDFAST_REGISTRY_LOG_LEVEL": "debug",
             "HOLDFAST_REGISTRY_TRACES_URL": traces.url,
+            "HOLDFAST_REGISTRY_CONNECTION_AGE_S": "0.3",
         }
         with OwnRegistry(folder / "registry", settings=settings) as registry:
             registry.start()
@@ -115,6 +118,7 @@ def run_flow(host: SdkHost, registry: OwnRegistry, addresses: dict[str, str], tr
         registry_log=registry.log.read_text(),
         daemon_log=host.places.daemon_log.read_text(),
         secrets=[registry.token_file.read_text().strip(), Path(host.places.daemon_token).read_text().strip()],
+        registry=registry,
         spans=list(traces.spans),
         later_metrics=later,
     )

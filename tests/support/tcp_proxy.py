@@ -36,10 +36,15 @@ class Fault:
 
 
 class TcpProxy:
-    """Listens on a port and passes on to `upstream` (host:port, or a Unix socket's path); `fault` may be changed at any time."""
+    """Listens on a port and passes on to an upstream (host:port, or a Unix socket's path); `fault` may be changed at any time.
 
-    def __init__(self, upstream: str) -> None:
-        self._upstream = upstream
+    With several it balances: each connection goes to the next one that accepts it.
+    """
+
+    def __init__(self, *upstreams: str) -> None:
+        self._upstreams = upstreams
+        self.accepted = 0
+        """Connections that were passed on."""
         self.fault = Fault()
         self.cuts_done = 0
         """Connections that a fault has ended or silenced."""
@@ -87,11 +92,11 @@ class TcpProxy:
             if self.fault.answer is not None and self._may_cut():
                 self._start(_answer, client, self.fault.answer)
                 continue
-            try:
-                server = _connect(self._upstream)
-            except OSError:
+            server = self._connect_next()
+            if server is None:
                 _reset(client)
                 continue
+            self.accepted += 1
             for each in (client, server):
                 each.settimeout(None)
                 if each.family != socket.AF_UNIX:
@@ -100,6 +105,13 @@ class TcpProxy:
                 self._open |= {client, server}
             for source, target, replies in ((client, server, False), (server, client, True)):
                 self._start(self._pass_on, source, target, replies)
+
+    def _connect_next(self) -> socket.socket | None:
+        first = self.accepted % len(self._upstreams)
+        for upstream in (*self._upstreams[first:], *self._upstreams[:first]):
+            with contextlib.suppress(OSError):
+                return _connect(upstream)
+        return None
 
     def _start(self, function: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=function, args=arguments, daemon=True)
