@@ -79,6 +79,17 @@ class RegistryCalls:
         )
         return self._daemon.unary(_VERSIONS + "DeleteVersion", request, version_pb2.DeleteVersionResponse).version
 
+    def restore_version(self, entity: str, project: str, collection: str, index: int) -> version_pb2.Version:
+        """Takes the deletion of a version back.
+
+        Raises:
+            NotFoundError: there is no such version, or the time in which it could be restored has passed.
+        """
+        request = version_pb2.RestoreVersionRequest(
+            request_id=new_request_id(), entity=entity, project=project, collection=collection, version_index=index
+        )
+        return self._daemon.unary(_VERSIONS + "RestoreVersion", request, version_pb2.RestoreVersionResponse).version
+
     def upsert_run(self, run: run_pb2.Run, *, deadline_s: float) -> None:
         """Makes or updates a run."""
         request = run_pb2.UpsertRunRequest(run=run)

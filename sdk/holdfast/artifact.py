@@ -382,6 +382,20 @@ class Artifact(ArtifactFilling):
         calls = RegistryCalls(this_process().daemon)
         self._version = calls.delete_version(self._logged.version_id, delete_aliases=delete_aliases)
 
+    @ensure_logged
+    def restore(self) -> None:
+        """Takes the deletion of this version back, within the registry's undelete window; aliases and links do not come back.
+
+        Raises:
+            ArtifactNotLoggedError: it was never logged.
+            NotFoundError: (a CommError) it was deleted too long ago.
+        """
+        logged = self._logged
+        calls = RegistryCalls(this_process().daemon)
+        self._version = calls.restore_version(
+            logged.entity, logged.project, logged.collection, int(logged.version_index)
+        )
+
     def __repr__(self) -> str:
         return f"<Artifact {self.qualified_name if self.is_logged else self.name}>"
 

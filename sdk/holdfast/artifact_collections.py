@@ -10,11 +10,14 @@ from holdfast._comm_errors import normalize_exceptions
 from holdfast._pagination import Page, Paginator, SizedPaginator
 from holdfast._process import this_process
 from holdfast._queries import Filter, filter_json, order_text, page_request
+from holdfast._registry_calls import RegistryCalls
 from holdfast._times import iso_time
 from holdfast._ttl import TimeToLive, ttl_message, ttl_of
 from holdfast._version_lists import Artifacts
 from holdfast._warn_user import warn_user
+from holdfast.artifact import Artifact
 from holdfast.errors import NotFoundError
+from holdfast.retention import Retention
 from holdfast_contract.limits import PAGE_SIZE_MAX
 from holdfast_contract.names import check_collection_name, check_tags, check_type_name
 from holdfastpb.registry.v1 import collection_pb2
@@ -211,6 +214,11 @@ class ArtifactCollection:
         record = self._record
         return Artifacts(record.entity, record.project, record.name, record.type, filter, order, per_page, start=start)
 
+    @property
+    def retention(self) -> Retention:
+        """Its policy of retention, to be read, set and tried."""
+        return Retention(self.entity, self.project, self._record.name)
+
     # --- changes ------------------------------------------------------------------------------------------------------
 
     @normalize_exceptions
@@ -265,6 +273,26 @@ class ArtifactCollection:
         warn_user("change_type() is deprecated; set `type` and call save()", DeprecationWarning)
         self.type = new_type
         self.save()
+
+    @normalize_exceptions
+    def restore(self, version: int | str) -> Artifact:
+        """Takes the deletion of a version back, within the registry's undelete window.
+
+        It has its number, tags and files again, not the aliases and links that it had.
+
+        Args:
+            version: its number, or "vN".
+
+        Returns:
+            The version.
+
+        Raises:
+            NotFoundError: (a CommError) there is none, or it was deleted too long ago.
+        """
+        record = self._record
+        index = int(str(version).removeprefix("v"))
+        calls = RegistryCalls(this_process().daemon)
+        return Artifact._of_version(calls.restore_version(record.entity, record.project, record.name, index))
 
     @normalize_exceptions
     def delete(self) -> None:

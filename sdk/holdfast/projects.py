@@ -12,6 +12,7 @@ from holdfast._queries import Filter, filter_json, order_text, page_request
 from holdfast._times import iso_time
 from holdfast._ttl import TimeToLive, ttl_message, ttl_of
 from holdfast.artifact_collections import ArtifactTypes, ProjectArtifactCollections
+from holdfast.retention import Retention
 from holdfast_contract.names import REGISTRY_PREFIX
 from holdfastpb.registry.v1 import collection_pb2
 
@@ -72,6 +73,11 @@ class Project:
     @ttl.setter
     def ttl(self, ttl: TimeToLive) -> None:
         self._ttl = ttl_of(ttl_message(ttl))
+
+    @property
+    def retention(self) -> Retention:
+        """The policy of retention of its collections that have none of their own."""
+        return Retention(self.entity, self.name)
 
     @property
     def created_at(self) -> str:

@@ -343,12 +343,7 @@ async def _compose(
         server,
     )
     pack_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(intake, reader), server)
-    collection_pb2_grpc.add_CollectionServiceServicer_to_server(
-        CollectionServicer(CatalogueRepository(database, clock, ids), ProjectRepository(database, clock)), server
-    )
-    run_pb2_grpc.add_RunServiceServicer_to_server(
-        RunServicer(LineageRepository(database, clock), RunListRepository(database), authorizer), server
-    )
+    _add_catalogue(server, database, authorizer, clock, ids)
     _add_access(server, database, authenticator, clock)
     health = await add_health(server, reflection=settings.reflection)
     maintenance = Maintenance(MaintenanceRepository(database, clock, ids), store, threads, clock, die_of_fsync, upkeep)
@@ -382,6 +377,17 @@ def _tcp_options(settings: RegistrySettings) -> Sequence[tuple[str, int]]:
         *_TCP_OPTIONS,
         ("grpc.max_connection_age_ms", round(settings.connection_age_s * 1000)),
         ("grpc.max_allowed_incoming_connections", settings.connections_max),
+    )
+
+
+def _add_catalogue(
+    server: grpc.aio.Server, database: Database, authorizer: Authorizer, clock: Clock, ids: IdSource
+) -> None:
+    collection_pb2_grpc.add_CollectionServiceServicer_to_server(
+        CollectionServicer(CatalogueRepository(database, clock, ids), ProjectRepository(database, clock)), server
+    )
+    run_pb2_grpc.add_RunServiceServicer_to_server(
+        RunServicer(LineageRepository(database, clock), RunListRepository(database), authorizer), server
     )
 
 

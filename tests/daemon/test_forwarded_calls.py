@@ -13,7 +13,7 @@ from holdfast_daemon.pipeline.known_versions import KnownVersions
 from holdfast_daemon.rpc.answered_here import AnsweredHere
 from holdfast_daemon.rpc.forward import FORWARDED, Forwarder
 from holdfast_daemon.tracing import NoTracing
-from holdfastpb.registry.v1 import access_pb2, collection_pb2, pack_pb2, registry_pb2, run_pb2, version_pb2
+from holdfastpb.registry.v1 import access_pb2, admin_pb2, collection_pb2, pack_pb2, registry_pb2, run_pb2, version_pb2
 
 OWN = {
     "BeginVersion",
@@ -35,7 +35,7 @@ def methods(module: ModuleType) -> set[str]:
 
 
 def test_every_call_that_moves_no_content_is_passed_on() -> None:
-    known = set().union(*map(methods, (registry_pb2, version_pb2, collection_pb2, run_pb2, access_pb2)))
+    known = set().union(*map(methods, (registry_pb2, version_pb2, collection_pb2, run_pb2, access_pb2, admin_pb2)))
     own = {f"/holdfast.registry.v1.VersionService/{name}" for name in OWN}
     assert own <= known
     assert known - own == FORWARDED

@@ -4,7 +4,7 @@ Workers need no token and no network of their own.  What writes content (begin, 
 is refused.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import grpc
@@ -58,8 +58,15 @@ FORWARDED = frozenset(
         "AccessService/RevokeToken",
         "AccessService/RotateToken",
         "AccessService/ListAudit",
+        "AdminService/SetRetention",
+        "AdminService/GetRetention",
+        "AdminService/PreviewRetention",
+        "AdminService/RunGc",
+        "AdminService/GetGcStatus",
     )
 )
+STREAMED = frozenset({"/holdfast.registry.v1.AdminService/RunGc"})
+"""Of those, the ones that answer with many messages, for as long as it takes."""
 _PREFIX = "/holdfast.registry.v1."
 
 
@@ -76,6 +83,9 @@ class Forwarder(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # the stubs 
         method: str = details.method
         if not method.startswith(_PREFIX):
             return None
+
+        if method in STREAMED:
+            return grpc.unary_stream_rpc_method_handler(self._streamed(method))
 
         async def forward(request: bytes, context: "grpc.aio.ServicerContext[Any, Any]") -> bytes:
             return await self._forward(method, request, context)
@@ -102,6 +112,20 @@ class Forwarder(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # the stubs 
             self._here.ended(method, request)
         self._here.after(method, request, answer, generation)
         return answer
+
+    def _streamed(self, method: str) -> Callable[..., Any]:
+        async def forward(request: bytes, context: "grpc.aio.ServicerContext[Any, Any]") -> AsyncIterator[bytes]:
+            await self._registry.until_started(context.time_remaining() or COMMIT_DEADLINE_S)
+            stub = self._registry.channel.unary_stream(method, None, None)
+            try:
+                with self._registry.counted(), self._registry.tracing.span(f"forward {method[1:]}"):
+                    async for answer in stub(request, metadata=self._registry.metadata):
+                        yield answer
+            except grpc.aio.AioRpcError as error:
+                self._registry.has_new_token(error)  # for whoever repeats the call
+                raise to_error(error, self._registry.address) from error
+
+        return forward
 
     async def _answer(self, stub: Callable[..., Any], request: bytes, deadline_s: float) -> bytes:
         try:

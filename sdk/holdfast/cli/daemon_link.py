@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from holdfast._daemon_client import DaemonClient
 from holdfast._daemon_launcher import DaemonLauncher
 from holdfast._process import this_process
-from holdfast._registry_calls import new_request_id
+from holdfast._registry_calls import RegistryCalls
 from holdfast._settings import SdkSettings
 from holdfast.errors import UnavailableError
 from holdfast_contract.limits import COMMIT_DEADLINE_S, PAGE_SIZE_MAX
@@ -131,10 +131,7 @@ class DaemonLink:
         Raises:
             NotFoundError: there is no such version, or the time in which it could be restored has passed.
         """
-        request = version_pb2.RestoreVersionRequest(
-            request_id=new_request_id(), entity=entity, project=project, collection=name, version_index=index
-        )
-        return self._call(f"{_VERSIONS}/RestoreVersion", request, version_pb2.RestoreVersionResponse).version
+        return RegistryCalls(self._client).restore_version(entity, project, name, index)
 
     def require_project(self, entity: str, project: str) -> None:
         """Returns if the registry knows the project.

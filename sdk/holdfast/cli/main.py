@@ -29,6 +29,7 @@ from holdfast.cli.import_commands import import_app
 from holdfast.cli.jobs_commands import jobs_app
 from holdfast.cli.login_commands import login, logout
 from holdfast.cli.registry_commands import registry_app
+from holdfast.cli.retention_commands import retention_app
 from holdfast.cli.status_command import status
 from holdfast.cli.sync_command import sync
 
@@ -83,6 +84,7 @@ app.add_typer(registry_app, name="registry")
 app.add_typer(bench_app, name="bench")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(cache_app, name="cache")
+app.add_typer(retention_app, name="retention")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(import_app, name="import")
 app.command("status")(status)

@@ -2,6 +2,7 @@
 
 import typer
 
+from holdfast.cli.gc_command import collect_through_daemon, is_for_daemon
 from holdfast.cli.server_process import become
 
 PROGRAM = "holdfast_registry"
@@ -36,11 +37,14 @@ def fsck(context: typer.Context) -> None:
 
 @registry_app.command("gc", context_settings=_PASS_ON)
 def gc(context: typer.Context) -> None:
-    """Removes what no version needs any more, of a registry that is not running; `gc status` shows the last cycles.
+    """Removes what no version needs any more; `gc status` shows the last cycles.
 
-    A running registry does it by itself, each hour by default.
+    Without --data-dir and --address it is the registry that this machine's daemon uses.  A running registry does it by itself,
+    each hour by default.
     """
-    become(PROGRAM, ["gc", *context.args])
+    if not is_for_daemon(context.args):
+        become(PROGRAM, ["gc", *context.args])
+    collect_through_daemon(context.args)
 
 
 @registry_app.command("certs", context_settings=_PASS_ON)

@@ -57,11 +57,17 @@ def _value(text: str) -> Any:
         return text
 
 
-def _age(operator: str, text: str, now: datetime.datetime) -> dict[str, Any]:
+def parse_age(text: str) -> datetime.timedelta | None:
+    """Returns the time that `30d` or `1.5h` stands for; None: it is not written so."""
     match = _AGE.fullmatch(text)
-    if match is None or operator not in _TURNED:
+    return datetime.timedelta(seconds=float(match[1]) * _SECONDS[match[2]]) if match else None
+
+
+def _age(operator: str, text: str, now: datetime.datetime) -> dict[str, Any]:
+    age = parse_age(text)
+    if age is None or operator not in _TURNED:
         raise CommandError(
             f"--where age … {text}: write for example 'age > 30d', with s, m, h, d, w or y", ExitCode.USAGE
         )
-    moment = now - datetime.timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+    moment = now - age
     return {"created_at": {_TURNED[operator]: moment.isoformat(timespec="seconds")}}
