@@ -17,6 +17,7 @@ class Unit(Enum):
     BYTES = "bytes"
     PER_SECOND = "per s"
     COUNT = "count"
+    SHARE = "share"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ def write_json(path: Path, rows: Sequence[Row], machine: dict[str, object]) -> N
 
 
 def _human(value: float, unit: Unit) -> str:
+    if unit is Unit.SHARE:
+        return f"{100 * value:.1f} %"
     if unit is Unit.BYTES:
         return human_size(value)
     if unit is Unit.COUNT:

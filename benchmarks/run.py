@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.data_sets import DATA_SETS, human_size
 from benchmarks.draft_steps import measure_new_drafts
 from benchmarks.host import BenchmarkError
+from benchmarks.limit_steps import measure_limits
 from benchmarks.place import memory_to_touch, touch_memory, working_folder
 from benchmarks.process_steps import measure_processes
 from benchmarks.reading_steps import measure_reading
@@ -24,9 +25,11 @@ NEW_DRAFT = "new_draft"
 """One file of a large version changed."""
 READING = "reading"
 """Downloads of what is there, and parts of files."""
+LIMITS = "limits"
+"""How well limits of bandwidth are held."""
 
 # Smallest first: the page cache that mid and big fill pushes nothing out that is still needed.
-ORDER = ("small", "tiny", NEW_DRAFT, "mid", "big", READING, PROCESSES)
+ORDER = ("small", "tiny", NEW_DRAFT, "mid", "big", READING, LIMITS, PROCESSES)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,6 +67,8 @@ def _measure(name: str, folder: Path, repeat: int) -> list[Row]:
         return measure_processes(folder / PROCESSES, _say)
     if name == NEW_DRAFT:
         return measure_new_drafts(folder / NEW_DRAFT, repeat, _say)
+    if name == LIMITS:
+        return measure_limits(folder / LIMITS, _say)
     if name == READING:
         return measure_reading(folder / READING, repeat, _say)
     return SetBenchmark(DATA_SETS[name], folder / name, repeat, _say).run()

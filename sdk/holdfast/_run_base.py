@@ -20,6 +20,7 @@ from holdfast._run_config import Config
 from holdfast._run_record import RunRecord
 from holdfast._run_settings import RunStart, Settings, check_run_tags
 from holdfast.errors import Error, UsageError
+from holdfastpb.daemon.v1 import log_pb2
 from holdfastpb.registry.v1 import run_pb2
 
 REPORT_DEADLINE_S = 2.0
@@ -88,6 +89,11 @@ class RunBase(RunRecord):
     def offline(self) -> bool:
         """Whether what it logs waits for `holdfast sync`: `mode="offline"`."""
         return self._mode == "offline"
+
+    @property
+    def upload_priority(self) -> log_pb2.JobPriority:
+        """What share its artifacts get of what is sent; set by `settings=` or HOLDFAST_PRIORITY."""
+        return self._priority
 
     @property
     def resumed(self) -> bool:

@@ -201,6 +201,7 @@ class Artifact(ArtifactFilling):
             entity=run.entity if run is not None else process.settings.entity,
             project=run.project if run is not None else process.settings.project,
             hold=run is not None and run.offline,
+            priority=run.upload_priority if run is not None else log_pb2.JOB_PRIORITY_UNSPECIFIED,
         )
         return process, opening
 
