@@ -67,3 +67,5 @@ class Maintenance:
         self._discarded_until_ms = now_ms - round(self._store.late_writes_s * 1000)
         while await self._repository.forget_requests():
             logger.debug("old answers forgotten")
+        while removed := await self._repository.forget_audit():
+            logger.info("old entries of the audit log removed count=%s", removed)

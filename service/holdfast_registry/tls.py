@@ -31,7 +31,9 @@ def server_credentials(settings: RegistrySettings) -> grpc.ServerCredentials | N
         raise StartError("TLS needs both tls_cert and tls_key; `holdfast registry certs` makes them.")
     files = CertificateFiles(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
     return grpc.dynamic_ssl_server_credentials(
-        files.read(), files.changed, require_client_authentication=settings.tls_client_ca is not None
+        files.read(),
+        files.changed,  # type: ignore[arg-type]  # gRPC documents None for "as before"
+        require_client_authentication=settings.tls_client_ca is not None,
     )
 
 

@@ -113,8 +113,9 @@ class AuditRepository:
         """
         wanted = select(audit).where(audit.c.at_ms >= since_ms, audit.c.id > after_id)
         if actor:
-            row_id = int(actor) if actor.isascii() and actor.isdecimal() and len(actor) <= ID_DIGITS_MAX else None
-            wanted = wanted.where(or_(audit.c.token_name == actor, audit.c.token_id == row_id))
+            by_id = actor.isascii() and actor.isdecimal() and len(actor) <= ID_DIGITS_MAX
+            ids = [audit.c.token_id == int(actor)] if by_id else []
+            wanted = wanted.where(or_(audit.c.token_name == actor, *ids))
         if action:
             wanted = wanted.where(audit.c.method.contains(action, autoescape=True))
         if scope.entity:
@@ -128,18 +129,15 @@ class AuditRepository:
 
         return await self._database.read(unit)
 
-    async def forget(self, before_ms: int) -> int:
-        """Removes some entries that are older, the oldest first; returns how many, none when there are no more."""
 
-        def unit(connection: Connection) -> int:
-            if not is_alone(connection):
-                return 0
-            old = connection.execute(_OLD, {"before_ms": before_ms}).scalars().all()
-            if old:
-                connection.execute(audit.delete().where(audit.c.id.in_(old)))
-            return len(old)
-
-        return await self._database.write(unit)
+def forget_entries(connection: Connection, before_ms: int) -> int:
+    """Removes some entries that are older, the oldest first; returns how many, none when there are no more."""
+    if not is_alone(connection):
+        return 0
+    old = connection.execute(_OLD, {"before_ms": before_ms}).scalars().all()
+    if old:
+        connection.execute(audit.delete().where(audit.c.id.in_(old)))
+    return len(old)
 
 
 def _entry(columns: dict[str, object]) -> AuditEntry:

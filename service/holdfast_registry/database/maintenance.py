@@ -8,6 +8,7 @@ from functools import partial
 from sqlalchemy import Connection, bindparam, select, update
 
 from holdfast_registry.clock import Clock, IdSource
+from holdfast_registry.database.audit import forget_entries
 from holdfast_registry.database.commits import end_lease
 from holdfast_registry.database.database import Database
 from holdfast_registry.database.deletion import delete_version
@@ -53,10 +54,19 @@ _OLD_REQUESTS = select(request.c.request_id).where(request.c.created_at_ms < bin
 class MaintenanceRepository:
     """Expiry and forgetting."""
 
-    def __init__(self, database: Database, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, database: Database, clock: Clock, ids: IdSource, *, audit_kept_ms: int = 0) -> None:
+        """Puts it together.
+
+        Args:
+            database: where all is kept.
+            clock: decides what is over.
+            ids: for what a deletion changes.
+            audit_kept_ms: how long entries of the audit log are kept; 0: for ever.
+        """
         self._database = database
         self._clock = clock
         self._ids = ids
+        self._audit_kept_ms = audit_kept_ms
 
     async def expire_leases(self) -> int:
         """Ends leases whose time is over, and gives up what was uploaded under them; returns how many there were.
@@ -108,6 +118,13 @@ class MaintenanceRepository:
         """Forgets answers older than 30 days; returns how many there were."""
         before_ms = self._clock.now_ms() - REQUESTS_KEPT_MS
         return await self._database.write(partial(_forget, before_ms=before_ms))
+
+    async def forget_audit(self) -> int:
+        """Removes entries of the audit log that are older than is wished; returns how many there were."""
+        if not self._audit_kept_ms:
+            return 0
+        before_ms = self._clock.now_ms() - self._audit_kept_ms
+        return await self._database.write(partial(forget_entries, before_ms=before_ms))
 
 
 def _forget(connection: Connection, before_ms: int) -> int:
