@@ -52,7 +52,8 @@ def test_copy_that_dies_at_every_step_ends_as_the_same_registry_in_the_new_place
         assert died.returncode == -signal.SIGKILL, (place, died.stderr)
     done = run_command(*copy, "--deep", environment=there)
     assert done.returncode == 0, done.stderr
-    assert "HOLDFAST_REGISTRY_DATABASE_URL" in done.stderr and f"STORE_URL={store}" in done.stderr
+    assert "HOLDFAST_REGISTRY_DATABASE_URL" in done.stderr
+    assert f"STORE_URL={store}" in done.stderr
     settings = {**bucket.environ, "HOLDFAST_REGISTRY_STORE_URL": store}
     old = RegistryProcess(tmp_path / "old")
     new = RegistryProcess(tmp_path / "new", environment=settings, database_url=url)

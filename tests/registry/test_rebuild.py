@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,10 @@ import pytest
 from holdfast_registry.blobstore.records import FolderRecords, ObjectRecords, StoreRecords
 from holdfast_registry.blobstore.s3 import S3Store
 from holdfast_registry.blobstore.s3_place import S3Place
-from holdfast_registry.catalogue_keeper import (
-    DUTY,
-    HOLD_MS,
-    RECENT_SUFFIX,
-    WHOLE_EVERY_MS,
-    WHOLE_SUFFIX,
-    CatalogueKeeper,
-)
+from holdfast_registry.catalogue_keeper import RECENT_SUFFIX, WHOLE_EVERY_MS, WHOLE_SUFFIX, CatalogueKeeper
 from holdfast_registry.clock import RandomIds, SystemClock
 from holdfast_registry.commands import main
-from holdfast_registry.database.duties import Duty
-from holdfast_registry.database.snapshot import open_sqlite
+from holdfast_registry.database.snapshot import snapshots_of
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.file_threads import FileThreads
 from holdfast_registry.lifecycle import die_of_fsync
@@ -49,10 +40,8 @@ def record(data_dir: Path, clock: MovedClock) -> str | None:
         path, ids, threads = data_dir / DATABASE_NAME, RandomIds(), FileThreads(1)
         database = SqliteDatabase(path, 1)
         try:
-            duty = Duty(database, clock, DUTY, holder=ids.new_id(), hold_ms=HOLD_MS)
-            keeper = CatalogueKeeper(
-                database, partial(open_sqlite, path), FolderRecords(data_dir), duty, threads, clock, ids, die_of_fsync
-            )
+            records, snapshots = FolderRecords(data_dir), snapshots_of(path, None)
+            keeper = CatalogueKeeper(database, snapshots, records, threads, clock, ids, die_of_fsync)
             return await keeper.once(every_ms=0)
         finally:
             await database.aclose()
