@@ -27,6 +27,7 @@ from holdfast_registry.fsck_report import print_report
 from holdfast_registry.gc.command import add_gc_command, collect_garbage
 from holdfast_registry.lifecycle import start_log
 from holdfast_registry.moving.commands import add_moving_commands
+from holdfast_registry.scrub.command import add_scrub_command, scrub
 from holdfast_registry.server import open_data_folder, open_database, serve
 from holdfast_registry.settings import SECTION, RegistrySettings
 
@@ -70,9 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     add_gc_command(gc)
     gc.set_defaults(command=_gc)
     add_moving_commands(commands, _data_dir)
+    scrub_parser = commands.add_parser("scrub", help="what was found damaged, and the versions that it hurts")
+    add_scrub_command(scrub_parser)
+    scrub_parser.set_defaults(command=_scrub)
     config = commands.add_parser("config", help="print the settings in force as JSON")
     config.set_defaults(command=_config)
-    for command in (init, fsck, gc):
+    for command in (init, fsck, gc, scrub_parser):
         command.add_argument("--data-dir", help="folder of database and packs")
     return parser
 
@@ -156,6 +160,10 @@ def _fsck(wish: argparse.Namespace, settings: RegistrySettings) -> int:
 
 def _gc(wish: argparse.Namespace, settings: RegistrySettings) -> int:
     return asyncio.run(collect_garbage(wish, settings, _data_dir(settings)))
+
+
+def _scrub(wish: argparse.Namespace, settings: RegistrySettings) -> int:
+    return scrub(wish, settings, _data_dir(settings))
 
 
 def _config(wish: argparse.Namespace, settings: RegistrySettings) -> int:

@@ -160,6 +160,8 @@ class StoreCheck:
                 subject = str(row) if pack is None else pack.pack_id.hex()
                 unusable[row] = self._report.add("pack", subject, f"{count} chunks lie in it, but it has {state}")
         for pack in self._packs.values():
+            if pack.state is PackState.QUARANTINED:
+                self._report.notes.append(f"pack {pack.pack_id.hex()} is in quarantine; see `scrub status`")
             if pack.state is PackState.LIVE:
                 self._report.packs_checked += 1
                 finding = self._check_pack(pack, counts.get(pack.row, 0))

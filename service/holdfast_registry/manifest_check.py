@@ -128,7 +128,7 @@ class ManifestChecker:
         return (self._reader.read(entity_id, [root_digest]))[0]
 
     def _base(self, pending: PendingVersion, root: ManifestRoot) -> _Base:
-        if pending.latest is None:
+        if pending.latest is None or pending.has_lost_chunks:
             return _Base()
         try:
             latest = self.read_root(pending.entity_id, pending.latest.manifest_root)

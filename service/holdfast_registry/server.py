@@ -85,6 +85,8 @@ from holdfast_registry.rpc.pack_servicer import PackServicer
 from holdfast_registry.rpc.registry_servicer import RegistryServicer
 from holdfast_registry.rpc.run_servicer import RunServicer
 from holdfast_registry.rpc.version_servicer import CommittedVersions, VersionServicer
+from holdfast_registry.scrub.composition import compose_scrubber
+from holdfast_registry.scrub.scrubber import Scrubber
 from holdfast_registry.settings import RegistrySettings
 from holdfast_registry.tls import is_loopback, server_credentials
 from holdfast_registry.tracing import TracedDatabase, Tracing, open_tracing
@@ -146,6 +148,7 @@ class Parts:
     threads: FileThreads
     maintenance: Maintenance
     gc_schedule: GcSchedule
+    scrubber: Scrubber
     gate: CallGate
     server: grpc.aio.Server
     health: HealthServicer
@@ -267,6 +270,7 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
             asyncio.create_task(parts.gc_schedule.run(settings.gc_interval_s)),
             asyncio.create_task(parts.admin.retention.run(settings.retention_interval_s)),
             asyncio.create_task(catalogue.run(settings.catalogue_interval_s)),
+            asyncio.create_task(parts.scrubber.run(settings.scrub_interval_s, settings.scrub_bytes_per_s)),
         ]
         if settings.metrics_address:
             beside.append(asyncio.create_task(parts.sources.figures.run()))
@@ -325,7 +329,6 @@ async def _compose(
     boundary = CallBoundary(gate, admission, clock, die_of_fsync, calls, tracing, limits)
     options = _OPTIONS if on_socket else (*_OPTIONS, *_tcp_options(settings))
     server = grpc.aio.server(interceptors=[boundary], options=options)
-    committer = VersionCommitter(commits, manifests, threads)
     parts = DistributedRepository(database, commits, clock, lease_ttl_s=settings.lease_ttl_s)
     own_packs = OwnPacks(packs, intake, store, threads, ids)
     distributed = DistributedVersions(parts, commits, manifests, reader, own_packs, threads, spill_folder=data_dir)
@@ -338,10 +341,9 @@ async def _compose(
         threads=threads,
     )
     registry_pb2_grpc.add_RegistryServiceServicer_to_server(RegistryServicer(ids.new_id()), server)
-    version_pb2_grpc.add_VersionServiceServicer_to_server(
-        VersionServicer(commits, committer, distributed, packs, committed),
-        server,
-    )
+    committer = VersionCommitter(commits, manifests, threads)
+    versions = VersionServicer(commits, committer, distributed, packs, committed)
+    version_pb2_grpc.add_VersionServiceServicer_to_server(versions, server)
     pack_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(intake, reader), server)
     _add_catalogue(server, database, authorizer, clock, ids)
     _add_access(server, database, authenticator, clock)
@@ -353,7 +355,8 @@ async def _compose(
     admin = _add_admin(server, settings, database, committed.freed, collector, clock, ids)
     sources = _sources(calls, upkeep, opened_store, intake, opened, collector, clock)
     schedule = _schedule(settings, collector, clock)
-    return Parts(opened, store, threads, maintenance, schedule, gate, server, health, sources, admin=admin)
+    scrubber = compose_scrubber(opened, packs, reader, store, threads, clock)
+    return Parts(opened, store, threads, maintenance, schedule, scrubber, gate, server, health, sources, admin=admin)
 
 
 def _sources(

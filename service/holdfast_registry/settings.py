@@ -86,6 +86,10 @@ class RegistrySettings:
     """TCP connections at once; more are closed at once.  Most systems give a process 1,024 open files to begin with."""
     audit_kept_days: float = 0.0
     """Entries of the audit log that are older are removed; 0 keeps them for ever."""
+    scrub_interval_s: float = 30 * 24 * 3600.0
+    """Seconds between the beginnings of two readings of everything that is stored; 0 = never."""
+    scrub_bytes_per_s: int = 8_000_000
+    """Bytes that the scrub reads in a second at most, of all replicas together."""
     database_readers: int = 2
     """Connections to SQLite that read, each with a thread of its own."""
     file_threads: int = 4

@@ -68,6 +68,13 @@ class VersionCommitter:
         decision = decide_commit(wish.artifact_digest, pending.latest, has_manifest=bool(manifest_root))
         if decision is CommitDecision.MANIFEST_NEEDED:
             return NotCommitted.MANIFEST_NEEDED
+        if decision is CommitDecision.NO_OP and pending.has_lost_chunks:
+            # Perhaps it is the latest version that is damaged: whoever logs its content again makes it whole.
+            if not manifest_root:
+                return NotCommitted.MANIFEST_NEEDED
+            found = self._manifests.check(pending, manifest_root, wish.artifact_digest)
+            if isinstance(found, MissingChunks):
+                return found
         manifest = None
         if decision is CommitDecision.CREATE:
             checked = self._manifests.check(pending, manifest_root, wish.artifact_digest)

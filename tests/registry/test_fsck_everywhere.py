@@ -1,4 +1,4 @@
-"""P9: whatever is done to the packs or rows of a registry, fsck finds it and names the versions that it hurts, on every store and database."""
+"""P9: whatever is done to the packs or rows of a registry, fsck finds it and names the versions that it hurts; on every store."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from holdfast_registry.database.lineage import add_edge, upsert_run
 from holdfast_registry.database.locks import lock_given_up, lock_upload
 from holdfast_registry.database.parts import PartWish, begin_part, find_origin, forget_part, remember_origin
 from holdfast_registry.database.quotas import charge_version, has_quota
-from holdfast_registry.database.schema import alias, collection, entity, lease, pack, project, version
+from holdfast_registry.database.schema import alias, collection, entity, lease, lost_chunk, pack, project, version
 from holdfast_registry.database.statements import (
     Once,
     ensure_project,
@@ -116,6 +116,8 @@ class PendingVersion:
     project_id: int
     has_quota: bool
     """Whether its entity has any quota."""
+    has_lost_chunks: bool = False
+    """Some version of the entity is damaged, so what the latest one names need not be stored."""
     known_version_id: str | None = None
     """The version that the wish's origin came to before."""
 
@@ -158,6 +160,7 @@ _PENDING = (
         project.c.entity_id,
         has_quota(project.c.entity_id).label("has_quota"),
         entity.c.chunk_epoch,
+        select(lost_chunk.c.digest).where(lost_chunk.c.entity_id == entity.c.id).exists().label("has_lost_chunks"),
         lease.c.state.label("lease_state"),
         lease.c.expires_at_ms,
     )
@@ -485,7 +488,14 @@ class CommitRepository:
             raise lease_expired(lease_id)
         latest = load_latest(connection, row.latest_version_id, now_ms)
         return PendingVersion(
-            row.id, row.collection_id, row.entity_id, row.chunk_epoch, latest, row.project_id, bool(row.has_quota)
+            row.id,
+            row.collection_id,
+            row.entity_id,
+            row.chunk_epoch,
+            latest,
+            row.project_id,
+            bool(row.has_quota),
+            bool(row.has_lost_chunks),
         )
 
     def _set_content(

@@ -321,9 +321,9 @@ class GcSweepRepository:
     ) -> int:
         now_ms = self._clock.now_ms()
         hold(connection, cycle, now_ms)
-        moved = connection.execute(_MOVE, [_move_values(entity_id, new_row, move) for move in sorted_moves(moves)])
+        moved = move_rows(connection, entity_id, new_row, moves)
         connection.execute(_LOCK_PACKS, {"rows": [new_row, *victims]})
-        connection.execute(_SEAL, {"row_id": new_row, "live": moved.rowcount, "now_ms": now_ms})
+        connection.execute(_SEAL, {"row_id": new_row, "live": moved, "now_ms": now_ms})
         empty = []
         for victim, digests in victims.items():
             places = chunk_statements(connection).select_places(connection, entity_id, list(digests))
@@ -376,9 +376,15 @@ class GcSweepRepository:
         await self._database.write(unit)
 
 
-def sorted_moves(moves: Sequence[Move]) -> list[Move]:
-    """In the order in which everybody locks chunks."""
-    return sorted(moves, key=lambda move: move.digest)
+def move_rows(connection: Connection, entity_id: int, new_row: int, moves: Sequence[Move]) -> int:
+    """Lets chunks be read from another pack, locked in the order in which everybody locks them; returns how many were.
+
+    A row that has gone elsewhere since it was looked up is left alone.
+    """
+    ordered = sorted(moves, key=lambda move: move.digest)
+    moved = connection.execute(_MOVE, [_move_values(entity_id, new_row, move) for move in ordered]).rowcount
+    # PostgreSQL's driver does not count the rows of many executions; the figure is only shown.
+    return len(ordered) if moved < 0 else moved
 
 
 def _move_values(entity_id: int, new_row: int, move: Move) -> dict[str, object]:

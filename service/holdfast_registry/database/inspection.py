@@ -22,6 +22,7 @@ from holdfast_registry.database.schema import (
     project,
     version,
 )
+from holdfast_registry.database.scrub_status import ScrubStatus, read_scrub_status
 from holdfast_registry.database.sqlite import integrity_problems
 from holdfast_registry.database.statements import AnyRow
 from holdfast_registry.domain.aliases import LATEST
@@ -107,6 +108,10 @@ class Inspection:
         """Returns the word by which the store is known, and the one that was about to be written there (see domain/gc.py)."""
         row = self._connection.execute(select(gc_state.c.epoch, gc_state.c.announced_epoch)).first()
         return ("", "") if row is None else (row.epoch, row.announced_epoch)
+
+    def scrub_status(self) -> ScrubStatus:
+        """Returns what the scrub has come to."""
+        return read_scrub_status(self._connection)
 
     def packs(self) -> list[InspectedPack]:
         """Returns all packs."""

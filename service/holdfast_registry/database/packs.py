@@ -248,7 +248,7 @@ class PackRepository:
         def unit(connection: Connection) -> dict[bytes, PackRecord]:
             entity_id = find_entity(connection, entity_name)
             rows = _packs_by_id(connection, pack_ids)
-            readable = {key: row for key, row in rows.items() if row.sealed_at_ms is not None}
+            readable = {key: row for key, row in rows.items() if _is_readable(row)}
             return {key: _pack_record(row) for key, row in readable.items() if row.entity_id == entity_id}
 
         return self._database.read_here(unit)
@@ -258,7 +258,7 @@ class PackRepository:
 
         def unit(connection: Connection) -> PackRecord | None:
             row = _find_pack(connection, pack_id)
-            if row is None or row.sealed_at_ms is None:
+            if row is None or not _is_readable(row):
                 return None
             owner = connection.execute(_ENTITY_NAME, {"row_id": row.entity_id}).scalar()
             return _pack_record(row) if owner == entity_name else None
@@ -289,6 +289,10 @@ class PackRepository:
 
 def _find_pack(connection: Connection, pack_id: bytes) -> AnyRow | None:
     return connection.execute(_PACK, {"wanted_id": pack_id}).first()
+
+
+def _is_readable(row: AnyRow) -> bool:
+    return row.sealed_at_ms is not None and row.state != PackState.QUARANTINED
 
 
 def _packs_by_id(connection: Connection, pack_ids: Sequence[bytes]) -> dict[bytes, AnyRow]:

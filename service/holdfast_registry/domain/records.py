@@ -34,6 +34,8 @@ class PackState(IntEnum):
     UPLOADING = 1
     LIVE = 2
     DOOMED = 3
+    QUARANTINED = 4
+    """Was LIVE, and is damaged: nothing is read from it any more, its object is kept."""
 
 
 class EdgeKind(IntEnum):
