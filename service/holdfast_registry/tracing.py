@@ -118,15 +118,15 @@ class TracedDatabase:
         with self._tracing.span(f"write {_name_of(unit)}"):
             return await self._database.write(unit)
 
-    async def read(self, unit: Unit[T]) -> T:
+    async def read(self, unit: Unit[T], *, one_state: bool = True) -> T:
         """Runs a unit that only reads."""
         with self._tracing.span(f"read {_name_of(unit)}"):
-            return await self._database.read(unit)
+            return await self._database.read(unit, one_state=one_state)
 
-    def read_here(self, unit: Unit[T]) -> T:
+    def read_here(self, unit: Unit[T], *, one_state: bool = True) -> T:
         """As `read`, from a thread that is not the event loop's; blocks."""
         with self._tracing.span(f"read {_name_of(unit)}"):
-            return self._database.read_here(unit)
+            return self._database.read_here(unit, one_state=one_state)
 
 
 def _name_of(unit: Callable[..., object]) -> str:

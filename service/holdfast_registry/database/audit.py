@@ -62,13 +62,13 @@ class AuditedDatabase:
         call.is_recorded = call.is_recorded or recorded
         return result
 
-    async def read(self, unit: Unit[T]) -> T:
+    async def read(self, unit: Unit[T], *, one_state: bool = True) -> T:
         """Runs a unit that only reads."""
-        return await self._database.read(unit)
+        return await self._database.read(unit, one_state=one_state)
 
-    def read_here(self, unit: Unit[T]) -> T:
+    def read_here(self, unit: Unit[T], *, one_state: bool = True) -> T:
         """As `read`, from a thread that is not the event loop's; blocks."""
-        return self._database.read_here(unit)
+        return self._database.read_here(unit, one_state=one_state)
 
 
 def _guarded(connection: Connection, unit: Callable[[Connection], T], call: CurrentCall) -> tuple[T, bool]:

@@ -11,6 +11,8 @@ from holdfast_registry.database import postgresql_chunks, sqlite_chunks
 
 Place = tuple[bytes, int, int, int, int, int]
 """Digest, pack row, offset, stored length, length, codec."""
+PackedPlace = tuple[bytes, bytes, int, int, int, int, int]
+"""Digest, pack id, the pack's bytes, offset, stored length, length, codec."""
 NewChunk = tuple[int, bytes, int, int, int, int, int]
 """Entity, digest, pack row, offset, stored length, length, codec."""
 
@@ -26,6 +28,11 @@ class ChunkStatements(Protocol):
 
     def select_places(self, connection: Connection, entity_id: int, digests: Sequence[bytes]) -> dict[bytes, Place]:
         """Returns digest → place of those chunks that have a row."""
+
+    def select_packed(
+        self, connection: Connection, entity_id: int, digests: Sequence[bytes]
+    ) -> dict[bytes, PackedPlace]:
+        """Returns digest → place of those chunks that have a row, and a pack, in one statement for each group."""
 
     def insert_absent(self, connection: Connection, rows: Sequence[NewChunk]) -> int:
         """Adds chunks that have no row, and moves condemned ones to where they were brought now, which revives them.

@@ -35,10 +35,16 @@ class Database(Protocol):
     async def write(self, unit: Unit[T]) -> T:
         """Runs a unit that may change things; returns when that is committed.  A caller that is cancelled does not undo it."""
 
-    async def read(self, unit: Unit[T]) -> T:
-        """Runs a unit that only reads; it sees one state of the database, with all writes that were answered."""
+    async def read(self, unit: Unit[T], *, one_state: bool = True) -> T:
+        """Runs a unit that only reads.
 
-    def read_here(self, unit: Unit[T]) -> T:
+        Args:
+            unit: sees all writes that were answered.
+            one_state: of the database is seen by all its statements; otherwise each may see what was committed meanwhile, which
+                saves two round trips and is enough for a unit of one statement.
+        """
+
+    def read_here(self, unit: Unit[T], *, one_state: bool = True) -> T:
         """As `read`, from a thread that is not the event loop's; blocks."""
 
 

@@ -17,7 +17,7 @@ from holdfast_contract.failpoints import failpoint
 from holdfast_contract.pack import PackIndex
 from holdfast_contract.reasons import Reason
 from holdfast_registry.clock import Clock
-from holdfast_registry.database.chunks import chunk_statements
+from holdfast_registry.database.chunks import PackedPlace, chunk_statements
 from holdfast_registry.database.database import Database
 from holdfast_registry.database.quotas import PROJECT_OF_LEASE, charge_packs, has_quota
 from holdfast_registry.database.schema import entity, lease, pack, part
@@ -26,9 +26,6 @@ from holdfast_registry.domain.leases import is_usable, lease_expired, needs_rene
 from holdfast_registry.domain.manifest import split_digests
 from holdfast_registry.domain.records import ChunkPlace, LeaseGrant, LeaseState, PackState
 from holdfast_registry.errors import RegistryError
-
-PACK_ROWS_AT_ONCE = 1000
-"""In one list of parameters."""
 
 _LEASE = (
     select(
@@ -49,9 +46,6 @@ _LOCK_CHARGED_LEASE = _LEASE.add_columns(
 ).with_for_update(key_share=True, of=lease)
 _PACK = select(pack).where(pack.c.pack_id == bindparam("wanted_id"))
 _PACKS = select(pack).where(pack.c.pack_id.in_(bindparam("pack_ids", expanding=True)))
-_PACK_ROWS = select(pack.c.id, pack.c.pack_id, pack.c.size_bytes).where(
-    pack.c.id.in_(bindparam("row_ids", expanding=True))
-)
 _INSERT_PACK = insert(pack)
 _SEAL = (
     update(pack)
@@ -143,7 +137,8 @@ class PackRepository:
             active = self._active(connection, lease_id)
             return active, chunk_statements(connection).select_present(connection, active.entity_id, digests)
 
-        active, present = await self._database.read(unit)
+        # The lease may end between the two statements as well as after them.
+        active, present = await self._database.read(unit, one_state=False)
         grant = await self._renew_when_due(active)
         return Missing([digest not in present for digest in digests], grant)
 
@@ -193,7 +188,7 @@ class PackRepository:
                 raise _no_grant(pack_id)
             return _pack_record(row)
 
-        return self._database.read_here(unit)
+        return self._database.read_here(unit, one_state=False)
 
     async def seal(self, lease_id: str, index: PackIndex) -> tuple[int, LeaseGrant]:
         """Lets the chunks of a checked pack serve; returns how many do, and the lease.
@@ -230,17 +225,20 @@ class PackRepository:
 
     def places(self, entity_id: int, digests: Sequence[bytes]) -> list[ChunkPlace | None]:
         """Returns where chunks lie, in the order of the digests; None for one that is not stored.  Blocks."""
-        return self._database.read_here(partial(_places, entity_id=entity_id, digests=digests))
+        if not digests:
+            return []
+        return self._database.read_here(partial(_places, entity_id=entity_id, digests=digests), one_state=False)
 
     def lengths(self, entity_id: int, digests: Sequence[bytes]) -> dict[bytes, int]:
         """Returns digest → length of the chunks that are stored; negative of those that are condemned.  Blocks."""
         return self._database.read_here(
-            lambda connection: chunk_statements(connection).select_lengths(connection, entity_id, digests)
+            lambda connection: chunk_statements(connection).select_lengths(connection, entity_id, digests),
+            one_state=False,
         )
 
     def entity_id(self, name: str) -> int | None:
         """Returns the row of an entity.  Blocks."""
-        return self._database.read_here(partial(find_entity, name=name))
+        return self._database.read_here(partial(find_entity, name=name), one_state=False)
 
     def readable_packs(self, entity_name: str, pack_ids: Sequence[bytes]) -> dict[bytes, PackRecord]:
         """Returns those of the packs that can be read, by id; see `readable_pack`.  Blocks."""
@@ -251,7 +249,7 @@ class PackRepository:
             readable = {key: row for key, row in rows.items() if _is_readable(row)}
             return {key: _pack_record(row) for key, row in readable.items() if row.entity_id == entity_id}
 
-        return self._database.read_here(unit)
+        return self._database.read_here(unit, one_state=False)
 
     def readable_pack(self, entity_name: str, pack_id: bytes) -> PackRecord | None:
         """Returns a sealed pack of an entity; one that is DOOMED can be read until its file goes.  Blocks."""
@@ -263,7 +261,7 @@ class PackRepository:
             owner = connection.execute(_ENTITY_NAME, {"row_id": row.entity_id}).scalar()
             return _pack_record(row) if owner == entity_name else None
 
-        return self._database.read_here(unit)
+        return self._database.read_here(unit, one_state=False)
 
     def _held(self, connection: Connection, lease_id: str) -> ActiveLease:
         """As `_active`, and nobody ends it before this transaction does."""
@@ -355,18 +353,9 @@ def _chunk_rows(entity_id: int, pack_row: int, index: PackIndex) -> list[tuple[i
 
 
 def _places(connection: Connection, entity_id: int, digests: Sequence[bytes]) -> list[ChunkPlace | None]:
-    found = chunk_statements(connection).select_places(connection, entity_id, digests)
-    pack_rows = sorted({row[1] for row in found.values()})
-    packs: dict[int, tuple[bytes, int]] = {}
-    for first in range(0, len(pack_rows), PACK_ROWS_AT_ONCE):
-        some = connection.execute(_PACK_ROWS, {"row_ids": pack_rows[first : first + PACK_ROWS_AT_ONCE]})
-        packs.update((row.id, (bytes(row.pack_id), row.size_bytes)) for row in some)
-    return [_place(found.get(digest), packs) for digest in digests]
+    found = chunk_statements(connection).select_packed(connection, entity_id, digests)
+    return [_place(found.get(digest)) for digest in digests]
 
 
-def _place(row: tuple[bytes, int, int, int, int, int] | None, packs: dict[int, tuple[bytes, int]]) -> ChunkPlace | None:
-    if row is None or row[1] not in packs:
-        return None
-    _, pack_row, offset, stored_length, length, codec = row
-    pack_id, pack_size_bytes = packs[pack_row]
-    return ChunkPlace(pack_id, pack_size_bytes, offset, stored_length, length, codec)
+def _place(row: PackedPlace | None) -> ChunkPlace | None:
+    return None if row is None else ChunkPlace(*row[1:])

@@ -36,6 +36,8 @@ LOCK_TIMEOUT_S = 10
 POOL_TIMEOUT_S = 15
 CONNECTION_AGE_MAX_S = 1800
 """Connections are replaced, so that a pool finds its way to a new primary and balancers can drain."""
+STATEMENTS_PREPARED_MAX = 500
+"""Of each connection: more than there are, since one that has to be prepared again costs two round trips."""
 ATTEMPTS_MAX = 8
 RETRY_BASE_S = 0.01
 RETRY_MAX_S = 1.0
@@ -111,7 +113,7 @@ def make_engine(url: str, pool_size: int, *, is_patient: bool = False) -> AsyncE
         # A ping would be two round trips more for each unit; one that meets a dead connection runs again on a new one.
         pool_pre_ping=False,
         isolation_level="READ COMMITTED",
-        connect_args={"server_settings": settings},
+        connect_args={"server_settings": settings, "prepared_statement_cache_size": STATEMENTS_PREPARED_MAX},
     )
 
 
@@ -166,13 +168,14 @@ class PostgresDatabase:
         """
         return await self._with_patience(unit, "READ COMMITTED", read_only=False)
 
-    async def read(self, unit: Unit[T]) -> T:
-        """Runs a unit that only reads; it sees one state of the database, with all writes that were answered."""
-        return await self._with_patience(unit, "REPEATABLE READ", read_only=True)
+    async def read(self, unit: Unit[T], *, one_state: bool = True) -> T:
+        """Runs a unit that only reads; without `one_state` in no transaction, so that BEGIN and COMMIT are saved."""
+        isolation = "REPEATABLE READ" if one_state else "AUTOCOMMIT"
+        return await self._with_patience(unit, isolation, read_only=one_state)
 
-    def read_here(self, unit: Unit[T]) -> T:
+    def read_here(self, unit: Unit[T], *, one_state: bool = True) -> T:
         """As `read`, from a thread that is not the event loop's; blocks."""
-        return asyncio.run_coroutine_threadsafe(self.read(unit), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self.read(unit, one_state=one_state), self._loop).result()
 
     async def _with_patience(self, unit: Unit[T], isolation: str, *, read_only: bool) -> T:
         attempt = 0

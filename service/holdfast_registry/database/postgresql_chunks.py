@@ -25,6 +25,10 @@ _PLACES = """
 SELECT digest, pack, "offset", stored_length, length, codec
 FROM chunk WHERE entity_id = $1 AND digest = ANY($2::bytea[])
 """
+_PACKED = """
+SELECT chunk.digest, pack.pack_id, pack.size_bytes, chunk."offset", chunk.stored_length, chunk.length, chunk.codec
+FROM chunk JOIN pack ON pack.id = chunk.pack WHERE chunk.entity_id = $1 AND chunk.digest = ANY($2::bytea[])
+"""
 _REVIVE = "UPDATE chunk SET condemned_at_ms = NULL WHERE entity_id = $1 AND digest = ANY($2::bytea[])"
 
 
@@ -44,6 +48,14 @@ def select_places(
     """Returns digest → (digest, pack row, offset, stored length, length, codec) of those chunks that have a row."""
     rows = connection.exec_driver_sql(_PLACES, (entity_id, list(digests)))
     return {row[0]: (row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows}
+
+
+def select_packed(
+    connection: Connection, entity_id: int, digests: Sequence[bytes]
+) -> dict[bytes, tuple[bytes, bytes, int, int, int, int, int]]:
+    """Returns digest → (digest, pack id, its bytes, offset, stored length, length, codec) of chunks that have a row."""
+    rows = connection.exec_driver_sql(_PACKED, (entity_id, list(digests)))
+    return {row[0]: (row[0], row[1], row[2], row[3], row[4], row[5], row[6]) for row in rows}
 
 
 def insert_absent(connection: Connection, rows: Sequence[tuple[int, bytes, int, int, int, int, int]]) -> int:

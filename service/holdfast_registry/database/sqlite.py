@@ -333,11 +333,11 @@ class SqliteDatabase:
         self._jobs.put(job)
         return await asyncio.wrap_future(job.future)
 
-    async def read(self, unit: Unit[T]) -> T:
-        """Runs a unit that only reads; it sees one state of the database, with all writes that were answered."""
+    async def read(self, unit: Unit[T], *, one_state: bool = True) -> T:
+        """Runs a unit that only reads; it always sees one state of the database, with all writes that were answered."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_here, unit)
 
-    def read_here(self, unit: Unit[T]) -> T:
+    def read_here(self, unit: Unit[T], *, one_state: bool = True) -> T:
         """As `read`, in the calling thread, which gets a connection of its own; blocks."""
         try:
             with transaction(self._reader(), "BEGIN") as connection:

@@ -71,6 +71,21 @@ def select_places(
     return places
 
 
+def select_packed(
+    connection: Connection, entity_id: int, digests: Sequence[bytes]
+) -> dict[bytes, tuple[bytes, bytes, int, int, int, int, int]]:
+    """Returns digest → (digest, pack id, its bytes, offset, stored length, length, codec) of chunks that have a row."""
+    packed: dict[bytes, tuple[bytes, bytes, int, int, int, int, int]] = {}
+    for marks, parameters in _groups(digests):
+        statement = (
+            'SELECT chunk.digest, pack.pack_id, pack.size_bytes, chunk."offset", chunk.stored_length, chunk.length, chunk.codec '
+            f"FROM chunk JOIN pack ON pack.id = chunk.pack WHERE chunk.entity_id = ? AND chunk.digest IN ({marks})"
+        )
+        rows = plain_rows(connection, statement, (entity_id, *parameters))
+        packed.update(zip(map(itemgetter(0), rows), rows, strict=True))
+    return packed
+
+
 def insert_absent(connection: Connection, rows: Sequence[tuple[int, bytes, int, int, int, int, int]]) -> int:
     """Adds chunks that have no row, and moves condemned ones to where they were brought now, which revives them.
 

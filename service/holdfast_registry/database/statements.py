@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, literal, select, union_all, update
 
 from holdfast_contract.names import is_registry_project
 from holdfast_contract.reasons import Reason
@@ -75,6 +75,11 @@ _FIND_ENTITY = select(entity.c.id).where(entity.c.name == bindparam("name"))
 _FIND_PROJECT = select(project.c.id).where(
     project.c.entity_id == bindparam("entity_id"), project.c.name == bindparam("name")
 )
+_FIND_BOTH = (
+    select(entity.c.id, project.c.id.label("project_id"))
+    .join(project, project.c.entity_id == entity.c.id)
+    .where(entity.c.name == bindparam("entity"), project.c.name == bindparam("project"))
+)
 _LINK_COUNT = select(func.count()).select_from(link).where(link.c.version_id == version.c.id).scalar_subquery()
 # Two may have come to one version, when the second brought the same content.
 _FINISHED_FROM = (
@@ -115,10 +120,12 @@ _TAGS = select(version_tag.c.version_id, version_tag.c.tag).where(
     version_tag.c.version_id.in_(bindparam("version_ids", expanding=True))
 )
 # Lists as parameters cost as much as the query itself; one version needs none.
-_ALIASES_OF_ONE = select(alias.c.name).where(
-    alias.c.version_id == bindparam("version_id"), alias.c.collection_id == bindparam("collection_id")
+_NAMES_OF_ONE = union_all(
+    select(alias.c.name, literal(True).label("is_alias")).where(
+        alias.c.version_id == bindparam("version_id"), alias.c.collection_id == bindparam("collection_id")
+    ),
+    select(version_tag.c.tag, literal(False)).where(version_tag.c.version_id == bindparam("version_id")),
 )
-_TAGS_OF_ONE = select(version_tag.c.tag).where(version_tag.c.version_id == bindparam("version_id"))
 _TOUCH = (
     update(version)
     .where(version.c.id == bindparam("touched_id"))
@@ -188,19 +195,19 @@ def ensure_entity(connection: Connection, name: str, now_ms: int) -> int:
 
 def ensure_project(connection: Connection, entity_name: str, project_name: str, now_ms: int) -> tuple[int, int]:
     """Returns the rows of (entity, project), made when absent."""
+    found = connection.execute(_FIND_BOTH, {"entity": entity_name, "project": project_name}).first()
+    if found is not None:
+        return int(found.id), int(found.project_id)
     entity_id = ensure_entity(connection, entity_name, now_ms)
-    project_id = connection.execute(_FIND_PROJECT, {"entity_id": entity_id, "name": project_name}).scalar()
-    if project_id is None:
-        values = {
-            "entity_id": entity_id,
-            "name": project_name,
-            "created_at_ms": now_ms,
-            "updated_at_ms": now_ms,
-            "is_registry": is_registry_project(project_name),
-            "visibility": VISIBILITIES[0] if is_registry_project(project_name) else "",
-        }
-        project_id = connection.execute(insert(project).returning(project.c.id), values).scalar_one()
-    return entity_id, project_id
+    values = {
+        "entity_id": entity_id,
+        "name": project_name,
+        "created_at_ms": now_ms,
+        "updated_at_ms": now_ms,
+        "is_registry": is_registry_project(project_name),
+        "visibility": VISIBILITIES[0] if is_registry_project(project_name) else "",
+    }
+    return entity_id, connection.execute(insert(project).returning(project.c.id), values).scalar_one()
 
 
 def insert_collection(
@@ -234,9 +241,10 @@ def load_version(connection: Connection, version_id: str | None) -> VersionRecor
     row = connection.execute(_VERSION_BY_ID, wanted).first()
     if row is None:
         return None
-    own = wanted | {"collection_id": row.collection_id}
-    aliases = connection.execute(_ALIASES_OF_ONE, own).scalars().all()
-    return _record(row, aliases, connection.execute(_TAGS_OF_ONE, wanted).scalars().all())
+    names = connection.execute(_NAMES_OF_ONE, wanted | {"collection_id": row.collection_id}).all()
+    return _record(
+        row, [name for name, is_alias in names if is_alias], [tag for tag, is_alias in names if not is_alias]
+    )
 
 
 def load_versions(connection: Connection, version_ids: Sequence[str]) -> list[VersionRecord]:
