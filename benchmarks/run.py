@@ -16,7 +16,10 @@ from benchmarks.limit_steps import measure_limits
 from benchmarks.place import memory_to_touch, touch_memory, working_folder
 from benchmarks.process_steps import measure_processes
 from benchmarks.reading_steps import measure_reading
+from benchmarks.registry_steps import measure_find_missing, measure_registry
 from benchmarks.results import Row, table, write_json
+from benchmarks.s3_steps import measure_s3
+from benchmarks.scale_steps import measure_scale
 from benchmarks.set_steps import SetBenchmark
 
 PROCESSES = "processes"
@@ -27,9 +30,18 @@ READING = "reading"
 """Downloads of what is there, and parts of files."""
 LIMITS = "limits"
 """How well limits of bandwidth are held."""
+S3 = "s3"
+"""Packs in an S3 store."""
+FIND_MISSING = "find_missing"
+"""Which of 100,000 chunks are stored."""
+REGISTRY = "registry"
+"""Commits and lookups a second, one replica and two."""
+SCALE = "scale"
+"""A registry of ten million chunks; the only set that is not among the defaults, since it takes hours."""
 
 # Smallest first: the page cache that mid and big fill pushes nothing out that is still needed.
-ORDER = ("small", "tiny", NEW_DRAFT, "mid", "big", READING, LIMITS, PROCESSES)
+DEFAULT = ("small", "tiny", NEW_DRAFT, FIND_MISSING, REGISTRY, "mid", "big", READING, LIMITS, S3, PROCESSES)
+ORDER = (*DEFAULT, SCALE)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     with working_folder(options.data_root, loop=options.loop) as folder:
         for name in (name for name in ORDER if name in options.sets):
             try:
-                rows += _measure(name, folder, options.repeat)
+                rows += _measure(name, folder, options)
             except BenchmarkError as error:
                 _say(f"{name}: FAILED: {error}")
                 failed = True
@@ -62,7 +74,16 @@ def main(arguments: list[str] | None = None) -> int:
     return int(failed)
 
 
-def _measure(name: str, folder: Path, repeat: int) -> list[Row]:
+def _measure(name: str, folder: Path, options: argparse.Namespace) -> list[Row]:
+    repeat = options.repeat
+    if name == S3:
+        return measure_s3(folder / S3, repeat, _say)
+    if name == FIND_MISSING:
+        return measure_find_missing(folder / FIND_MISSING, repeat, _say)
+    if name == REGISTRY:
+        return measure_registry(folder / REGISTRY, repeat, _say)
+    if name == SCALE:
+        return measure_scale(folder / SCALE, options.scale, _say)
     if name == PROCESSES:
         return measure_processes(folder / PROCESSES, _say)
     if name == NEW_DRAFT:
@@ -76,10 +97,13 @@ def _measure(name: str, folder: Path, repeat: int) -> list[Row]:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--sets", type=_set_names, default=ORDER, help=f"some of {','.join(ORDER)}; default: all")
+    parser.add_argument(
+        "--sets", type=_set_names, default=DEFAULT, help=f"some of {','.join(ORDER)}; default: all but {SCALE}"
+    )
     parser.add_argument(
         "--repeat", type=_positive, default=3, help="samples of each step; the median counts; default 3"
     )
+    parser.add_argument("--scale", type=float, default=1.0, help=f"of {SCALE}: 1 is 100,000 versions; default 1")
     parser.add_argument("--json", type=Path, help="write all samples to this file")
     parser.add_argument("--data-root", type=Path, help="work below this folder; default: that for temporary files")
     parser.add_argument("--loop", action="store_true", help="work on an ext4 of its own, in a file (root only)")
