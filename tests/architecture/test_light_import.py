@@ -21,6 +21,8 @@ HEAVY = (
     "aioboto3",
     "aiohttp",
     "obstore",
+    "opentelemetry",
+    "prometheus_client",
     "holdfast_daemon",
     "holdfast_registry",
 )
