@@ -33,6 +33,7 @@ from holdfast_registry.tls import is_loopback
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 from holdfastpb.registry.v1 import access_pb2_grpc
 
+Metadata = tuple[tuple[str, str], ...]
 CALL_TIMEOUT_S = 30
 COMMAND_LINE = "command line"
 """Stands for the peer in the audit log."""
@@ -53,19 +54,20 @@ class Desk(Protocol):
 class RunningRegistry:
     """A registry that answers on its address."""
 
-    def __init__(self, channel: grpc.Channel, token: str | None) -> None:
+    def __init__(self, channel: grpc.Channel, metadata: Metadata) -> None:
         self._stub = access_pb2_grpc.AccessServiceStub(channel)
-        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self._metadata = metadata
 
     def ask(self, method: str, request: Any) -> Any:
         """Makes one call."""
         try:
             return getattr(self._stub, method)(request, timeout=CALL_TIMEOUT_S, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise StartError(_message(error)) from error
+            raise StartError(refusal(error)) from error
 
 
-def _message(error: Any) -> str:
+def refusal(error: Any) -> str:
+    """Returns what a registry says that does not do what was asked, or that it does not answer."""
     for key, value in error.trailing_metadata() or ():
         if key == ERROR_KEY:
             return ErrorDetail.FromString(value).message
@@ -118,10 +120,21 @@ def call_running(wanted: Connection) -> Iterator[Desk]:
     Raises:
         StartError: a file cannot be read.
     """
+    with connect(wanted) as (channel, metadata):
+        yield RunningRegistry(channel, metadata)
+
+
+@contextmanager
+def connect(wanted: Connection) -> Iterator[tuple[grpc.Channel, Metadata]]:
+    """Opens a channel, and says what every call brings along.
+
+    Raises:
+        StartError: a file cannot be read.
+    """
     token = _read(wanted.token_file).decode("ascii", "replace").strip() if wanted.token_file else None
     channel = _channel(wanted)
     try:
-        yield RunningRegistry(channel, token)
+        yield channel, ((("authorization", f"Bearer {token}"),) if token else ())
     finally:
         channel.close()
 

@@ -24,9 +24,10 @@ from holdfast_registry.domain.access import EVERYTHING, NewToken, Role
 from holdfast_registry.errors import EXIT_CODE_CONFIGURATION, DatabaseError, RegistryError, StartError
 from holdfast_registry.fsck import accept_restored, check_store
 from holdfast_registry.fsck_report import print_report
-from holdfast_registry.gc.command import add_gc_command, collect_garbage
+from holdfast_registry.gc.command import add_gc_command, ask_running, collect_garbage
 from holdfast_registry.lifecycle import start_log
 from holdfast_registry.moving.commands import add_moving_commands
+from holdfast_registry.placed_command import pointing_at_address
 from holdfast_registry.scrub.command import add_scrub_command, scrub
 from holdfast_registry.server import open_data_folder, open_database, serve
 from holdfast_registry.settings import SECTION, RegistrySettings
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     fsck.add_argument("--deep", action="store_true", help="read every byte of every pack")
     fsck.add_argument("--json", action="store_true", help="one JSON object on stdout")
     fsck.set_defaults(command=_fsck)
-    gc = commands.add_parser("gc", help="collect garbage of a registry that is not running, or show the last cycles")
+    gc = commands.add_parser("gc", help="collect what no version needs any more, or show the last cycles")
     add_gc_command(gc)
     gc.set_defaults(command=_gc)
     add_moving_commands(commands, _data_dir)
@@ -159,7 +160,10 @@ def _fsck(wish: argparse.Namespace, settings: RegistrySettings) -> int:
 
 
 def _gc(wish: argparse.Namespace, settings: RegistrySettings) -> int:
-    return asyncio.run(collect_garbage(wish, settings, _data_dir(settings)))
+    if wish.address:
+        return ask_running(wish)
+    with pointing_at_address():
+        return asyncio.run(collect_garbage(wish, settings, _data_dir(settings)))
 
 
 def _scrub(wish: argparse.Namespace, settings: RegistrySettings) -> int:

@@ -18,6 +18,38 @@ AddCommand = Callable[[Any, str, str, RunAtDesk], argparse.ArgumentParser]
 """Adds a command, by its name and its help; see `PlacedCommands.add`."""
 
 
+def add_connection_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say how a registry that runs is called."""
+    parser.add_argument("--address", help="of a registry that runs: unix:/PATH or HOST:PORT")
+    parser.add_argument("--token-file", help="file with an administrator's token, for HOST:PORT")
+    parser.add_argument("--ca-file", help="PEM of the authority that signed the registry's certificate")
+    parser.add_argument("--client-cert", help="PEM of our certificate, when the registry asks for one")
+    parser.add_argument("--client-key", help="PEM of its key")
+    parser.add_argument("--insecure", action="store_true", default=None, help="plaintext to another machine")
+
+
+@contextmanager
+def pointing_at_address() -> Iterator[None]:
+    """Tells whoever meets a folder that a registry uses how that one is asked.
+
+    Raises:
+        StartError: whatever was raised within.
+    """
+    try:
+        yield
+    except StartError as error:
+        if error.exit_code != EXIT_CODE_LOCKED:
+            raise
+        raise StartError(f"{error} To ask the one that runs, say --address.", error.exit_code) from error
+
+
+def connection_of(wish: argparse.Namespace) -> Connection:
+    """Returns what these options say."""
+    return Connection(
+        wish.address, wish.token_file, wish.ca_file, wish.client_cert, wish.client_key, bool(wish.insecure)
+    )
+
+
 class PlacedCommands:
     """Adds to commands where they do their work."""
 
@@ -28,12 +60,7 @@ class PlacedCommands:
         """Adds a command, with the options that say where."""
         parser: argparse.ArgumentParser = commands.add_parser(name, help=text)
         parser.add_argument("--data-dir", help="folder of database and packs, while no registry uses it")
-        parser.add_argument("--address", help="of a registry that runs: unix:/PATH or HOST:PORT")
-        parser.add_argument("--token-file", help="file with an administrator's token, for HOST:PORT")
-        parser.add_argument("--ca-file", help="PEM of the authority that signed the registry's certificate")
-        parser.add_argument("--client-cert", help="PEM of our certificate, when the registry asks for one")
-        parser.add_argument("--client-key", help="PEM of its key")
-        parser.add_argument("--insecure", action="store_true", default=None, help="plaintext to another machine")
+        add_connection_options(parser)
         parser.set_defaults(command=self._placed(run))
         return parser
 
@@ -47,19 +74,11 @@ class PlacedCommands:
     @contextmanager
     def _desk(self, wish: argparse.Namespace, settings: RegistrySettings) -> Iterator[Desk]:
         if wish.address:
-            connection = Connection(
-                wish.address, wish.token_file, wish.ca_file, wish.client_cert, wish.client_key, bool(wish.insecure)
-            )
-            with call_running(connection) as desk:
+            with call_running(connection_of(wish)) as desk:
                 yield desk
             return
-        try:
-            with use_data_folder(settings, self._data_dir_of(settings)) as desk:
-                yield desk
-        except StartError as error:
-            if error.exit_code != EXIT_CODE_LOCKED:
-                raise
-            raise StartError(f"{error} To ask the one that runs, say --address.", error.exit_code) from error
+        with pointing_at_address(), use_data_folder(settings, self._data_dir_of(settings)) as desk:
+            yield desk
 
 
 def shown_time(at_ms: int) -> str:

@@ -13,11 +13,12 @@ import grpc
 import pytest
 
 from holdfast_registry.database.duties import Duty
+from holdfast_registry.errors import EXIT_CODE_LOCKED
 from holdfast_registry.server import open_database
 from holdfast_registry.settings import RegistrySettings
 from holdfastpb.registry.v1 import access_pb2, access_pb2_grpc, admin_pb2, admin_pb2_grpc
 from registry.client import Client, new_request_id, reason_of
-from registry.processes import RegistryProcess
+from registry.processes import RegistryProcess, run_registry
 
 ENVIRONMENT = {
     "HOLDFAST_REGISTRY_RETENTION_INTERVAL_S": "0.1",
@@ -207,6 +208,20 @@ def test_garbage_is_collected_while_the_registry_runs(desk: Desk) -> None:
     assert cycles[0].cycle > cycles[1].cycle
     assert [cycle.report_json for cycle in reversed(cycles)] == [run[-1].report_json for run in runs]
     assert reason_of(lambda: desk.client.restore(desk.collection, 0)) == "NOT_FOUND"
+
+
+def test_command_asks_the_registry_at_an_address(desk: Desk, registry: RegistryProcess) -> None:
+    desk.log(1)
+    at = ("--address", registry.target, "--json")
+    counted = run_registry("gc", "run", "--dry-run", *at)
+    assert (counted.returncode, json.loads(counted.stdout)["manifests_marked"] > 0) == (0, True), counted.stderr
+    shown = run_registry("gc", "status", *at)
+    assert [cycle["cycle"] for cycle in json.loads(shown.stdout)] == [
+        cycle.cycle for cycle in desk.client.call(desk.admin.GetGcStatus, admin_pb2.GetGcStatusRequest()).cycles
+    ]
+    if registry.database_url is None:
+        refused = run_registry("gc", "--data-dir", str(registry.data_dir))
+        assert (refused.returncode, "say --address" in refused.stderr) == (EXIT_CODE_LOCKED, True)
 
 
 async def test_duty_is_one_registrys_at_a_time(tmp_path: Path, own_database_url: str | None) -> None:

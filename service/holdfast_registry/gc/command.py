@@ -1,18 +1,25 @@
-"""`holdfast registry gc` on a registry that is not running."""
+"""`holdfast registry gc`: on a registry that is not running, or at the address of one that is."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from holdfast_registry.gc.collector import GarbageCollector
+import grpc
+
+from holdfast_registry.access_desk import CALL_TIMEOUT_S, connect, refusal
+from holdfast_registry.database.gc_cycles import CycleRecord
+from holdfast_registry.errors import StartError
 from holdfast_registry.gc.report import GcReport
 from holdfast_registry.gc.schedule import wish_of
+from holdfast_registry.placed_command import add_connection_options, connection_of
 from holdfast_registry.server import stopped_registry
 from holdfast_registry.settings import RegistrySettings
+from holdfastpb.registry.v1 import admin_pb2, admin_pb2_grpc
 
 EXIT_CODE_PROBLEM = 1
 CYCLES_SHOWN = 10
@@ -28,6 +35,35 @@ def add_gc_command(gc: argparse.ArgumentParser) -> None:
         "--now", action="store_true", help="without grace: also what was brought a moment ago and no version names"
     )
     gc.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    add_connection_options(gc)
+
+
+def ask_running(wish: argparse.Namespace) -> int:
+    """Runs the command at a registry that runs; returns the exit code as `collect_garbage`.
+
+    Raises:
+        StartError: it does not answer, or refuses.
+    """
+    try:
+        with connect(connection_of(wish)) as (channel, metadata):
+            stub = admin_pb2_grpc.AdminServiceStub(channel)
+            if wish.what == "status":
+                cycles = stub.GetGcStatus(
+                    admin_pb2.GetGcStatusRequest(), timeout=CALL_TIMEOUT_S, metadata=metadata
+                ).cycles
+                shown = [
+                    CycleRecord(one.cycle, one.phase, one.started_at_ms, one.ended_at_ms or None, one.report_json)
+                    for one in cycles
+                ]
+                _print_status(shown, as_json=wish.json)
+                return 0
+            report = GcReport()
+            for step in stub.RunGc(admin_pb2.RunGcRequest(dry_run=wish.dry_run, now=wish.now), metadata=metadata):
+                report = GcReport.from_json(step.report_json)
+    except grpc.RpcError as error:
+        raise StartError(refusal(error)) from error
+    _print_report(report, as_json=wish.json)
+    return EXIT_CODE_PROBLEM if report.problem else 0
 
 
 async def collect_garbage(wish: argparse.Namespace, settings: RegistrySettings, data_dir: Path) -> int:
@@ -38,7 +74,7 @@ async def collect_garbage(wish: argparse.Namespace, settings: RegistrySettings, 
     """
     async with stopped_registry(settings, data_dir) as collector:
         if wish.what == "status":
-            await _print_status(collector, as_json=wish.json)
+            _print_status(await collector.last(CYCLES_SHOWN), as_json=wish.json)
             return 0
         how = wish_of(settings)
         if wish.now:
@@ -48,8 +84,7 @@ async def collect_garbage(wish: argparse.Namespace, settings: RegistrySettings, 
     return EXIT_CODE_PROBLEM if report.problem else 0
 
 
-async def _print_status(collector: GarbageCollector, *, as_json: bool) -> None:
-    cycles = await collector.last(CYCLES_SHOWN)
+def _print_status(cycles: Sequence[CycleRecord], *, as_json: bool) -> None:
     shown = [
         {
             "cycle": one.row,
