@@ -1,17 +1,13 @@
 """Schema of the journal, as numbered steps; an older journal is brought up to date before it is used.
 
-`user_version` holds the number of the last step, so a start with nothing to do needs no migration library.
+`user_version` holds the number of the last step.  No migration library: the one for SQLite imports pandas where that is installed,
+which costs each new daemon half a second and 100 MB.
 """
 
 import sqlite3
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 _STEP_1 = """
 CREATE TABLE job (
@@ -112,12 +108,7 @@ ALTER TABLE job ADD COLUMN priority INTEGER;           -- JobPriority that was s
 ALTER TABLE job ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
 """
 
-_STEPS = (
-    ("0001_jobs_packs_file_state", _STEP_1),
-    ("0002_pinned_versions_pending_uses", _STEP_2),
-    ("0003_entry_sources", _STEP_3),
-    ("0004_priority_and_pause", _STEP_4),
-)
+_STEPS = (_STEP_1, _STEP_2, _STEP_3, _STEP_4)
 """In order; a step that was released is never changed.  The number of steps is the number of the schema."""
 SCHEMA_VERSION = len(_STEPS)
 
@@ -136,25 +127,6 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
             Reason.PROTOCOL_MISMATCH,
             f"{path} was written by a newer Holdfast (schema {found}, this one knows {SCHEMA_VERSION}); upgrade this one.",
         )
-    _apply(connection)
-
-
-def _apply(connection: sqlite3.Connection) -> None:
-    # Imported only here: the library costs 80 ms, and almost every start finds the schema as it should be.
-    from sqlite_utils import Database
-    from sqlite_utils.migrations import Migrations
-
-    steps = Migrations("holdfast-journal")
-
-    for name, script in _STEPS:
-        steps(name=name, transactional=False)(_run_script(script))
-    steps.apply(Database(connection))
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    connection.commit()
-
-
-def _run_script(script: str) -> Callable[["Database"], None]:
-    def run(database: "Database") -> None:
-        database.conn.executescript(f"BEGIN IMMEDIATE; {script} COMMIT;")
-
-    return run
+    for number, script in enumerate(_STEPS[found:], start=found + 1):
+        # One transaction: a step that a crash cut short has not happened, and its number says so.
+        connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
