@@ -55,7 +55,7 @@ def certs(context: typer.Context) -> None:
 
 @registry_app.command("audit", context_settings=_PASS_ON)
 def audit(context: typer.Context) -> None:
-    """Prints what was done, by whom, with what outcome."""
+    """Prints what was done, by whom, with what outcome; --follow goes on as it happens."""
     become(PROGRAM, ["audit", *context.args])
 
 
@@ -63,6 +63,12 @@ def audit(context: typer.Context) -> None:
 def protect(context: typer.Context) -> None:
     """Sets which aliases only aliasers and administrators may give and take."""
     become(PROGRAM, ["protect", *context.args])
+
+
+@registry_app.command("quota", context_settings=_PASS_ON)
+def quota(context: typer.Context) -> None:
+    """Sets and shows limits of bytes, versions and calls: `quota set|show ENTITY[/PROJECT]`."""
+    become(PROGRAM, ["quota", *context.args])
 
 
 @token_app.command("list", context_settings=_PASS_ON)
