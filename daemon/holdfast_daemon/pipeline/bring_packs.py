@@ -7,7 +7,7 @@ ranges come, into a sparse temporary file where they lie at their own offsets, s
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ from holdfast_contract.reasons import Reason
 from holdfast_daemon.cache.pack_cache import PackCache
 from holdfast_daemon.codec import decompress
 from holdfast_daemon.errors import HoldfastError
-from holdfast_daemon.pipeline.bounded_tasks import run_to_end
+from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, run_to_end
 from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile, check_located
-from holdfast_daemon.pipeline.http_transfers import AddressRefusedError, HttpTransfers
+from holdfast_daemon.pipeline.http_transfers import PIECE_S, AddressRefusedError, HttpTransfers
 from holdfast_daemon.pipeline.pacing import WEIGHTS, Share
 from holdfast_daemon.pipeline.pack_chunks import PackChunks, PackUnusableError
 from holdfast_daemon.registry_client import RegistryClient
@@ -51,6 +51,8 @@ TRANSFER_ATTEMPTS = 2
 """A pack that arrives damaged twice is damaged at its source."""
 ADDRESS_ATTEMPTS = 3
 """An address that has expired is asked for anew; a third one that is refused has not expired."""
+PARTS_AT_ONCE = 3
+"""Pieces of one pack under a limit: two wait for their turn or are on their way while one is written."""
 USE_ATTEMPTS = 3
 """Once for a damaged pack in the cache, once more for a pack that was rewritten meanwhile."""
 
@@ -242,24 +244,34 @@ class PackSource:
     async def _stream(
         self, file: "_RangeFile", reader: Reader, grant: PackReadGrant, ranges: list[tuple[int, int]]
     ) -> bool:
-        request = ReadPackRequest(
-            entity=reader.entity,
-            pack_id=grant.pack_id,
-            offsets=[offset for offset, _ in ranges],
-            lengths=[length for _, length in ranges],
-        )
-        responses = self._registry.stream(self._registry.packs.ReadPack, request)
-        return await self._write_ranges(file, reader, ranges, responses)
+        whole = True
+
+        async def bring(part: list[tuple[int, int]]) -> None:
+            nonlocal whole
+            await self._down.take(sum(length for _, length in part), reader.share)
+            request = ReadPackRequest(
+                entity=reader.entity,
+                pack_id=grant.pack_id,
+                offsets=[offset for offset, _ in part],
+                lengths=[length for _, length in part],
+            )
+            responses = self._registry.stream(self._registry.packs.ReadPack, request)
+            whole = await self._write_ranges(file, part, responses) and whole
+
+        await self._workers.in_thread(file.open)
+        async with BoundedTasks(PARTS_AT_ONCE) as tasks:
+            # With a limit, piece by piece, each asked for when it may come: what was asked for comes at the line's speed.
+            for part in _in_parts(ranges, self._down.piece_bytes(PACK_BYTES_MAX, PIECE_S)):
+                await tasks.start(bring, part)
+        return whole
 
     async def _write_ranges(
-        self, file: "_RangeFile", reader: Reader, ranges: list[tuple[int, int]], responses: AsyncIterator[Any]
+        self, file: "_RangeFile", ranges: list[tuple[int, int]], responses: AsyncIterator[Any]
     ) -> bool:
         at, done = 0, 0
         async for response in responses:
             data = memoryview(response.data)
             self._registry.fetched_bytes += len(data)
-            # The next message is not read before this one was allowed; the connection's window holds the registry back.
-            await self._down.take(len(data), reader.share)
             while data:
                 if at == len(ranges):
                     return False
@@ -317,6 +329,22 @@ class PackSource:
             raise error.to_error(pack.pack_id, shown) from error
         if in_cache:
             await self._workers.in_thread(self._cache.drop, pack.pack_id)
+
+
+def _in_parts(ranges: Sequence[tuple[int, int]], bytes_max: int) -> Iterator[list[tuple[int, int]]]:
+    """Cuts ranges (offset, length) into runs of at most so many bytes."""
+    part: list[tuple[int, int]] = []
+    room = bytes_max
+    for offset, length in ranges:
+        while length:
+            taken = min(length, room)
+            part.append((offset, taken))
+            offset, length, room = offset + taken, length - taken, room - taken
+            if not room:
+                yield part
+                part, room = [], bytes_max
+    if part:
+        yield part
 
 
 def read_chunks(packs: tuple[PackFile, ...], located: Located, digests: bytes) -> list[bytes]:

@@ -32,7 +32,7 @@ RETRY_BASE_S = 0.2
 RETRY_MAX_S = 10.0
 PIECE_BYTES = 8 * MIB
 """Of one GET: several bring one pack faster than one, and a cut costs no more than this."""
-PIECE_S = 0.25
+PIECE_S = 0.1
 """With a limit pieces are as short as this: they come at the line's speed, one after another."""
 SEND_BYTES = 1 * MIB
 """Read from the disk at once."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from holdfastpb.daemon.v1.log_pb2 import JOB_PRIORITY_HIGH, JOB_PRIORITY_LOW, JOB_PRIORITY_NORMAL
 
-BURST_S = 0.1
+BURST_S = 0.05
 """What was not used is saved up for so long: a timer that comes late by less than this costs nothing of the rate."""
 WEIGHTS = {JOB_PRIORITY_HIGH: 64, JOB_PRIORITY_NORMAL: 8, JOB_PRIORITY_LOW: 1}
 """A checkpoint of high priority has 64 parts of 65 beside a data set of low priority, which is still sent."""
