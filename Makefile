@@ -14,6 +14,9 @@ PYTEST := $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadscope
 # Seconds for one test of `make test-long`: the largest of them moves 10 GiB through all three processes.
 LONG_TIMEOUT_S ?= 7200
 
+# The tests start more than a thousand processes, and each would compile all modules again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-long check format bench install clean
