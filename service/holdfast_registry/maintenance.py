@@ -9,13 +9,21 @@ from typing import NoReturn
 
 from holdfast_contract.os_layer import FsyncError
 from holdfast_registry.blobstore.store import BlobStore
-from holdfast_registry.clock import Clock
+from holdfast_registry.clock import Clock, IdSource
+from holdfast_registry.database.database import Database
+from holdfast_registry.database.duties import Duty
 from holdfast_registry.database.maintenance import MaintenanceRepository
 from holdfast_registry.errors import DatabaseError, RegistryError
 from holdfast_registry.file_threads import FileThreads
+from holdfast_registry.lifecycle import die_of_fsync
 from holdfast_registry.metrics.tallies import MaintenanceTally
+from holdfast_registry.settings import RegistrySettings
 
 logger = logging.getLogger(__name__)
+
+DUTY = "maintenance"
+HOLD_MS = 2 * 60_000
+"""Of the duty: a round takes seconds.  One that takes longer may be joined by another registry's, which harms nobody."""
 
 
 class Maintenance:
@@ -29,13 +37,26 @@ class Maintenance:
         clock: Clock,
         die: Callable[[OSError], NoReturn],
         tally: MaintenanceTally | None = None,
+        duty: Duty | None = None,
     ) -> None:
+        """Puts it together.
+
+        Args:
+            repository: what is done.
+            store: where packs that were given up lie.
+            threads: for the store.
+            clock: for what was done when.
+            die: ends the process after a failed fsync.
+            tally: counts.
+            duty: of the registries that share a database; None: this one is alone.
+        """
         self._repository = repository
         self._store = store
         self._threads = threads
         self._clock = clock
         self._die = die
         self._tally = tally or MaintenanceTally()
+        self._duty = duty
         self._discarded_until_ms = 0
 
     async def run(self, interval_s: float) -> None:
@@ -53,7 +74,16 @@ class Maintenance:
             await asyncio.sleep(interval_s)
 
     async def once(self) -> None:
-        """Does everything that is due now."""
+        """Does everything that is due now, unless another registry is at it."""
+        if self._duty is None:
+            await self._do()
+        elif await self._duty.take(0):
+            try:
+                await self._do()
+            finally:
+                await self._duty.release()
+
+    async def _do(self) -> None:
         now_ms = self._clock.now_ms()
         while expired := await self._repository.expire_leases():
             self._tally.leases_expired += expired
@@ -69,3 +99,22 @@ class Maintenance:
             logger.debug("old answers forgotten")
         while removed := await self._repository.forget_audit():
             logger.info("old entries of the audit log removed count=%s", removed)
+
+
+def compose_maintenance(
+    settings: RegistrySettings,
+    database: Database,
+    store: BlobStore,
+    threads: FileThreads,
+    tally: MaintenanceTally,
+    clock: Clock,
+    ids: IdSource,
+) -> Maintenance:
+    """Puts it together."""
+    duty = None
+    # An embedded registry has nobody to share the work with, and writes nothing to its disk each minute.
+    if settings.database_url is not None:
+        duty = Duty(database, clock, DUTY, holder=ids.new_id(), hold_ms=HOLD_MS)
+    audit_kept_ms = round(settings.audit_kept_days * 86_400_000)
+    repository = MaintenanceRepository(database, clock, ids, audit_kept_ms=audit_kept_ms)
+    return Maintenance(repository, store, threads, clock, die_of_fsync, tally, duty)

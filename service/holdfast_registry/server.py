@@ -42,7 +42,6 @@ from holdfast_registry.database.gc_cycles import GcCycleRepository
 from holdfast_registry.database.gc_sweep import GcSweepRepository
 from holdfast_registry.database.lineage import LineageRepository
 from holdfast_registry.database.links import LinkRepository
-from holdfast_registry.database.maintenance import MaintenanceRepository
 from holdfast_registry.database.packs import PackRepository
 from holdfast_registry.database.places import PlaceRepository, ProtectedAliasRepository
 from holdfast_registry.database.projects import ProjectRepository
@@ -66,7 +65,7 @@ from holdfast_registry.gc.removal import Remover
 from holdfast_registry.gc.restore_epoch import RestoreEpoch
 from holdfast_registry.gc.schedule import GcSchedule, wish_of
 from holdfast_registry.lifecycle import CallGate, DataFolderLock, check_local, die_of_fsync
-from holdfast_registry.maintenance import Maintenance
+from holdfast_registry.maintenance import Maintenance, compose_maintenance
 from holdfast_registry.manifest_check import ManifestChecker
 from holdfast_registry.metrics.endpoint import metrics_endpoint
 from holdfast_registry.metrics.sources import FiguresTask, Sources
@@ -348,9 +347,7 @@ async def _compose(
     _add_catalogue(server, database, authorizer, clock, ids)
     _add_access(server, database, authenticator, clock)
     health = await add_health(server, reflection=settings.reflection)
-    audit_kept_ms = round(settings.audit_kept_days * 86_400_000)
-    upkeep_rows = MaintenanceRepository(database, clock, ids, audit_kept_ms=audit_kept_ms)
-    maintenance = Maintenance(upkeep_rows, store, threads, clock, die_of_fsync, upkeep)
+    maintenance = compose_maintenance(settings, database, store, threads, upkeep, clock, ids)
     collector = compose_collector(settings, opened, packs, reader, opened_store, threads, clock)
     admin = _add_admin(server, settings, database, committed.freed, collector, clock, ids)
     sources = _sources(calls, upkeep, opened_store, intake, opened, collector, clock)

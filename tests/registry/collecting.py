@@ -29,10 +29,14 @@ class MovedClock:
 
 
 async def collect(
-    data_dir: Path, wish: GcWish = AT_ONCE, clock: MovedClock | None = None, **changes: object
+    data_dir: Path,
+    wish: GcWish = AT_ONCE,
+    clock: MovedClock | None = None,
+    settings: RegistrySettings | None = None,
+    **changes: object,
 ) -> GcReport:
     """Runs one cycle."""
-    async with stopped_registry(RegistrySettings(), data_dir, clock) as collector:
+    async with stopped_registry(settings or RegistrySettings(), data_dir, clock) as collector:
         return await collector.collect(replace(wish, **changes))
 
 

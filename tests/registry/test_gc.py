@@ -46,27 +46,6 @@ async def test_deleted_version_gives_its_bytes_back_and_shared_ones_stay(own_reg
     sound(data_dir)
 
 
-async def test_one_percent_changed_and_the_older_deleted_leaves_what_the_newer_needs(
-    own_registry: RegistryProcess,
-) -> None:
-    old = files(200)
-    new = old | {"0007": os.urandom(20_000), "0100": os.urandom(20_000)}
-    with own_registry, Client(own_registry.target) as client:
-        first = client.log_files("c", old)
-        client.log_files("c", new)
-        client.delete(first.version_id)
-        own_registry.stop()
-    before = stored_bytes(own_registry.data_dir)
-    removed = [await collect(own_registry.data_dir) for _ in range(2)]
-    after = stored_bytes(own_registry.data_dir)
-    assert before - after == sum(report.bytes_removed for report in removed)
-    needed = sum(map(len, new.values()))
-    # Two chunks in a hundred of the first pack are dead: a pack is rewritten when less than half of it is in use.
-    assert needed <= after <= needed + 2 * 20_000 + 2 * len(new) * 200
-    assert removed[1].bytes_deleted >= 2 * 20_000
-    sound(own_registry.data_dir)
-
-
 async def test_nothing_goes_within_grace_and_undelete_window(own_registry: RegistryProcess) -> None:
     with own_registry, Client(own_registry.target) as client:
         version = client.log_files("c", files(5))

@@ -36,6 +36,14 @@ TELL_INTERVAL_S = 2.0
 """Between two notes of how far a cycle is."""
 
 
+class CollectorBusyError(RegistryError):
+    """Another registry on the same database collects garbage."""
+
+    def __init__(self) -> None:
+        """Says so."""
+        super().__init__(Reason.UNAVAILABLE, "Another replica collects garbage just now; see `gc status`.")
+
+
 @dataclass(slots=True)
 class Progress:
     """A cycle of this process while it runs."""
@@ -77,12 +85,12 @@ class GarbageCollector:
         """Runs one cycle; its report says in `problem` what could not be done.
 
         Raises:
-            RegistryError: UNAVAILABLE: another collector is at it.
+            CollectorBusyError: another collector is at it.
         """
         async with self._lock:
             cycle = await self._cycles.begin()
             if cycle is None:
-                raise RegistryError(Reason.UNAVAILABLE, "Another replica collects garbage just now; see `gc status`.")
+                raise CollectorBusyError
             progress = self.progress = Progress(cycle)
             try:
                 phase = await self._run(cycle, wish, progress)

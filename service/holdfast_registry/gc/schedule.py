@@ -11,7 +11,7 @@ from holdfast_contract.os_layer import FsyncError
 from holdfast_registry.clock import Clock
 from holdfast_registry.domain.gc import GcWish
 from holdfast_registry.errors import DatabaseError, RegistryError
-from holdfast_registry.gc.collector import GarbageCollector
+from holdfast_registry.gc.collector import CollectorBusyError, GarbageCollector
 from holdfast_registry.settings import RegistrySettings
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,8 @@ class GcSchedule:
                     await self._collector.collect(self._wish)
             except FsyncError as error:
                 self._die(error)
+            except CollectorBusyError:
+                logger.debug("another registry collects garbage")
             except (RegistryError, DatabaseError, OSError) as error:
                 logger.error("garbage collection failed error=%s", error, exc_info=error)
 
