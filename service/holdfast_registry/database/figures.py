@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select
 from holdfast_registry.clock import Clock
 from holdfast_registry.database.database import Database
 from holdfast_registry.database.schema import lease, pack, version
+from holdfast_registry.database.scrub_status import ScrubStatus, read_scrub_status
 from holdfast_registry.domain.records import LeaseState, PackState, VersionState
 
 _PACKS = (
@@ -48,6 +49,7 @@ class StoredFigures:
     leases_active: int
     leases_overdue: int
     """Their time is over, and maintenance has not ended them yet."""
+    scrub: ScrubStatus
 
     @property
     def stored_bytes(self) -> int:
@@ -75,6 +77,6 @@ class FiguresRepository:
             packs = {PackState(row[0]): Amount(row[1], int(row[2] or 0)) for row in connection.execute(_PACKS)}
             versions = {VersionState(row[0]): Amount(row[1], int(row[2] or 0)) for row in connection.execute(_VERSIONS)}
             leases = connection.execute(_LEASES, {"now_ms": now_ms}).one()
-            return StoredFigures(packs, versions, leases[0], leases[1])
+            return StoredFigures(packs, versions, leases[0], leases[1], read_scrub_status(connection))
 
         return await self._database.read(unit)

@@ -12,6 +12,7 @@ from holdfast_contract.reasons import Reason
 from holdfast_registry import __version__
 from holdfast_registry.auth.permissions import PREFIX
 from holdfast_registry.database.figures import Amount, StoredFigures
+from holdfast_registry.database.scrub_status import ScrubStatus
 from holdfast_registry.domain.records import PackState, VersionState
 from holdfast_registry.gc.report import GcReport
 from holdfast_registry.metrics.sources import SlowFigures, Sources
@@ -44,6 +45,7 @@ class RegistryCollector:
         yield age
         yield from _stored(slow.stored if slow is not None else None)
         yield from _garbage(slow)
+        yield from _scrub(slow.stored.scrub if slow is not None else None)
 
     def _calls(self) -> Iterator[Metric]:
         durations = HistogramMetricFamily(
@@ -175,3 +177,22 @@ def _garbage(slow: SlowFigures | None) -> Iterator[Metric]:
     yield _gauge("gc_last_end_timestamp_seconds", "When a cycle ended last.", ended_at_s)
     yield _gauge("gc_last_duration_seconds", "How long that one took.", took_s)
     yield _gauge("gc_last_problem", "1 when it could not do all; its report says why.", problem)
+
+
+def _scrub(status: ScrubStatus | None) -> Iterator[Metric]:
+    latest = status.round if status is not None else None
+    yield _gauge("scrub_quarantined_packs", "Damaged packs.", len(status.quarantined) if status else None)
+    yield _gauge("scrub_lost_chunks", "Chunks of which no copy is good.", status.lost_chunks if status else None)
+    yield _gauge("scrub_hurt_versions", "Versions that cannot be read whole.", len(status.hurt) if status else None)
+    yield _gauge(
+        "scrub_last_start_timestamp_seconds",
+        "When the last reading of all packs began.",
+        latest.started_at_ms / 1000 if latest else None,
+    )
+    ended_at_ms = latest.ended_at_ms if latest else None
+    yield _gauge(
+        "scrub_last_end_timestamp_seconds",
+        "When it ended; no value while it goes on.",
+        ended_at_ms / 1000 if ended_at_ms is not None else None,
+    )
+    yield _gauge("scrub_bytes_read", "What it has read so far.", latest.bytes_read if latest else None)
