@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from registry.client import Client
+from registry.moving import Filled, fill
 from registry.processes import RegistryProcess
 from support.postgres import Postgres
 
@@ -66,3 +67,9 @@ def own_registry(tmp_path: Path) -> Iterator[RegistryProcess]:
     process = RegistryProcess(tmp_path)
     yield process
     process.kill()
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    """The data folder of a registry with something of everything; tests work on copies."""
+    return fill(tmp_path_factory.mktemp("filled"))

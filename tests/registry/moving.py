@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast_registry.commands import main
 from holdfastpb.registry.v1.version_pb2 import Version
 from registry.client import Client, Content, content_of
 from registry.processes import RegistryProcess, command_environment
@@ -54,6 +55,15 @@ def fill(folder: Path) -> Filled:
 def seen(client: Client) -> dict[str, list[Version]]:
     """What a client sees of it."""
     return {name: list(client.list_versions(name).versions) for name in ("cats", "dogs", "show")}
+
+
+def command(*arguments: str) -> int:
+    """Runs one command of the registry in this process; returns its exit code."""
+    umask = os.umask(0o077)
+    try:
+        return main(arguments)
+    finally:
+        os.umask(umask)
 
 
 def run_command(

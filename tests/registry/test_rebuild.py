@@ -14,23 +14,17 @@ from holdfast_registry.blobstore.s3 import S3Store
 from holdfast_registry.blobstore.s3_place import S3Place
 from holdfast_registry.catalogue_keeper import RECENT_SUFFIX, WHOLE_EVERY_MS, WHOLE_SUFFIX, CatalogueKeeper
 from holdfast_registry.clock import RandomIds, SystemClock
-from holdfast_registry.commands import main
 from holdfast_registry.database.snapshot import snapshots_of
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.file_threads import FileThreads
 from holdfast_registry.lifecycle import die_of_fsync
 from registry.client import Client
 from registry.collecting import MovedClock, collect
-from registry.moving import FILES, Filled, fill, seen
+from registry.moving import FILES, Filled, command, seen
 from registry.processes import RegistryProcess
 from support.seaweedfs import REGION, SeaweedFS
 
 BUCKET = "registry-records"
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
-    return fill(tmp_path_factory.mktemp("filled"))
 
 
 def record(data_dir: Path, clock: MovedClock) -> str | None:
@@ -70,9 +64,9 @@ def test_lost_database_comes_back_with_what_was_committed_before_and_after_the_w
     clock.ahead_ms = 120_000
     assert (record(data_dir, clock) or "").endswith(RECENT_SUFFIX)
     lose_database(data_dir)
-    assert main(["rebuild-index", "--data-dir", str(data_dir)]) == 0
+    assert command("rebuild-index", "--data-dir", str(data_dir)) == 0
     assert "fsck" in asyncio.run(collect(data_dir)).problem
-    assert main(["fsck", "--deep", "--data-dir", str(data_dir)]) == 0
+    assert command("fsck", "--deep", "--data-dir", str(data_dir)) == 0
     assert not asyncio.run(collect(data_dir)).problem
     with process, Client(process.target) as client:
         assert (seen(client), client.list_versions("birds").versions) == before
@@ -89,7 +83,7 @@ def test_what_no_record_names_is_listed(filled: Filled, tmp_path: Path, capsys: 
     victim = next(path for path in (data_dir / "packs").rglob("*.pack") if b"other dog" in path.read_bytes())
     victim.unlink()
     lose_database(data_dir)
-    assert main(["rebuild-index", "--data-dir", str(data_dir)]) == 1
+    assert command("rebuild-index", "--data-dir", str(data_dir)) == 1
     said = capsys.readouterr().err
     assert "1 files, 4 bytes, from 'forgotten'" in said
     assert f"pack {victim.stem}: it is not in the store" in said
@@ -98,9 +92,9 @@ def test_what_no_record_names_is_listed(filled: Filled, tmp_path: Path, capsys: 
 
 def test_store_without_a_catalogue_and_place_with_a_database_are_refused(filled: Filled, tmp_path: Path) -> None:
     data_dir = filled.copied_to(tmp_path)
-    assert main(["rebuild-index", "--data-dir", str(data_dir)]) == 78
+    assert command("rebuild-index", "--data-dir", str(data_dir)) == 78
     lose_database(data_dir)
-    assert main(["rebuild-index", "--data-dir", str(data_dir)]) == 78
+    assert command("rebuild-index", "--data-dir", str(data_dir)) == 78
     assert not (data_dir / DATABASE_NAME).exists()
 
 
@@ -110,7 +104,7 @@ def test_records_that_two_whole_ones_have_replaced_go(filled: Filled, tmp_path: 
     for _ in range(3):
         names.append(record(data_dir, clock))
         clock.ahead_ms += WHOLE_EVERY_MS
-        assert main(["token", "create", "--data-dir", str(data_dir)]) == 0  # something that is audited
+        assert command("token", "create", "--data-dir", str(data_dir)) == 0  # something that is audited
     assert FolderRecords(data_dir).names() == names[1:]
 
 

@@ -158,9 +158,10 @@ class CopyTarget:
     def _begin(self, connection: Connection) -> CopyState:
         row = connection.execute(COPY_STATE.with_for_update()).first()
         if row is None:
-            if owner := next((table for table in copied_tables() if _has_rows(connection, table)), None):
+            filled = [table.name for table in copied_tables() if _has_rows(connection, table)]
+            if filled:
                 raise StartError(
-                    f"The target has a registry already (table {owner.name} has rows); give an empty database."
+                    f"The target has a registry already (table {filled[0]} has rows); give an empty database."
                 )
             values = {"id": 1, "source": self._source, "progress_json": "{}", "is_complete": False}
             connection.execute(insert(copying), values)

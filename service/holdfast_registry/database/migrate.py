@@ -58,7 +58,7 @@ def plan(connection: Connection) -> MigrationPlan:
         return MigrationPlan(revision, ())
     from alembic.script import ScriptDirectory
 
-    newest_first = list(ScriptDirectory.from_config(_config()).walk_revisions())
+    newest_first = list(ScriptDirectory.from_config(alembic_config()).walk_revisions())
     known = [script.revision for script in newest_first]
     if revision is not None and revision not in known:
         raise StartError(
@@ -85,7 +85,7 @@ def migrate(connection: Connection) -> MigrationPlan:
     if planned.steps:
         from alembic import command
 
-        config = _config()
+        config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return planned
@@ -105,7 +105,8 @@ def refuse_old(connection: Connection) -> None:
         )
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
+    """Returns what Alembic runs with; `attributes["connection"]` is to be set."""
     # Alembic takes a fifth of a second to import and is needed once in the life of a data folder.
     from alembic.config import Config
 
