@@ -163,7 +163,8 @@ class PackRepository:
             now_ms = self._clock.now_ms()
             if new and active.has_quota:
                 assert active.project_id is not None, "a lease is of a version, whose collection is in a project"
-                charge_packs(connection, active.entity_id, active.project_id, sum(one.size_bytes for one in new))
+                wanted_bytes = sum(one.size_bytes for one in new)
+                charge_packs(connection, active.entity_id, active.project_id, wanted_bytes, now_ms)
             if new:
                 connection.execute(_INSERT_PACK, [_pack_values(intent, active, now_ms) for intent in new])
             return [_granted(stored.get(intent.pack_id), intent, lease_id) for intent in intents]

@@ -1,8 +1,9 @@
 """Quotas of entities and projects, and what of them is used.
 
-Use is counted when it is asked for, never kept: the sums are true after a crash, a collection of garbage or a repair, and
-only where there is a limit do they cost anything.  Packs count from their grant on, so bytes are charged before they are written;
-two grants at once wait for each other on the quota's row.
+Use is counted from the rows that are there, so it is true after a crash, a collection of garbage or a repair.  A sum over many packs
+takes a while, so a quota's row notes what is used at most: the last sum and all grants since; only when that leaves no room, or is
+old, is there another sum.  Packs count from their grant on, so bytes are charged before they are written; two grants at once wait
+for each other on the quota's row.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from holdfast_registry.domain.quotas import PlacedQuota, Quota, QuotaChange, che
 from holdfast_registry.domain.records import PackState, VersionState
 from holdfast_registry.errors import not_found
 
+NOTED_FOR_MS = 3_600_000
+"""An hour: a repair or a compaction adds packs that nobody was asked for, and takes others away."""
 _COUNTED_PACKS = (PackState.UPLOADING.value, PackState.LIVE.value)
 """A pack that is doomed waits only for its readers; its bytes are the registry's affair."""
 
@@ -28,18 +31,21 @@ _ENTITY_BYTES = select(func.coalesce(func.sum(pack.c.size_bytes), 0)).where(
     pack.c.entity_id == bindparam("of_entity"), pack.c.state.in_(_COUNTED_PACKS)
 )
 _PROJECT_BYTES = _ENTITY_BYTES.where(pack.c.project_id == bindparam("of_project"))
-_PROJECT_VERSIONS = (
-    select(func.count())
-    .select_from(version)
-    .join(collection, collection.c.id == version.c.collection_id)
-    .where(version.c.state == VersionState.COMMITTED.value, collection.c.project_id == bindparam("of_project"))
+_VERSIONS = select(func.count()).select_from(version).where(version.c.state == VersionState.COMMITTED.value)
+_PROJECT_VERSIONS = _VERSIONS.where(
+    version.c.collection_id.in_(select(collection.c.id).where(collection.c.project_id == bindparam("of_project")))
 )
-_ENTITY_VERSIONS = (
-    select(func.count())
-    .select_from(version)
-    .join(collection, collection.c.id == version.c.collection_id)
-    .join(project, project.c.id == collection.c.project_id)
-    .where(version.c.state == VersionState.COMMITTED.value, project.c.entity_id == bindparam("of_entity"))
+_ENTITY_VERSIONS = _VERSIONS.where(
+    version.c.collection_id.in_(
+        select(collection.c.id)
+        .join(project, project.c.id == collection.c.project_id)
+        .where(project.c.entity_id == bindparam("of_entity"))
+    )
+)
+_NOTE = (
+    update(quota)
+    .where(quota.c.id == bindparam("row_id"))
+    .values(bytes_noted=bindparam("bytes"), noted_at_ms=bindparam("at_ms"))
 )
 _QUOTAS = select(quota, entity.c.name.label("entity"), project.c.name.label("project")).join(
     entity, entity.c.id == quota.c.entity_id
@@ -87,7 +93,7 @@ RATE_OF_TOKEN: Any = (
 """The tightest rate of where a token's scope lies, within a statement that selects the token; NULL: none."""
 
 
-def charge_packs(connection: Connection, entity_id: int, project_id: int, wanted_bytes: int) -> None:
+def charge_packs(connection: Connection, entity_id: int, project_id: int, wanted_bytes: int, now_ms: int) -> None:
     """Looks whether there is room for packs that are about to be granted, and for the version that they are for.
 
     Raises:
@@ -95,9 +101,20 @@ def charge_packs(connection: Connection, entity_id: int, project_id: int, wanted
     """
     for row in _locked(connection, entity_id, project_id):
         if row.bytes_max is not None:
-            check_bytes(_placed(connection, row, with_versions=False), wanted_bytes)
+            _charge_bytes(connection, row, wanted_bytes, now_ms)
         if row.versions_max is not None:
             check_versions(_placed(connection, row, with_bytes=False))
+
+
+def _charge_bytes(connection: Connection, row: AnyRow, wanted_bytes: int, now_ms: int) -> None:
+    """Goes by what is noted while that leaves room, since it is never less than what is used; else by the sum."""
+    noted_bytes, noted_at_ms = row.bytes_noted, row.noted_at_ms
+    is_fresh = noted_at_ms is not None and 0 <= now_ms - noted_at_ms < NOTED_FOR_MS
+    if not is_fresh or noted_bytes + wanted_bytes > row.bytes_max:
+        placed = _placed(connection, row, with_versions=False)
+        check_bytes(placed, wanted_bytes)
+        noted_bytes, noted_at_ms = placed.bytes_used, now_ms
+    connection.execute(_NOTE, {"row_id": row.id, "bytes": noted_bytes + wanted_bytes, "at_ms": noted_at_ms})
 
 
 def charge_version(connection: Connection, entity_id: int, project_id: int) -> None:
@@ -149,7 +166,10 @@ class QuotaRepository:
                 made = {"entity_id": entity_id, "project_id": project_id} | change.values()
                 connection.execute(insert(quota), made)
             elif values := change.values():
-                connection.execute(update(quota).where(*here).values(values))
+                # Where there was no limit of bytes nothing was noted.
+                connection.execute(
+                    update(quota).where(*here).values(values | {"bytes_noted": None, "noted_at_ms": None})
+                )
             connection.execute(quota.delete().where(*here, *_without_limits()))
             return _shown(connection, scope, entity_id, project_id)[0]
 

@@ -147,6 +147,8 @@ version = Table(
     Column("deleted_age_ms", BigInteger),
     UniqueConstraint("collection_id", "version_index"),
     Index(None, "collection_id", "digest"),
+    # All that a count for a quota reads.
+    Index(None, "collection_id", "state"),
     Index(None, "state", "created_at_ms"),
 )
 
@@ -326,6 +328,9 @@ quota = Table(
     Column("bytes_max", BigInteger),
     Column("versions_max", BigInteger),
     Column("requests_per_s", Float),
+    # What is used at most: the sum at some time, and all that was granted since.
+    Column("bytes_noted", BigInteger),
+    Column("noted_at_ms", BigInteger),
     UniqueConstraint("entity_id", "project_id"),
 )
 

@@ -21,12 +21,15 @@ def upgrade() -> None:
         sa.Column("bytes_max", sa.BigInteger()),
         sa.Column("versions_max", sa.BigInteger()),
         sa.Column("requests_per_s", sa.Float()),
+        sa.Column("bytes_noted", sa.BigInteger()),
+        sa.Column("noted_at_ms", sa.BigInteger()),
         sa.ForeignKeyConstraint(["entity_id"], ["entity.id"], name="fk_quota_entity_id_entity"),
         sa.ForeignKeyConstraint(["project_id"], ["project.id"], name="fk_quota_project_id_project"),
         sa.PrimaryKeyConstraint("id", name="pk_quota"),
         sa.UniqueConstraint("entity_id", "project_id", name="uq_quota_entity_id_project_id"),
     )
     op.add_column("pack", sa.Column("project_id", sa.BigInteger()))
+    op.create_index("ix_version_collection_id_state", "version", ["collection_id", "state"])
     op.execute(
         "UPDATE pack SET project_id = (SELECT c.project_id FROM lease l JOIN version v ON v.id = l.version_id "
         "JOIN collection c ON c.id = v.collection_id WHERE l.id = pack.lease_id)"
