@@ -22,7 +22,7 @@ from holdfast._grpc_channel import new_channel
 from holdfast._rpc_errors import connection_is_lost, may_repeat, translate
 from holdfast._version import __version__
 from holdfast.errors import Error, ProtocolMismatchError, UnavailableError
-from holdfast_contract.call_context import REQUEST_ID_DETAIL, carried_on
+from holdfast_contract.call_context import carried_on
 from holdfast_contract.limits import PROTOCOL_MAX, PROTOCOL_MIN, RECORDS_BATCH_MAX, UNARY_DEADLINE_S
 from holdfast_contract.places import socket_address
 from holdfast_contract.reasons import Reason
@@ -149,7 +149,7 @@ class DaemonClient:
             try:
                 return self._unary_once(method, request, response_type, deadline_s, carried)
             except Error as error:
-                error.detail.setdefault(REQUEST_ID_DETAIL, carried[0][1])
+                error.request_id = error.request_id or carried[0][1]
                 if attempt >= attempts_max or not may_repeat(error, request):
                     raise
                 self._sleep(max(backoff_s(attempt), error.retry_after_s))

@@ -61,12 +61,9 @@ class Error(Exception):
         self.message = message
         self.reason = reason or self.default_reason
         self.detail = dict(detail or {})
+        # What whoever runs the daemon or the registry finds the request by, in their logs; empty: there was none.
+        self.request_id = self.detail.pop(REQUEST_ID_DETAIL, "")
         self.retry_after_s = 0.0
-
-    @property
-    def request_id(self) -> str:
-        """What whoever runs the daemon or the registry finds the request by, in their logs; empty: there was none."""
-        return self.detail.get(REQUEST_ID_DETAIL, "")
 
     @property
     def retryable(self) -> bool:
