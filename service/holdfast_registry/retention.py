@@ -85,13 +85,14 @@ class RetentionKeeper:
         return gone
 
     async def _apply(self, policed: PolicedCollection) -> int:
-        doomed = [one.version.version_id for one in await self._repository.doomed(policed)]
+        plan = await self._repository.plan(policed)
+        doomed = [one.version.version_id for one in plan.doomed]
         gone = 0
         for first in range(0, len(doomed), DELETED_AT_ONCE):
             if not await self._duty.renew():
                 logger.warning("retention goes on in another registry, since this one has stopped for minutes")
                 return gone
-            deleted = await self._repository.delete(policed, frozenset(doomed[first : first + DELETED_AT_ONCE]))
+            deleted = await self._repository.delete(plan, frozenset(doomed[first : first + DELETED_AT_ONCE]))
             gone += len(deleted)
             logger.info("versions deleted by policy collection=%s count=%s", policed.name, len(deleted))
         return gone
@@ -110,7 +111,7 @@ class RetentionKeeper:
         total = 0
         for policed in await self._repository.policed_at(place, instead):
             total += await self._repository.count(policed)
-            doomed += [(policed.name, one) for one in await self._repository.doomed(policed)]
+            doomed += [(policed.name, one) for one in (await self._repository.plan(policed)).doomed]
         ids = {one.version.version_id for _, one in doomed}
         freed_bytes = await self._freed.bytes_of_versions(place.entity, ids)
         return RetentionPreview(doomed, max(0, total - len(doomed)), freed_bytes)

@@ -19,11 +19,12 @@ from holdfast.retention import RetentionPolicy
 from support.sdk_host import SdkHost
 
 PATIENCE_S = 30
+POLL_S = 0.05
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SdkHost]:
-    settings = {"HOLDFAST_REGISTRY_RETENTION_INTERVAL_S": "0.1", "HOLDFAST_REGISTRY_GC_INTERVAL_S": "0"}
+    settings = {"HOLDFAST_REGISTRY_RETENTION_INTERVAL_S": "0.3", "HOLDFAST_REGISTRY_GC_INTERVAL_S": "0"}
     with SdkHost(tmp_path_factory.mktemp("host"), settings).entered() as entered:
         yield entered
 
@@ -59,6 +60,7 @@ def wait_for(collection: ArtifactCollection, wanted: list[str]) -> None:
     give_up_s = time.monotonic() + PATIENCE_S
     while versions(collection) != wanted:
         assert time.monotonic() < give_up_s, versions(collection)
+        time.sleep(POLL_S)
 
 
 def test_policy_is_tried_set_shown_applied_and_taken_back() -> None:

@@ -6,7 +6,7 @@ deleted and the others for the next time.  The policy, and what it would take, a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -68,17 +68,28 @@ _IS_PROTECTED = (
     .where(_own_alias, PROTECTION_COUNTS)
     .exists()
 )
+_IS_HELD = or_(IS_LINKED, _IS_PROTECTED, version.c.ttl_kind == TtlKind.NONE.value)
 _CANDIDATES = (
     select(
         version.c.id,
         version.c.version_index,
         version.c.size_bytes,
         version.c.created_at_ms,
-        or_(IS_LINKED, _IS_PROTECTED, version.c.ttl_kind == TtlKind.NONE.value).label("is_held"),
+        _IS_HELD.label("is_held"),
         _IS_ALIASED.label("is_aliased"),
+        version.c.etag,
     )
     .join(collection, collection.c.id == version.c.collection_id)
     .where(version.c.collection_id == bindparam("row_id"), version.c.state == VersionState.COMMITTED.value)
+)
+_HELD = (
+    select(version.c.id)
+    .join(collection, collection.c.id == version.c.collection_id)
+    .where(version.c.id.in_(bindparam("version_ids", expanding=True)), _IS_HELD)
+)
+# Whatever a rule looks at changes a version's etag, but links and protection.
+_ETAGS = select(version.c.id, version.c.etag).where(
+    version.c.collection_id == bindparam("row_id"), version.c.state == VersionState.COMMITTED.value
 )
 _TAGS = (
     select(version_tag.c.version_id, version_tag.c.tag)
@@ -111,6 +122,17 @@ class PolicedCollection:
     name: CollectionName
     policy: RetentionPolicy
     source: RetentionSource
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPlan:
+    """What goes by a policy, as things were at one moment."""
+
+    policed: PolicedCollection
+    doomed: Sequence[Doomed]
+    """Oldest first."""
+    etags: Mapping[str, str]
+    """Of all versions of the collection, by their ids."""
 
 
 class RetentionRepository:
@@ -184,13 +206,15 @@ class RetentionRepository:
 
         return await self._database.read(unit)
 
-    async def doomed(self, policed: PolicedCollection) -> list[Doomed]:
-        """Returns what goes by a policy as things are now, oldest first."""
-        return await self._database.read(partial(self._doomed, policed=policed))
+    async def plan(self, policed: PolicedCollection) -> RetentionPlan:
+        """Returns what goes by a policy as things are now."""
+        return await self._database.read(partial(self._plan, policed=policed))
 
-    def _doomed(self, connection: Connection, policed: PolicedCollection) -> list[Doomed]:
+    def _plan(self, connection: Connection, policed: PolicedCollection) -> RetentionPlan:
         found = _candidates(connection, policed.row_id, policed.policy)
-        return doomed_versions(policed.policy, found, self._clock.now_ms())
+        candidates = [candidate for candidate, _ in found]
+        doomed = doomed_versions(policed.policy, candidates, self._clock.now_ms())
+        return RetentionPlan(policed, doomed, {candidate.version_id: etag for candidate, etag in found})
 
     async def count(self, policed: PolicedCollection) -> int:
         """Returns how many committed versions a collection holds."""
@@ -198,17 +222,29 @@ class RetentionRepository:
         held = wanted.where(version.c.collection_id == policed.row_id, version.c.state == VersionState.COMMITTED.value)
         return await self._database.read(lambda connection: int(connection.execute(held).scalar_one()))
 
-    async def delete(self, policed: PolicedCollection, version_ids: Collection[str]) -> list[Doomed]:
-        """Deletes those of some versions that go by the policy that is in force by now; returns them."""
-        return await self._database.write(partial(self._delete, row_id=policed.row_id, version_ids=version_ids))
+    async def delete(self, plan: RetentionPlan, version_ids: Set[str]) -> list[Doomed]:
+        """Deletes those of some versions that go by the policy that is in force by now; returns them.
 
-    def _delete(self, connection: Connection, row_id: int, version_ids: Collection[str]) -> list[Doomed]:
+        To decide about a large collection takes a second, in which nobody could write: as long as nothing has changed the plan
+        counts, and only links and protected aliases are looked for.
+
+        Args:
+            plan: made before.
+            version_ids: some of its versions.
+        """
+        return await self._database.write(partial(self._delete, plan=plan, version_ids=version_ids))
+
+    def _delete(self, connection: Connection, plan: RetentionPlan, version_ids: Set[str]) -> list[Doomed]:
         lock_versions(connection, sorted(version_ids))
-        row = connection.execute(_SEQUENCES.where(collection.c.id == row_id)).first()
+        row = connection.execute(_SEQUENCES.where(collection.c.id == plan.policed.row_id)).first()
         if row is None:
             return []
         policed = _policed(row)
-        doomed = [one for one in self._doomed(connection, policed) if one.version.version_id in version_ids]
+        if policed == plan.policed and _is_as_planned(connection, plan):
+            held = frozenset(connection.execute(_HELD, {"version_ids": list(version_ids)}).scalars())
+            doomed = [one for one in plan.doomed if one.version.version_id in version_ids - held]
+        else:
+            doomed = [one for one in self._plan(connection, policed).doomed if one.version.version_id in version_ids]
         for one in doomed:
             delete_version(connection, one.version.version_id, self._ids, self._clock.now_ms())
             write_entry(connection, self._entry(policed, one))
@@ -287,26 +323,36 @@ def _policed(row: AnyRow, instead: RetentionPolicy | None = None) -> PolicedColl
     return PolicedCollection(row.id, CollectionName(row.entity, row.project, row.name), policy, source)
 
 
-def _candidates(connection: Connection, row_id: int, policy: RetentionPolicy) -> list[Candidate]:
+def _is_as_planned(connection: Connection, plan: RetentionPlan) -> bool:
+    """Tells whether no version has come, gone or changed since, but for those that have gone by the plan."""
+    now = {row.id: row.etag for row in connection.execute(_ETAGS, {"row_id": plan.policed.row_id})}
+    if not now.items() <= plan.etags.items():
+        return False
+    return plan.etags.keys() - now.keys() <= {one.version.version_id for one in plan.doomed}
+
+
+def _candidates(connection: Connection, row_id: int, policy: RetentionPolicy) -> list[tuple[Candidate, str]]:
+    """Returns the versions of a collection with their etags."""
     wanted: Mapping[str, int] = {"row_id": row_id}
     rows = connection.execute(_with_scores(policy, connection.dialect.name), wanted).all()
     tags: dict[str, set[str]] = {}
     if policy.keep_tagged or policy.keep_tags:
         for version_id, tag in connection.execute(_TAGS, wanted):
             tags.setdefault(version_id, set()).add(tag)
-    return [
-        Candidate(
-            version_id=row.id,
-            version_index=row.version_index,
-            size_bytes=row.size_bytes,
-            created_at_ms=row.created_at_ms,
-            is_held=bool(row.is_held),
-            is_aliased=bool(row.is_aliased),
-            tags=frozenset(tags.get(row.id, ())),
-            scores=_scores(row[6:]),
-        )
-        for row in rows
-    ]
+    return [(_candidate(row, tags.get(row.id, ())), row.etag) for row in rows]
+
+
+def _candidate(row: AnyRow, tags: Iterable[str]) -> Candidate:
+    return Candidate(
+        version_id=row.id,
+        version_index=row.version_index,
+        size_bytes=row.size_bytes,
+        created_at_ms=row.created_at_ms,
+        is_held=bool(row.is_held),
+        is_aliased=bool(row.is_aliased),
+        tags=frozenset(tags),
+        scores=_scores(row[len(_CANDIDATES.selected_columns) :]),
+    )
 
 
 def _with_scores(policy: RetentionPolicy, dialect: str) -> Select[Any]:
