@@ -34,7 +34,7 @@ class TextLines(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
         self._one_line = one_line
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the library's name
+    def formatMessage(self, record: logging.LogRecord) -> str:
         """Formats the line without a traceback."""
         line = super().formatMessage(record)
         context = current.get()
