@@ -65,7 +65,7 @@ async def begun(jobs: Jobs) -> Job:
     await jobs._journal.open_job(row)
     job = Job(row, opened)
     job.lease_id, job.version_id = "lease", "version"
-    job.listing = (0, object())
+    job.listings[0] = object()
     job.distrusted = frozenset([b"d" * 32])
     return job
 
@@ -99,7 +99,7 @@ async def test_a_job_that_has_ended_keeps_neither_listing_nor_doubts(jobs: Jobs)
     job = await begun(jobs)
     jobs.start(job)
     await jobs.cancel(job)
-    assert job.listing is None
+    assert not job.listings
     assert not job.distrusted
 
 

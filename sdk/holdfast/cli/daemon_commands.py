@@ -84,7 +84,10 @@ def limit(
     from holdfast._process import this_process
     from holdfast_contract.rates import parse_rate
 
-    rates = [None if text is None else parse_rate(text) for text in (up, down)]
+    try:
+        rates = [None if text is None else parse_rate(text) for text in (up, down)]
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     daemon = this_process().daemon
     daemon.connect()
     limits = JobCalls(daemon).limit(*rates)

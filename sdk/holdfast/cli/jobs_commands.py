@@ -77,8 +77,12 @@ def priority(
 ) -> None:
     """Changes a job's share of what is sent: 64, 8 or 1 parts against those of other jobs."""
     from holdfast._job_calls import priority_of
+    from holdfast.errors import UsageError
 
-    wanted = priority_of(level)
+    try:
+        wanted = priority_of(level)
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from error
     offline, calls = _calls()
     _report(f"{level} priority", calls.set_priority(_wanted(offline, [job], False), wanted), offline)
 
@@ -97,11 +101,11 @@ def _wanted(offline: OfflineCalls, named: Sequence[str] | None, all_: bool) -> l
     """Ids of the jobs that were named, or of all that have not ended.
 
     Raises:
-        ValueError: neither or both were given.
+        BadParameter: neither or both were given.
         CommandError: nothing to be found under a name, or several.
     """
     if bool(named) == all_:
-        raise ValueError("name jobs, or say --all")
+        raise typer.BadParameter("name jobs, or say --all")
     from holdfast.cli.job_display import ENDED
 
     active = [job for job in offline.jobs(active_only=True) if job.progress.state not in ENDED]
