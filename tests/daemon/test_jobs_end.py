@@ -17,6 +17,7 @@ from holdfast_daemon.pipeline.job import Job
 from holdfast_daemon.pipeline.jobs import Jobs
 from holdfast_daemon.pipeline.leases import Leases
 from holdfast_daemon.registry_client import RegistryClient
+from holdfast_daemon.tracing import NoTracing
 from holdfastpb.daemon.v1.log_pb2 import JOB_STATE_CANCELLED, JOB_STATE_DRAFT, JOB_STATE_FAILED, Finalize, Open
 
 JOB_ID = "ab" * 16
@@ -37,7 +38,7 @@ class RefusedCommitter:
 
 
 class NoPacks:
-    only_held: Any = None
+    only_set_aside: Any = None
 
     def note_held(self, *_: str) -> None:
         """Nothing is spooled."""
@@ -49,7 +50,8 @@ class NoPacks:
 @pytest.fixture
 async def jobs(tmp_path: Path) -> AsyncIterator[Jobs]:
     journal = Journal(tmp_path / "journal.sqlite")
-    made = Jobs(journal, cast(Any, NoPacks()), cast(Any, None), draft_ttl_s=60, finished_ttl_s=60)
+    ingest = SimpleNamespace(registry=SimpleNamespace(tracing=NoTracing()))
+    made = Jobs(journal, cast(Any, NoPacks()), cast(Any, ingest), draft_ttl_s=60, finished_ttl_s=60)
     made.connect(
         cast(Committer, RefusedCommitter()), Leases(journal, cast(RegistryClient, cast(object, RefusingRegistry())))
     )
