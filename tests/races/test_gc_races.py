@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
 import pytest
 
-from holdfast_registry.fsck import check_store
+from holdfast_registry.database.gc_cycles import HOLD_MS
 from registry.client import Client, Content, content_of, error_of
-from registry.collecting import collect, stored_bytes
-from registry.processes import RegistryProcess
+from registry.collecting import MovedClock, collect
+from registry.kept import PLACES, Kept, credentials, kept_at
 from support.figures import figure
 
 WRITERS = figure(small=6, full=32)
 COMMITS = figure(small=300, full=10_000)
+COMMITS_FAR_AWAY = figure(small=60, full=10_000)
+"""The same on PostgreSQL and S3, where each takes several times as long."""
 CONTENTS = 60
 """That all writers choose from: each is deleted, condemned, brought and named again many times."""
+PACK_SLACK_BYTES = 2048
+"""Header, trailer and the footer's rows of the frames, dead ones included, of one small pack."""
+MANIFEST_BYTES = 600
+"""Segment and root of four files."""
 ROUNDS_MAX = 50
 """Of one commit; a writer that needs more is stuck."""
 AT_ONCE = {
@@ -28,6 +37,13 @@ AT_ONCE = {
     "HOLDFAST_REGISTRY_GC_REMOVAL_DELAY_S": "0",
     "HOLDFAST_REGISTRY_GC_PAUSE_S": "0",
 }
+
+
+def in_turn(target: str, commits: int) -> Iterator[Client]:
+    """A client for each commit; several targets (separated by blanks) take turns."""
+    with ExitStack() as opened:
+        clients = [opened.enter_context(Client(one)) for one in target.split()]
+        yield from (clients[number % len(clients)] for number in range(commits))
 
 
 class Uploader(threading.Thread):
@@ -44,9 +60,8 @@ class Uploader(threading.Thread):
     def run(self) -> None:
         rng = random.Random(self.number)
         try:
-            with Client(self.target) as client:
-                for _ in range(self.commits):
-                    self.log(client, rng)
+            for client in in_turn(self.target, self.commits):
+                self.log(client, rng)
         except (grpc.RpcError, AssertionError) as error:  # a thread's failure must reach the test
             self.problem = error
 
@@ -87,24 +102,43 @@ def pool(number: int) -> bytes:
     return random.Random(number).randbytes(2000)
 
 
+@pytest.fixture(params=PLACES)
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
+    kept = kept_at(request, tmp_path)
+    with credentials(kept):
+        yield kept
+
+
 @pytest.mark.timeout(figure(300, 7200))
-async def test_collection_without_grace_takes_nothing_that_is_or_becomes_needed(tmp_path: Path) -> None:
-    with RegistryProcess(tmp_path, environment=AT_ONCE) as process:
-        writers = [Uploader(number, process.target, COMMITS // WRITERS) for number in range(WRITERS)]
+async def test_collection_without_grace_takes_nothing_that_is_or_becomes_needed(kept: Kept) -> None:
+    # On PostgreSQL two replicas, both of which collect: each cycle may be another one's.
+    processes = [kept.process(name, AT_ONCE) for name in (("", "other") if kept.environment else ("",))]
+    with ExitStack() as running:
+        for process in processes:
+            running.enter_context(process)
+        target = " ".join(process.target for process in processes)
+        commits = COMMITS_FAR_AWAY if kept.environment else COMMITS
+        writers = [Uploader(number, target, commits // WRITERS) for number in range(WRITERS)]
         for writer in writers:
             writer.start()
         for writer in writers:
             writer.join()
         assert [writer.problem for writer in writers if writer.problem] == []
-        assert process.stop() == 0
-        log = process.log.read_text()
+        assert [process.stop() for process in processes] == [0] * len(processes)
+        log = "".join(process.log.read_text() for process in processes)
     assert log.count("garbage collected") > 10, "it must have gone on beside the writers"
     assert "ERROR" not in log, [line for line in log.splitlines() if "ERROR" in line][:3]
-    report = check_store(process.data_dir, deep=True)
+    report = await asyncio.to_thread(kept.fsck)
     assert report.is_clean, report.findings
+    clock = MovedClock()
+    clock.ahead_ms = HOLD_MS + 1000  # a replica that was stopped in a cycle is not followed before
     for _ in range(4):
-        assert not (await collect(process.data_dir)).problem
-    report = check_store(process.data_dir, deep=True)
+        assert not (await collect(kept.data_dir, clock=clock, settings=kept.settings)).problem
+    report = await asyncio.to_thread(kept.fsck)
     assert report.is_clean, report.findings
-    # The contents, twice for packs that are just half in use, and the manifests of the versions that are left.
-    assert stored_bytes(process.data_dir) < CONTENTS * 2000 * 2 + COMMITS * 100
+    # A pack stays while half of it is in use; the manifests of the versions that are left are some 300 bytes each.
+    needed = sum(map(int, kept.execute("SELECT sum(stored_length) FROM chunk")))
+    packs = await asyncio.to_thread(kept.packs)
+    assert await asyncio.to_thread(kept.stored_bytes) <= 2 * needed + len(packs) * PACK_SLACK_BYTES
+    named = CONTENTS * 2000 + int(kept.execute("SELECT count(*) FROM version WHERE state = 2")[0]) * MANIFEST_BYTES
+    assert needed <= named, "no chunk is kept that no version names"

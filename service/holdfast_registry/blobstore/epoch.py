@@ -12,6 +12,9 @@ from holdfast_registry.errors import RegistryError
 EPOCH_NAME = "epoch"
 """In the folder of the packs, or below the prefix of an S3 store."""
 
+WRITES_MAX = 3
+"""Of one word, while the store holds the one that was known."""
+
 
 class EpochTakenError(RegistryError):
     """Somebody else has written the word since it was read."""
@@ -76,17 +79,28 @@ class ObjectEpoch:
         """Knows the store."""
         self._objects = objects
         self._tag: str | None = None
+        self._word = ""
 
     def read(self) -> str:
         """Returns what was written last."""
         found = self._objects.read_object(EPOCH_NAME)
         self._tag = None if found is None else found[1]
-        return "" if found is None else found[0].decode()
+        self._word = "" if found is None else found[0].decode()
+        return self._word
 
     def write(self, epoch: str) -> None:
         """Keeps it; the store answers when it is durable."""
-        tag = self._objects.write_object(EPOCH_NAME, epoch.encode(), self._tag)
-        # The client itself repeats a request whose answer was lost, and then meets what it has written.
-        if tag is None and self.read() != epoch:
-            raise EpochTakenError(f"{self._objects.url}{EPOCH_NAME}")
-        self._tag = tag or self._tag
+        known = self._word
+        for _ in range(WRITES_MAX):
+            tag = self._objects.write_object(EPOCH_NAME, epoch.encode(), self._tag)
+            if tag is not None:
+                self._tag, self._word = tag, epoch
+                return
+            # The client itself repeats a request whose answer was lost, and then meets what it has written; and a server
+            # refuses now and then while it is still busy with the write before.
+            found = self.read()
+            if found == epoch:
+                return
+            if found != known:
+                break
+        raise EpochTakenError(f"{self._objects.url}{EPOCH_NAME}")
