@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from holdfast_contract.reasons import Reason
+from holdfast_registry.database.migrate import alembic_config
 from holdfast_registry.database.schema import HEAD_REVISION, metadata
-from holdfast_registry.database.sqlite import SqliteDatabase, connect
+from holdfast_registry.database.sqlite import SqliteDatabase, connect, transaction
 from holdfast_registry.errors import RegistryError
 
 
@@ -35,12 +38,30 @@ def names(connection: Connection) -> list[str]:
     return list(connection.execute(text("SELECT name FROM entity ORDER BY name")).scalars())
 
 
-def test_migrations_arrive_at_the_declared_schema(tmp_path: Path) -> None:
-    path = tmp_path / "registry.sqlite3"
-    SqliteDatabase(path, readers=1).close()
+def columns_and_statements(path: Path) -> tuple[object, object]:
     connection = connect(path, writable=True)
     assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    made = dict(
+        connection.execute(text("SELECT name, sql FROM sqlite_master WHERE tbl_name <> 'alembic_version'")).all()
+    )
+    columns = {name: sorted(connection.execute(text(f"PRAGMA table_xinfo('{name}')")).all()) for name in made}
     connection.close()
+    # Columns that a migration has added stand elsewhere in the statement, and in the table.
+    named = {name: sorted(column[1:] for column in found) for name, found in columns.items()}
+    return named, {name: sorted(re.split(r"[\s,()]+", sql or "")) for name, sql in made.items()}
+
+
+def test_migrations_arrive_at_the_schema_that_new_databases_have(tmp_path: Path) -> None:
+    path = tmp_path / "registry.sqlite3"
+    SqliteDatabase(path, readers=1).close()
+    migrated = tmp_path / "migrated.sqlite3"
+    connection = connect(migrated, writable=True)
+    with transaction(connection, "BEGIN IMMEDIATE"):
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    connection.close()
+    assert columns_and_statements(migrated) == columns_and_statements(path)
     import holdfast_registry.database as package
 
     assert package.__file__ is not None

@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, literal, select, text, true, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, literal, select, true, update
 
 from holdfast_registry.database.copying import key_of, page_size, rows_after
+from holdfast_registry.database.migrate import make_schema
 from holdfast_registry.database.schema import (
-    HEAD_REVISION,
     alias,
     audit,
     catalogue,
@@ -147,9 +147,7 @@ def _new_file(path: Path) -> Connection:
     for pragma in ("foreign_keys=OFF", "journal_mode=OFF", "synchronous=OFF"):
         connection.exec_driver_sql(f"PRAGMA {pragma}")
     with transaction(connection, "BEGIN"):
-        metadata.create_all(connection)
-        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
-        connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD_REVISION})
+        make_schema(connection)
     return connection
 
 
