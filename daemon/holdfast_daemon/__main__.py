@@ -50,9 +50,9 @@ def _serve(ready_fd: int | None) -> int:
     places = find_places(os.environ)
     # The log is stderr; whoever starts the daemon decides where that goes.
     _start_log(settings)
-    os.umask(0o077)
+    download_umask = os.umask(0o077)
     try:
-        asyncio.run(serve(settings, places, ready_fd))
+        asyncio.run(serve(settings, places, ready_fd, download_umask))
     except AnotherDaemonRunsError as error:
         print(f"holdfast daemon: {error}", file=sys.stderr)
         return EXIT_CODE_ANOTHER_RUNS

@@ -100,8 +100,14 @@ class _Parts:
     uses: Uses
 
 
-async def serve(settings: DaemonSettings, places: Places, ready_fd: int | None) -> None:
+async def serve(settings: DaemonSettings, places: Places, ready_fd: int | None, download_umask: int) -> None:
     """Runs the daemon until it is asked to end, signalled, or idle.
+
+    Args:
+        settings: in force.
+        places: of this data folder.
+        ready_fd: is told READY, and closed.
+        download_umask: of the user: downloads get the rights that `cp` gives.  What the daemon makes for itself names its rights.
 
     Raises:
         AnotherDaemonRunsError: the data folder has one.
@@ -122,6 +128,7 @@ async def serve(settings: DaemonSettings, places: Places, ready_fd: int | None) 
     server.add_insecure_port(socket_address(places.daemon_socket))
     lost = await parts.spool.recover()
     await parts.known.open()
+    os.umask(download_umask)  # for the workers, too, which start now
     tasks = _start_background(parts)
     await parts.jobs.resume(lost)
     await server.start()

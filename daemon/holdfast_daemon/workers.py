@@ -100,7 +100,9 @@ class Workers:
             # One interpreter starts and imports; the workers are forks of it, which cost milliseconds and share its memory.
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload(_PRELOADED)
-            self._pool = ProcessPoolExecutor(self.processes, context, _start_worker, (os.getpid(),))
+            umask = os.umask(0o077)
+            os.umask(umask)
+            self._pool = ProcessPoolExecutor(self.processes, context, _start_worker, (os.getpid(), umask))
         return self._pool
 
 
@@ -108,11 +110,12 @@ def _nothing() -> None:
     time.sleep(0)
 
 
-def _start_worker(daemon_pid: int) -> None:
+def _start_worker(daemon_pid: int, umask: int) -> None:
     """Ties a worker's life to the daemon's: SIGKILL of the daemon must not leave workers behind.
 
     Its parent is the server that forked it, and that ends with the daemon, whose end of a pipe it watches.
     """
+    os.umask(umask)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform == "linux":

@@ -1,5 +1,7 @@
 """The daemon's life as its users see it: started by whoever comes first, ended when idle, replaced, in a folder with strangers."""
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +56,22 @@ def _serves(process: psutil.Process, data_dir: str) -> bool:
         return "holdfast_daemon" in process.cmdline() and process.environ().get("HOLDFAST_DATA_DIR") == data_dir
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o027])
+def test_downloads_have_the_rights_that_cp_gives_and_all_else_is_for_its_user_alone(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with SdkHost(tmp_path / "host").entered() as host:
+            source = write_tree(tmp_path / "in", {"small": b"1", "large": os.urandom(9 * 1024 * 1024)})
+            out = Path(log_folder(source, "rights").download(str(tmp_path / "out")))
+            assert stat.S_IMODE(out.stat().st_mode) == 0o777 & ~umask
+            assert {stat.S_IMODE((out / name).stat().st_mode) for name in ("small", "large")} == {0o644 & ~umask}
+            kept = [path for path in host.places.data_dir.rglob("*") if not path.is_symlink()]
+            assert len(kept) > 5
+            assert [path for path in kept if path.stat().st_mode & 0o077] == []
+    finally:
+        os.umask(before)
 
 
 def test_an_idle_daemon_ends_and_the_next_call_starts_another(tmp_path: Path) -> None:
