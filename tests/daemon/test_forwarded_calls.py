@@ -63,6 +63,7 @@ async def test_a_change_whose_answer_does_not_come_is_taken_for_done() -> None:
         address="there",
         until_started=start,
         counted=contextlib.nullcontext,
+        at_rate=lambda attempt, _: attempt(),
         tracing=NoTracing(),
     )
     here = AnsweredHere(known, cast(Any, None), cast(Any, None), registry)

@@ -30,6 +30,7 @@ from holdfast_daemon.pipeline.target_tree import TargetTree
 from holdfast_daemon.workers import Workers
 from support.fake_registry import FakeRegistry, make_segment
 from support.fetching import Tree, reading, tree_of
+from support.one_process import ThreadWorkers
 
 
 @pytest.fixture(scope="module")
@@ -193,8 +194,8 @@ def test_full_disk_is_said_and_leaves_no_temporary_file(tmp_path: Path, errno_na
 
 
 async def test_full_disk_reaches_the_caller_by_its_reason(tmp_path: Path) -> None:
-    os.environ[failpoints.ENVIRONMENT_NAME] = "fetch.before_rename=ENOSPC@3+"
-    own_workers = Workers(2)
+    failpoints.arm("fetch.before_rename=ENOSPC@3+")
+    own_workers = ThreadWorkers(2)
     try:
         async with reading(tmp_path, own_workers) as side:
             version = side.registry.add_version({f"f{i}": b"x" * i for i in range(50)})
@@ -203,7 +204,7 @@ async def test_full_disk_reaches_the_caller_by_its_reason(tmp_path: Path) -> Non
             assert caught.value.reason is Reason.OUT_OF_SPACE
     finally:
         own_workers.close()
-        del os.environ[failpoints.ENVIRONMENT_NAME]
+        failpoints.arm("")
     assert temporaries(tmp_path / "out") == []
 
 

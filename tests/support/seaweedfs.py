@@ -124,8 +124,9 @@ class SeaweedFS:
     # --- what tests do with it ----------------------------------------------------------------------------------------
 
     def make_bucket(self, bucket: str, *, versioned: bool = False) -> None:
-        """Makes a bucket, which keeps old versions of its objects if wished."""
-        self.request("PUT", bucket)
+        """Makes a bucket, unless it is there; it keeps old versions of its objects if wished."""
+        answer = self._send("PUT", bucket, "", {}, b"", {})
+        assert answer.status in (200, 409), f"bucket {bucket}: {answer.status} {answer.body[:500]!r}"
         if versioned:
             body = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
             self.request("PUT", bucket, query={"versioning": ""}, body=body)

@@ -58,6 +58,8 @@ FORWARDED = frozenset(
         "AccessService/RevokeToken",
         "AccessService/RotateToken",
         "AccessService/ListAudit",
+        "AccessService/SetQuota",
+        "AccessService/GetQuotas",
         "AdminService/SetRetention",
         "AdminService/GetRetention",
         "AdminService/PreviewRetention",
