@@ -13,6 +13,7 @@ from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import JobRow
 from holdfast_daemon.pipeline.commit import Committer
+from holdfast_daemon.pipeline.intake import Intake
 from holdfast_daemon.pipeline.job import Job
 from holdfast_daemon.pipeline.jobs import Jobs
 from holdfast_daemon.pipeline.leases import Leases
@@ -115,3 +116,26 @@ async def test_only_a_draft_that_nobody_fills_is_about_to_be_dropped(jobs: Jobs)
     assert 0 < left_s <= 60
     assert dropped_in_s(None, 1) is None
     assert dropped_in_s(Finalize(), 0) is None
+
+
+async def test_a_session_whose_opening_was_cut_off_goes_on_when_it_is_opened_again(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Open(session_id=JOB_ID, client_id="c", artifact_name="a", artifact_type="t")
+    intake = Intake(jobs._journal, *(cast(Any, None),) * 3, jobs)
+    open_job = jobs._journal.open_job
+
+    async def cut_off(row: JobRow) -> None:
+        await open_job(row)
+        raise asyncio.CancelledError  # the caller has gone, by a fork say
+
+    with monkeypatch.context() as patched, pytest.raises(asyncio.CancelledError):
+        patched.setattr(jobs._journal, "open_job", cut_off)
+        await intake.open(opened)
+    job = await intake.open(opened)
+    job.finalize, job.row.finalize_order = Finalize(entity="e", project="p", collection="a"), 1
+    jobs.take_place(job)
+    job.changed()
+    assert job.task is not None
+    await asyncio.wait_for(job.task, 10)
+    assert job.row.state == JOB_STATE_FAILED, "nobody takes it to the registry, which refuses"

@@ -111,18 +111,22 @@ class Jobs:
         return [job for job in self.by_id.values() if not job.has_ended]
 
     async def find(self, job_id: str) -> Job:
-        """A job in memory or, if it ended, from the journal.
+        """A job in memory or from the journal.
 
         Raises:
             HoldfastError: NOT_FOUND.
         """
-        job = self.by_id.get(job_id)
-        if job is None:
-            row = await self._journal.load_job(job_id)
-            if row is None:
-                raise HoldfastError(Reason.NOT_FOUND, f"the daemon knows no job {job_id}", job=job_id)
-            job = self.by_id.setdefault(job_id, job_from_row(row))
-        return job
+        if job_id in self.by_id:
+            return self.by_id[job_id]
+        row = await self._journal.load_job(job_id)
+        if row is None:
+            raise HoldfastError(Reason.NOT_FOUND, f"the daemon knows no job {job_id}", job=job_id)
+        if job_id not in self.by_id:  # somebody may have been faster
+            job = self.by_id[job_id] = job_from_row(row)
+            if not job.has_ended:
+                # The stream that opened it was cut off between the journal and here; nothing was added to it yet.
+                self.start(job)
+        return self.by_id[job_id]
 
     def start(self, job: Job) -> None:
         """Takes a job up."""
