@@ -129,9 +129,10 @@ async def test_a_session_whose_opening_was_cut_off_goes_on_when_it_is_opened_aga
         await open_job(row)
         raise asyncio.CancelledError  # the caller has gone, by a fork say
 
-    with monkeypatch.context() as patched, pytest.raises(asyncio.CancelledError):
+    with monkeypatch.context() as patched:
         patched.setattr(jobs._journal, "open_job", cut_off)
-        await intake.open(opened)
+        with pytest.raises(asyncio.CancelledError):
+            await intake.open(opened)
     job = await intake.open(opened)
     job.finalize, job.row.finalize_order = Finalize(entity="e", project="p", collection="a"), 1
     jobs.take_place(job)
