@@ -6,7 +6,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from holdfast_registry.commands import main
 from holdfastpb.registry.v1.version_pb2 import Version
 from registry.client import Client, Content, content_of
 from registry.processes import RegistryProcess, command_environment
+from support import preloaded
 
 TIMEOUT_S = 100
 FILES = {f"{number:03}": os.urandom(3000) for number in range(40)}
@@ -71,13 +71,8 @@ def run_command(
 ) -> subprocess.CompletedProcess[str]:
     """Runs one command of the registry to its end, or to where it dies."""
     armed = {"HOLDFAST_FAILPOINTS": failpoints} if failpoints else {}
-    return subprocess.run(
-        [sys.executable, "-m", "holdfast_registry", *arguments],
-        env=command_environment({**(environment or {}), **armed}),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
+    return preloaded.run(
+        "holdfast_registry", arguments, command_environment({**(environment or {}), **armed}), TIMEOUT_S
     )
 
 

@@ -5,32 +5,25 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from support import preloaded
+from support.processes import clean_environment
 
 READY = b"READY\n"
 
 
 def command_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment without settings of Holdfast, plus what a test wants."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
-    environment["HOLDFAST_CONFIG"] = os.devnull
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    return environment | dict(extra or {})
+    return clean_environment(extra)
 
 
 def run_registry(
     *arguments: str, timeout_s: float = 60, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Runs one command of the registry to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "holdfast_registry", *arguments],
-        env=command_environment(environment),
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-    )
+    return preloaded.run("holdfast_registry", arguments, command_environment(environment), timeout_s)
 
 
 class RegistryProcess:
@@ -50,7 +43,7 @@ class RegistryProcess:
         self.log = folder / "registry.log"
         self._arguments = arguments or ("--socket", str(self.socket))
         self.set_environment(environment or {})
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: preloaded.Process | None = None
 
     @property
     def target(self) -> str:
@@ -65,13 +58,10 @@ class RegistryProcess:
     def start(self) -> RegistryProcess:
         """Starts it and waits until it takes calls."""
         reader, writer = os.pipe()
-        command = [sys.executable, "-m", "holdfast_registry", "serve", "--data-dir", str(self.data_dir)]
+        command = ["serve", "--data-dir", str(self.data_dir), *self._arguments, "--ready-fd", str(writer)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, *self._arguments, "--ready-fd", str(writer)],
-                pass_fds=[writer],
-                env=self._environment,
-                stderr=log,
+            self.process = preloaded.start(
+                "holdfast_registry", command, self._environment, stderr=log.fileno(), pass_fds=[writer]
             )
         os.close(writer)
         with os.fdopen(reader, "rb") as pipe:

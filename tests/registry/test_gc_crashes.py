@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from holdfast_registry.fsck import check_store
 from registry.client import Client
 from registry.collecting import collect, stored_bytes
 from registry.processes import RegistryProcess, command_environment
+from support import preloaded
 
 AT_ONCE = {
     "GC_GRACE_S": "0",
@@ -29,8 +28,8 @@ CYCLES_MAX = 4
 def gc_until_killed(data_dir: Path, place: str) -> bool:
     settings = {f"HOLDFAST_REGISTRY_{name}": value for name, value in AT_ONCE.items()}
     environment = command_environment(settings | {"HOLDFAST_FAILPOINTS": f"{place}=kill"})
-    command = [sys.executable, "-m", "holdfast_registry", "gc", "--data-dir", str(data_dir)]
-    cycles = (subprocess.run(command, env=environment, capture_output=True, timeout=60) for _ in range(CYCLES_MAX))
+    command = ["gc", "--data-dir", str(data_dir)]
+    cycles = (preloaded.run("holdfast_registry", command, environment) for _ in range(CYCLES_MAX))
     return any(cycle.returncode < 0 for cycle in cycles)
 
 

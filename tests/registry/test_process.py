@@ -12,6 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from holdfast_registry.errors import StartError
@@ -19,6 +20,7 @@ from holdfast_registry.lifecycle import check_local
 from holdfastpb.common.v1.hello_pb2 import HelloRequest
 from registry.client import Client, content_of
 from registry.processes import RegistryProcess, command_environment, run_registry
+from support.processes import wait_until
 
 
 def serve_that_fails(*arguments: str) -> tuple[int, str]:
@@ -198,7 +200,7 @@ def test_calls_that_run_at_sigterm_are_finished(own_registry: RegistryProcess) -
         answers = []
         caller = threading.Thread(target=lambda: answers.append(client.commit(begun, content)))
         caller.start()
-        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+        wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
         os.kill(pid, signal.SIGTERM)
         os.kill(pid, signal.SIGCONT)
         caller.join(30)

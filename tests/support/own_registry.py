@@ -2,10 +2,10 @@
 
 import socket
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from support import preloaded
 from support.processes import Server, clean_environment
 
 
@@ -54,8 +54,7 @@ class OwnRegistry(Server):
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs the registry's program to its end."""
-        command = [sys.executable, "-m", "holdfast_registry", *arguments]
-        return subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=60, check=False)
+        return preloaded.run("holdfast_registry", arguments, self.environ)
 
     def fsck(self) -> subprocess.CompletedProcess[str]:
         """Checks the store of the registry, which must not run, to the last byte."""

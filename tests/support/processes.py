@@ -8,16 +8,15 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
 
 from holdfast_contract.places import Places, find_places
+from support import preloaded
 
 SOURCE_ROOTS = [str(Path(__file__).parents[2] / name) for name in ("protos", "sdk", "daemon", "service", "tests")]
 READY = b"READY\n"
@@ -42,10 +41,11 @@ class Server:
     """One server process at a time; its log collects what all of them said."""
 
     def __init__(self, module: str, arguments: list[str], environ: Mapping[str, str], log: Path) -> None:
-        self._command = [sys.executable, "-P", "-m", module, "serve", *arguments]
+        self._module = module
+        self._arguments = ["serve", *arguments]
         self.environ = dict(environ)
         self.log = log
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: preloaded.Process | None = None
 
     def start(self, failpoints: str = "", **settings: str) -> None:
         """Starts it and returns when it takes calls.
@@ -57,14 +57,14 @@ class Server:
         environ = {**self.environ, **settings, "HOLDFAST_FAILPOINTS": failpoints}
         read_end, write_end = os.pipe()
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self._command, f"--ready-fd={write_end}"],
-                env=environ,
+            self.process = preloaded.start(
+                self._module,
+                [*self._arguments, f"--ready-fd={write_end}"],
+                environ,
+                stdout=log.fileno(),
+                stderr=log.fileno(),
                 pass_fds=[write_end],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+                new_session=True,
             )
         os.close(write_end)
         with os.fdopen(read_end, "rb") as pipe:
@@ -174,8 +174,7 @@ class Host:
     def fsck(self) -> str:
         """Runs the registry's deep check; returns what it found wrong, empty when clean."""
         data_dir = self.registry.data_dir if self.registry is not None else self.places.registry_dir
-        command = [sys.executable, "-P", "-m", "holdfast_registry", "fsck", f"--data-dir={data_dir}", "--deep"]
-        done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=False)
+        done = preloaded.run("holdfast_registry", ["fsck", f"--data-dir={data_dir}", "--deep"], clean_environment())
         return "" if done.returncode == 0 else f"exit code {done.returncode}: {done.stdout}{done.stderr}"
 
     def close(self) -> None:
@@ -200,6 +199,14 @@ def running_host(
         yield host
     finally:
         host.close()
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    """Returns when something is so that tells nobody."""
+    deadline = time.monotonic() + END_TIMEOUT_S
+    while not reached():
+        assert time.monotonic() < deadline, "it does not come about"
+        time.sleep(POLL_S)
 
 
 def _wait_for_death(processes: list[psutil.Process]) -> None:

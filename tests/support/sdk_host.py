@@ -18,6 +18,7 @@ import psutil
 
 from holdfast import _process
 from holdfast_contract.places import Places, find_places
+from support import preloaded
 from support.processes import END_TIMEOUT_S, POLL_S, clean_environment
 
 SESSION_THREAD = "holdfast-log-session"
@@ -141,8 +142,7 @@ class SdkHost:
 
     def registry_command(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Runs the registry's own program."""
-        command = [sys.executable, "-m", "holdfast_registry", *map(str, arguments)]
-        return subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=60, check=False)
+        return preloaded.run("holdfast_registry", [str(argument) for argument in arguments], self.environ)
 
 
 _used_contexts: list[_process.ProcessContext] = []
