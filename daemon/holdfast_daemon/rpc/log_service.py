@@ -11,6 +11,7 @@ from holdfast_contract.limits import MIB
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.assemble import Assembled
+from holdfast_daemon.pipeline.bounded_tasks import run_to_end
 from holdfast_daemon.pipeline.commit import Committer
 from holdfast_daemon.pipeline.intake import Intake
 from holdfast_daemon.pipeline.job import Job
@@ -60,7 +61,8 @@ class LogService(LogServiceServicer):
         first = await anext(aiter(requests), None)
         if first is None or first.WhichOneof("what") != "open":
             raise HoldfastError(Reason.INVALID_ARGUMENT, "the first message of the stream must be Open")
-        job = await self._intake.open(first.open)
+        # A caller that goes away in the middle leaves journal and memory with one view of the draft.
+        job = await run_to_end(self._intake.open(first.open))
         stream = _SessionStream(self._intake, job, requests)
         async for response in stream.responses():
             yield response
@@ -205,7 +207,7 @@ class _SessionStream:
                 if kind == "batch":
                     await self._intake.add_batch(self._job, request.batch)
                 elif kind == "finalize":
-                    await self._intake.finalize(self._job, request.finalize)
+                    await run_to_end(self._intake.finalize(self._job, request.finalize))
         except (HoldfastError, OSError) as error:
             self._problem = error
         finally:
