@@ -22,6 +22,9 @@ WAIT_ARTIFACT = "/holdfast.daemon.v1.LogService/WaitArtifact"
 SILENT_STREAMS_MAX = 3
 """The daemon promises a message each 5 s; three streams of 60 s without one mean that it hangs."""
 
+FIRST_LOOK_S = 0.25
+"""A daemon that runs answers within milliseconds."""
+
 LOST_STREAMS_MAX = 8
 """Streams that end without a message, one after another; each waits longer than the last, and a daemon starts in a second."""
 
@@ -55,7 +58,8 @@ class JobWaiter:
             ArtifactNotLoggedError: it waits for somebody to send it.
             Error: it has failed, or the daemon cannot be reached.
         """
-        deadline = None if timeout_s is None else self._monotonic() + timeout_s
+        # Whoever has no time at all still hears of a job that has ended.
+        deadline = None if timeout_s is None else self._monotonic() + max(timeout_s, FIRST_LOOK_S)
         while True:
             remaining_s = None if deadline is None else deadline - self._monotonic()
             if remaining_s is not None and remaining_s <= 0:

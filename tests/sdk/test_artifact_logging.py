@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import holdfast
-from holdfast._process import reset_process
+from holdfast._process import reset_process, this_process
+from holdfast._waiting import JobWaiter
 from holdfast.artifact import Artifact
 from holdfast.errors import (
     ArtifactFinalizedError,
@@ -104,6 +105,14 @@ def test_wait_times_out_while_the_job_goes_on(run: Run, daemon: FakeDaemon, tree
         artifact.wait(timeout=0)
     daemon.faults.may_commit.set()
     assert artifact.wait(timeout=30).version == "v0"
+
+
+def test_a_version_that_is_there_needs_no_time(run: Run, tree: Path) -> None:
+    artifact = Artifact("a", "dataset")
+    artifact.add_dir(str(tree))
+    run.log_artifact(artifact)
+    JobWaiter(this_process().daemon, str(artifact._job_id)).wait(30, lambda _: None)
+    assert artifact.wait(timeout=0).version == "v0"
 
 
 @pytest.mark.parametrize(
