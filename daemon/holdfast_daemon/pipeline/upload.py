@@ -227,8 +227,15 @@ class Uploader:
         if error.reason in _BAD_PACK:
             _log.error("pack %s is damaged: %s", pack.pack_id.hex(), error.message)
             self.on_lost_pack(pack)
+            waiting = self._active_jobs(pack)
             await self._spool.drop(pack)
+            for job in waiting:
+                job.changed()  # nothing else would tell them that they need not wait for it
             return False
+        if error.reason == Reason.GRANT_INVALID:
+            # What a stream that was cut had sent came in after the grant, or the pack was given up there: a new grant says which.
+            self._tell(pack, next_try(error, delay_s))
+            return True
         if error.reason == Reason.PACK_ID_REUSED:
             # Granted before, under the lease of another of its jobs or one that has ended: the frames go under a new id.
             pack.id_taken = True
@@ -406,28 +413,45 @@ class Uploader:
                 return
 
     async def _stream(self, path: Path, pack: SpoolPack, lease_id: str, offset: int) -> None:
+        """Streams what the registry does not have yet.
+
+        The last message is sent also when that is nothing: a try before this one may have brought all and died before its end.
+        """
+        trouble: list[HoldfastError | OSError] = []
+
         async def messages() -> AsyncIterator[WritePackRequest]:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                at = offset
-                while at < pack.sealed_bytes:
-                    data = await self._workers.in_thread(os.pread, descriptor, self._up.piece_bytes(WRITE_BYTES), at)
-                    await self._take(pack, len(data))
-                    first = at == offset
-                    yield WritePackRequest(
-                        lease_id=lease_id if first else "",
-                        pack_id=pack.pack_id if first else b"",
-                        offset=at,
-                        data=data,
-                        finish=at + len(data) >= pack.sealed_bytes,
-                    )
-                    at += len(data)
-            finally:
-                os.close(descriptor)
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    at, finish = offset, False
+                    while not finish:
+                        size = min(self._up.piece_bytes(WRITE_BYTES), pack.sealed_bytes - at)
+                        data = await self._workers.in_thread(_read_whole, descriptor, size, at)
+                        await self._take(pack, size)
+                        first, finish = at == offset, at + size >= pack.sealed_bytes
+                        yield WritePackRequest(
+                            lease_id=lease_id if first else "",
+                            pack_id=pack.pack_id if first else b"",
+                            offset=at,
+                            data=data,
+                            finish=finish,
+                        )
+                        at += size
+                finally:
+                    os.close(descriptor)
+            except (HoldfastError, OSError) as error:
+                trouble.append(error)  # raised here, gRPC would make a cancellation of it: as if nobody wanted the pack
 
         limit = self._up.bytes_per_s
         slow_s = 2 * self._slots * pack.sealed_bytes / limit if limit else 0
-        await self._registry.call(self._registry.packs.WritePack, messages(), deadline_s=max(STREAM_DEADLINE_S, slow_s))
+        deadline_s = max(STREAM_DEADLINE_S, slow_s)
+        try:
+            await self._registry.call(self._registry.packs.WritePack, messages(), deadline_s=deadline_s)
+        except HoldfastError:
+            if not trouble:
+                raise
+        if trouble:
+            raise trouble[0]
 
     def _active_jobs(self, pack: SpoolPack) -> list[Job]:
         """Jobs that still need the pack; finalized ones first, whose place is certain, those not yet committed, not paused."""
@@ -442,6 +466,14 @@ class Uploader:
 def _sha256(path: Path) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
+
+
+def _read_whole(descriptor: int, size: int, offset: int) -> bytes:
+    data = os.pread(descriptor, size, offset)
+    if len(data) < size:
+        text = f"the spooled pack ends at byte {offset + len(data)}, before its seal; its files are read again"
+        raise HoldfastError(Reason.PACK_TORN, text)
+    return data
 
 
 def _digest_set(index: PackIndex) -> frozenset[bytes]:
