@@ -1,8 +1,9 @@
 """One daemon for a data folder: its lock, its socket, its token, and when it ends.
 
 Order at the start: lock (a second daemon exits with code 75) → token → journal, spool → socket → READY.  Order at the end: no
-new calls → calls under way end → jobs stop where they are (the journal knows) → journal closed → socket removed → lock.  A crash
-anywhere leaves a lock that the system frees, a socket that nobody listens on, and a journal that is replayed.
+new calls → calls under way end → jobs stop where they are (the journal knows) → journal closed → socket removed → "ended" noted → lock.
+A crash anywhere leaves a lock that the system frees, a socket that nobody listens on, and a journal that is replayed; and no note, so
+whoever starts the next daemon counts this one as failed.
 """
 
 import asyncio
@@ -70,6 +71,16 @@ def remove_stale_socket(path: Path) -> None:
     """Removes what a killed daemon left; only called under the lock."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
+
+
+def note_end(path: Path) -> None:
+    """Tells whoever starts the next daemon that this one did not die; only called under the lock.
+
+    Not flushed, and left out when it cannot be written (the runtime folder goes when a user logs out): then this start is counted
+    as that of a daemon that died, of which it takes several in a minute to matter.
+    """
+    with contextlib.suppress(OSError):
+        path.touch(os_layer.FILE_MODE)
 
 
 def say_ready(descriptor: int | None) -> None:

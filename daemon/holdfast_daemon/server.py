@@ -145,6 +145,7 @@ async def serve(settings: DaemonSettings, places: Places, ready_fd: int | None, 
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(_stop(server, parts, tasks), settings.shutdown_s)
     lifecycle.remove_stale_socket(places.daemon_socket)
+    lifecycle.note_end(places.daemon_ended)
     os.close(lock)
 
 

@@ -46,6 +46,11 @@ class Places:
         return self.data_dir / "daemon.lock"
 
     @property
+    def daemon_ended(self) -> Path:
+        """Made by a daemon that ends because it was asked to or is idle; whoever starts the next one removes it."""
+        return self.runtime_dir / f"daemon-{self._tag}.ended"
+
+    @property
     def daemon_log(self) -> Path:
         """Log of the daemon."""
         return self.data_dir / "logs" / "daemon.log"

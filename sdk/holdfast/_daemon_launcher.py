@@ -6,6 +6,9 @@
      wait until it says READY through a pipe
 A crash between any two steps leaves a daemon that runs or none; the locks go with the processes that hold them.  The daemon
 has a lock of its own: one that finds it taken exits with code 75, and the one that runs is waited for.
+
+Starts are counted, so that a daemon that dies at once is not started for ever.  One that was asked to end, or was idle, has not
+died: it leaves a note under its lock, and the next starter takes the note and that daemon's start away.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ EXIT_CODE_ANOTHER_RUNS = 75
 """The daemon's way to say that another one has the lock (EX_TEMPFAIL)."""
 
 STARTS_MAX = 3
+"""Of daemons that did not end in order."""
 STARTS_WINDOW_S = 60.0
 """A daemon that dies at once would otherwise be started for ever, by every worker of the machine."""
 
@@ -186,6 +190,8 @@ class DaemonLauncher:
         now = self._wall_clock()
         file.seek(0)
         recent = [at for at in _times(file.read()) if now - STARTS_WINDOW_S < at <= now]
+        if self._take_note_of_end():
+            del recent[-1:]  # its own: none was started after it, so if it was started long ago there are no others
         if len(recent) >= STARTS_MAX:
             raise self._start_error(
                 f"It was started {len(recent)} times within a minute and does not stay; next try in"
@@ -195,6 +201,14 @@ class DaemonLauncher:
         file.truncate()
         file.write("\n".join(map(repr, [*recent, now])))
         file.flush()
+
+    def _take_note_of_end(self) -> bool:
+        """Whether the last daemon ended in order; true once for each, so that it forgives one start."""
+        try:
+            os.unlink(self.places.daemon_ended)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _daemon_lock_is_taken(self) -> bool:
         """Whether a daemon lives, listening or not; under the start lock, so that no other starter sees us look."""

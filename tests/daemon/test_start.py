@@ -1,4 +1,4 @@
-"""A daemon that cannot start says why in a line, ends, and gives its lock back."""
+"""A daemon that cannot start says why in a line, ends, and gives its lock back; one that ends in order says so."""
 
 import fcntl
 import subprocess
@@ -58,3 +58,14 @@ def test_daemon_whose_token_file_is_missing_ends_and_frees_its_folder(tmp_path: 
     assert (ended.returncode, "no-token cannot be read" in ended.stderr) == (2, True)
     with (tmp_path / "data" / "daemon.lock").open("r+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_only_a_daemon_that_was_asked_to_end_leaves_a_note_of_its_end(tmp_path: Path) -> None:
+    settings = {"HOLDFAST_DAEMON_REGISTRY": f"unix:{tmp_path}/nobody"}
+    with running_host(tmp_path / "host", settings, own_registry=False) as host:
+        host.start()
+        host.kill()
+        assert not host.places.daemon_ended.exists()
+        host.start()
+        assert host.terminate() == 0
+        assert host.places.daemon_ended.exists()

@@ -147,12 +147,15 @@ def test_daemon_that_is_never_ready_is_told_of(make: Make) -> None:
         launcher.ensure_listening()
 
 
+def count_start(launcher: DaemonLauncher) -> None:
+    with launcher._start_lock(launcher._monotonic() + 5) as file:
+        launcher._check_start_rate(file)
+
+
 def test_daemon_that_does_not_stay_is_not_started_for_ever(make: Make) -> None:
     now = [1000.0]
     for _ in range(STARTS_MAX):
-        launcher = make(READY_AND_GONE, wall_clock=lambda: now[0])
-        with launcher._start_lock(launcher._monotonic() + 5) as file:
-            launcher._check_start_rate(file)
+        count_start(make(READY_AND_GONE, wall_clock=lambda: now[0]))
     with pytest.raises(DaemonStartError, match=f"started {STARTS_MAX} times within a minute"):
         make(READY_AND_GONE, wall_clock=lambda: now[0]).ensure_listening()
     now[0] += STARTS_WINDOW_S + 1
@@ -164,8 +167,7 @@ def test_daemon_that_does_not_stay_is_not_started_for_ever(make: Make) -> None:
 def test_starts_that_the_user_asked_for_are_no_crash_loop(make: Make) -> None:
     launcher = make()
     for _ in range(STARTS_MAX):
-        with launcher._start_lock(launcher._monotonic() + 5) as file:
-            launcher._check_start_rate(file)
+        count_start(launcher)
     launcher.forget_starts()
     launcher.ensure_listening()
     assert launcher.is_listening()
@@ -176,6 +178,34 @@ def test_crash_loop_ends_in_an_error(make: Make) -> None:
     with pytest.raises(DaemonStartError, match="does not stay"):
         launcher.ensure_listening()
     assert len(launcher._started) <= STARTS_MAX
+
+
+def test_starts_of_daemons_that_ended_in_order_do_not_count(make: Make, places: Places) -> None:
+    launcher = make()
+    for _ in range(3 * STARTS_MAX):
+        count_start(launcher)
+        places.daemon_ended.touch()
+    launcher.ensure_listening()
+    assert launcher.is_listening()
+
+
+def test_one_orderly_end_forgives_only_its_own_start(make: Make, places: Places) -> None:
+    launcher = make()
+    count_start(launcher)
+    places.daemon_ended.touch()
+    for _ in range(STARTS_MAX):
+        count_start(launcher)
+    with pytest.raises(DaemonStartError, match="does not stay"):
+        count_start(launcher)
+
+
+def test_orderly_end_of_a_daemon_that_nobody_counted_forgives_nothing_later(make: Make, places: Places) -> None:
+    launcher = make()
+    places.daemon_ended.touch()
+    for _ in range(STARTS_MAX):
+        count_start(launcher)
+    with pytest.raises(DaemonStartError, match="does not stay"):
+        count_start(launcher)
 
 
 def test_foreign_words_in_the_start_file_count_for_nothing(make: Make, places: Places) -> None:
