@@ -143,7 +143,7 @@ def test_empty_folders_are_no_entries_and_an_empty_artifact_can_be_logged(tmp_pa
 
 
 def test_many_small_files_come_back(tmp_path: Path) -> None:
-    count = figure(10_000, 100_000)
+    count = figure(4_000, 100_000)
     tree = {f"{n % 100:02}/{n}": random_bytes(256, n) for n in range(count)}
     round_trip(write_tree(tmp_path / "in", tree), tmp_path / "out")
 

@@ -17,7 +17,7 @@ from support.own_registry import OwnRegistry
 from support.registry_writer import Content, Registry, bring, make_pack, new_request_id
 from support.unreliable_wire import Delivery, Refused, UnreliableWire
 
-EXAMPLES = figure(50, 2000)
+EXAMPLES = figure(25, 2000)
 STEPS = figure(30, 50)
 
 CONTENTS = [Content.of({f"f{n}": bytes([n]) * 100, "shared": b"in all of them", "empty": b""}) for n in range(4)]

@@ -18,10 +18,10 @@ from support.sdk_calls import fresh_name
 from support.sdk_host import SdkHost
 from support.sdk_workers import Logged, log_texts, run_workers
 
-WORKERS = figure(16, 64)
-EACH = figure(20, 200)
-SAME_CONTENT_WORKERS = figure(12, 64)
-ORDERED = figure(50, 1000)
+WORKERS = figure(8, 64)
+EACH = figure(12, 200)
+SAME_CONTENT_WORKERS = figure(8, 64)
+ORDERED = figure(25, 1000)
 
 pytestmark = pytest.mark.timeout(figure(120, 3600))
 

@@ -270,7 +270,7 @@ def test_malformed_requests_are_refused(client: Client, collection: str) -> None
 
 
 def test_concurrent_commits_are_numbered_without_a_gap(registry: RegistryProcess, collection: str) -> None:
-    writers, each = figure(16, 64), figure(20, 200)
+    writers, each = figure(8, 64), figure(10, 200)
 
     def write(writer: int) -> list[int]:
         with Client(registry.target) as own:

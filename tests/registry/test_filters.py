@@ -36,6 +36,7 @@ from holdfast_registry.domain.filters import (
     parse_filter,
 )
 from holdfast_registry.errors import RegistryError
+from support.figures import figure
 
 NAMES = ("cats", "dogs", "Cats 2", "ähre")
 TEXTS = st.sampled_from([*NAMES, "", "a", "%'"])
@@ -297,7 +298,9 @@ def _without_lost_aliases(stored: list[Row]) -> list[Row]:
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=400, deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=figure(120, 400),
+    deadline=None,
 )
 @given(st.lists(rows, min_size=3, max_size=6), filters)
 def test_database_finds_what_the_filter_means(

@@ -18,7 +18,7 @@ from registry.processes import RegistryProcess, run_registry
 from replicas.cluster import Cluster
 from support.figures import figure
 
-WRITERS, EACH = figure(16, 64), figure(3, 50)
+WRITERS, EACH = figure(8, 64), figure(3, 50)
 SAME_FILES = figure(20, 100)
 KILL_PAUSE_S = 0.3
 CUT_PAUSE_S = 1.0

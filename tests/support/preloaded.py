@@ -24,10 +24,19 @@ from support.preload_server import REPORT
 
 _PROGRAM = Path(__file__).with_name("preload_server.py")
 PRELOADS = {
-    "holdfast_registry": ["holdfast_registry.commands", "holdfast_registry.server"],
-    "holdfast_daemon": ["holdfast_daemon.server", "holdfast_daemon.settings", "argparse"],
+    "holdfast_registry": [
+        "holdfast_registry.commands",
+        "holdfast_registry.server",
+        "holdfast_registry.database.postgresql",
+        "asyncpg",
+        "holdfast_registry.blobstore.s3",
+        "grpc_reflection.v1alpha.reflection",
+        "alembic.command",
+        "alembic.script",
+    ],
+    "holdfast_daemon": ["holdfast_daemon.server", "argparse", "aiohttp"],
 }
-"""What each package's start needs, and nothing that would start a thread."""
+"""What each package's start needs, with PostgreSQL and S3 or without, and nothing that would start a thread."""
 _READ_AT_IMPORT = ("PYTHON", "LD_", "LC_", "LANG", "TZ", "MALLOC_", "GRPC_", "OTEL_", "SSL_", "OPENSSL_")
 """Beginnings of the names of variables that Python or a library looks at once, when it starts."""
 _ROOM_FOR_ARGUMENTS = "-" * 4096
