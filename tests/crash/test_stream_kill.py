@@ -45,6 +45,7 @@ class Logged:
     session: LogSession
     digest: bytes
     asked: grpc.Future | None = None
+    """Kept: a call that nobody holds is cancelled."""
 
     def let_go(self, client: LogClient) -> None:
         """Asks for its way to the registry; the daemon may die or stop before it answers."""
