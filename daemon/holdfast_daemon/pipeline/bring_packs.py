@@ -277,7 +277,7 @@ class PackSource:
                     return False
                 offset, length = ranges[at]
                 piece = data[: length - done]
-                await run_to_end(self._workers.in_thread(file.write, (piece,), offset + done))
+                await run_to_end(self._workers.in_thread(file.write, piece, offset + done))
                 data, done = data[len(piece) :], done + len(piece)
                 if done == length:
                     at, done = at + 1, 0
@@ -372,11 +372,9 @@ class _RangeFile:
         if self._descriptor < 0:
             self._descriptor = os_layer.create_new(self._path)
 
-    def write(self, blocks: Sequence[bytes | memoryview], offset: int) -> None:
+    def write(self, block: memoryview, offset: int) -> None:
         self.open()
-        for block in blocks:
-            os_layer.pwrite_all(self._descriptor, block, offset)
-            offset += len(block)
+        os_layer.pwrite_all(self._descriptor, block, offset)
 
     def close(self) -> None:
         if self._descriptor >= 0:

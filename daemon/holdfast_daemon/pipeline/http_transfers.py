@@ -12,13 +12,21 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from holdfast_contract.limits import MIB
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bandwidth import Bandwidth
 from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, run_to_end
+from holdfast_daemon.pipeline.http_gets import (
+    CONNECT_TIMEOUT_S,
+    ERROR_BYTES_MAX,
+    SILENCE_MAX_S,
+    BrokenError,
+    HttpGets,
+    Take,
+)
 from holdfast_daemon.pipeline.pacing import Share
 from holdfast_daemon.pipeline.transfer_limits import CONNECTIONS_MAX, TransferLimits
 from holdfast_daemon.workers import Workers
@@ -36,16 +44,7 @@ PIECE_S = 0.1
 """With a limit pieces are as short as this: they come at the line's speed, one after another."""
 SEND_BYTES = 1 * MIB
 """Read from the disk at once."""
-WRITE_BYTES = 1 * MIB
-"""Handed to a thread at once.  Ranges are never put together in memory: large blocks that are made and freed for each range cost more
-than everything else, since each of their pages has to be had from the system anew."""
-RECEIVED_BYTES_MAX = 512 * 1024
-"""Of one connection, waiting here while what came before is written; twice that is where it stops reading."""
-CONNECT_TIMEOUT_S = 10
-SILENCE_MAX_S = 60
-"""A server that neither takes nor sends a byte for so long is gone."""
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,60})</Code>")
-_ERROR_BYTES_MAX = 4096
 
 _DONE = frozenset({200, 201, 204})
 _THERE_ALREADY = 412
@@ -54,9 +53,6 @@ _GONE = 404
 _SLOW_DOWN = frozenset({429, 503})
 _PASSING = frozenset({400, 408, 409, 425, 429, 500, 502, 503, 504})
 """400 among them: bytes that were damaged on the way, and uploads that were too slow, are refused with it."""
-
-_Take = Callable[[list[bytes], int], Awaitable[None]]
-"""(blocks, their bytes): makes use of what came next."""
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +96,7 @@ class HttpTransfers:
         self.up = up or Bandwidth()
         self.down = down or Bandwidth()
         self._limits = limits or TransferLimits()
+        self._gets = HttpGets(CONNECTIONS_MAX)
         self._session: aiohttp.ClientSession | None = None
 
     async def put(self, path: Path, size_bytes: int, url: str, headers: Mapping[str, str], allow: Allow) -> None:
@@ -128,7 +125,7 @@ class HttpTransfers:
         url: str,
         headers: Mapping[str, str],
         ranges: Sequence[tuple[int, int]],
-        write: Callable[[Sequence[bytes], int], None],
+        write: Callable[[memoryview, int], None],
         share: Share,
     ) -> None:
         """Brings ranges (offset, length) of an object, in any order; what came before a connection broke is not asked for again.
@@ -137,7 +134,7 @@ class HttpTransfers:
             url: of the object.
             headers: that the address wants.
             ranges: that do not overlap.
-            write: takes blocks that follow one another and the offset of the first; is called in threads, several at a time.
+            write: takes a block, which is good until it returns, and its offset; is called in threads, several at a time.
             share: for whom, when there is a limit.
 
         Raises:
@@ -149,10 +146,10 @@ class HttpTransfers:
         async def piece(offset: int, length: int) -> None:
             at, end = offset, offset + length
 
-            async def take(blocks: list[bytes], size_bytes: int) -> None:
+            def take(block: memoryview) -> None:
                 nonlocal at
-                await run_to_end(self._workers.in_thread(write, blocks, at))
-                at += size_bytes
+                write(block, at)
+                at += len(block)
 
             async def once(_: int) -> None:
                 if at == end:
@@ -160,7 +157,7 @@ class HttpTransfers:
                 # Before they are asked for: a server must not wait for us with an answer, and its line is not ours to fill.
                 await self.down.take(end - at, share)
                 async with self._limits.slot(end - at) as cuts:
-                    await self._get_once(url, headers, at, end - at, cuts, take)
+                    await self._get_once(url, headers, (at, end - at), cuts, take)
 
             await self._patiently("does not send a pack", once)
 
@@ -174,6 +171,7 @@ class HttpTransfers:
 
     async def close(self) -> None:
         """Ends all connections."""
+        self._gets.close()
         if self._session is not None:
             await self._session.close()
 
@@ -212,7 +210,7 @@ class HttpTransfers:
                 if answer.status in _DONE or answer.status == _THERE_ALREADY:
                     self._limits.succeeded()
                     return
-                await self._judge(answer, cuts)
+                self._judge(answer.status, answer.reason, await answer.content.read(ERROR_BYTES_MAX), cuts)
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise _PassingError(_words(error)) from error
 
@@ -231,39 +229,33 @@ class HttpTransfers:
             os.close(descriptor)
 
     async def _get_once(
-        self, url: str, headers: Mapping[str, str], offset: int, length: int, cuts: int, take: _Take
+        self, url: str, headers: Mapping[str, str], wanted: tuple[int, int], cuts: int, take: Take
     ) -> None:
-        session = self._open_session()
-        import aiohttp
-        from yarl import URL
-
-        wanted = {**headers, "Range": f"bytes={offset}-{offset + length - 1}", "Accept-Encoding": "identity"}
+        offset, length = wanted
         try:
-            async with session.get(URL(url, encoded=True), headers=wanted, allow_redirects=False) as answer:
-                if answer.status != 206:
-                    await self._judge(answer, cuts)
-                if not answer.headers.get("Content-Range", "").startswith(f"bytes {offset}-{offset + length - 1}/"):
-                    raise HoldfastError(
-                        Reason.STORE_DAMAGED,
-                        "the S3 server has other bytes than a pack's; run `holdfast registry fsck`",
-                    )
-                await _receive(answer, length, take)
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise _PassingError(_words(error)) from error
+            answer = await self._gets.get(url, headers, offset, length, take)
+        except BrokenError as error:
+            raise _PassingError(str(error)) from error
+        if answer.status != 206:
+            self._judge(answer.status, answer.reason, answer.text, cuts)
+        if not answer.content_range.startswith(f"bytes {offset}-{offset + length - 1}/"):
+            raise HoldfastError(
+                Reason.STORE_DAMAGED,
+                "the S3 server has other bytes than a pack's; run `holdfast registry fsck`",
+            )
         self._limits.succeeded()
 
-    async def _judge(self, answer: "aiohttp.ClientResponse", cuts: int) -> None:
+    def _judge(self, status: int, reason: str | None, text: bytes, cuts: int) -> NoReturn:
         """Raises what an answer means that is not the wanted one."""
-        text = await answer.content.read(_ERROR_BYTES_MAX)
         code = _CODE.search(text)
-        words = f"it answers {answer.status} {code[1].decode() if code else answer.reason or ''}".strip()
-        if answer.status in _SLOW_DOWN:
+        words = f"it answers {status} {code[1].decode() if code else reason or ''}".strip()
+        if status in _SLOW_DOWN:
             self._limits.slow_down(cuts)
-        if answer.status == _REFUSED:
+        if status == _REFUSED:
             raise AddressRefusedError(words)
-        if answer.status in _PASSING:
+        if status in _PASSING:
             raise _PassingError(words)
-        if answer.status in (_GONE, 416):
+        if status in (_GONE, 416):
             text_of = f"a pack is not whole in the store ({words}); run `holdfast registry fsck`"
             raise HoldfastError(Reason.STORE_DAMAGED, text_of)
         raise HoldfastError(
@@ -287,29 +279,8 @@ class HttpTransfers:
                 connector=connector,
                 auto_decompress=False,
                 trust_env=True,
-                read_bufsize=RECEIVED_BYTES_MAX,
             )
         return self._session
-
-
-async def _receive(answer: "aiohttp.ClientResponse", length: int, take: _Take) -> None:
-    """Hands on what comes, in pieces; none of it is copied here."""
-    blocks: list[bytes] = []
-    size_bytes = 0
-    rest = length
-    async for block, _ in answer.content.iter_chunks():
-        rest -= len(block)
-        if rest < 0:
-            break
-        blocks.append(block)
-        size_bytes += len(block)
-        if size_bytes >= WRITE_BYTES:
-            await take(blocks, size_bytes)
-            blocks, size_bytes = [], 0
-    if blocks:
-        await take(blocks, size_bytes)
-    if rest:
-        raise _PassingError(f"{length - rest} of {length} bytes came")
 
 
 def _words(error: BaseException) -> str:

@@ -1,0 +1,280 @@
+"""GETs of ranges in threads: bytes go from the socket into one buffer, and out of it to whoever takes them.
+
+An event loop makes new blocks of what it receives, once for the socket and once for the parser, and hands each to a thread; that
+costs several times what the bytes do.
+"""
+
+import asyncio
+import base64
+import http.client
+import socket
+import ssl
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from holdfast_contract.limits import KIB
+
+CONNECT_TIMEOUT_S = 10
+SILENCE_MAX_S = 60
+"""A server that neither takes nor sends a byte for so long is gone."""
+BLOCK_BYTES = 512 * KIB
+"""Of each connection: few enough calls to cost nothing, small enough for the processor's cache."""
+IDLE_MAX_S = 15
+"""Servers end connections that are idle for longer; one that has just been ended costs a further request."""
+ERROR_BYTES_MAX = 4096
+_PARTIAL = 206
+_FAILURES = (http.client.HTTPException, OSError, ValueError)
+"""ValueError: an address or a header that cannot be sent."""
+
+Take = Callable[[memoryview], None]
+"""Uses the next bytes, before it returns; is called in a thread."""
+
+
+class BrokenError(Exception):
+    """The answer did not come, or not whole; says why without the address, which is a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server says."""
+
+    status: int
+    reason: str
+    content_range: str
+    text: bytes
+    """Of an answer that is not the wanted range, its beginning."""
+
+
+class HttpGets:
+    """GETs of one daemon, over connections that are kept; proxies are those of the environment."""
+
+    def __init__(self, at_once_max: int) -> None:
+        """Takes how many there are at once, at most; each has a thread."""
+        self._threads = ThreadPoolExecutor(at_once_max, "holdfast-get")
+        self._connections = _Connections()
+
+    async def get(self, url: str, headers: Mapping[str, str], offset: int, length: int, take: Take) -> Answer:
+        """Brings a range.  When this is cancelled or raises, `take` is not called any more.
+
+        Args:
+            url: as it was signed.
+            headers: that it wants.
+            offset: of the first byte.
+            length: of the range.
+            take: gets all of it, in order.
+
+        Raises:
+            BrokenError: see there.
+            Exception: whatever `take` raises.
+        """
+        one = _Get(self._connections, url, headers, (offset, length), take)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, one.run)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.add_done_callback(_take_note)
+            if one.cancel():
+                await asyncio.wait({running})  # its socket is shut, so it ends at once
+            raise
+
+    def close(self) -> None:
+        """Ends connections that are idle; the others end with their calls."""
+        self._connections.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _take_note(running: "asyncio.Future[Answer]") -> None:
+    if not running.cancelled():
+        running.exception()  # nobody waits for it any more
+
+
+class _Connection:
+    """To one server, perhaps by way of a proxy."""
+
+    def __init__(self, parts: SplitResult) -> None:
+        if parts.scheme not in ("http", "https") or parts.hostname is None:
+            raise ValueError("no address of a server")
+        self._through: Mapping[str, str] | None = None
+        proxy = _proxy_of(parts)
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            place = (parts.hostname, parts.port) if proxy is None else (proxy.hostname, proxy.port)
+            self.http: http.client.HTTPConnection = http.client.HTTPSConnection(
+                place[0] or "", place[1], timeout=CONNECT_TIMEOUT_S, context=context
+            )
+            if proxy is not None:
+                self.http.set_tunnel(parts.hostname, parts.port, dict(_proxy_headers(proxy)))
+        else:
+            place = (parts.hostname, parts.port) if proxy is None else (proxy.hostname, proxy.port)
+            self.http = http.client.HTTPConnection(place[0] or "", place[1], timeout=CONNECT_TIMEOUT_S)
+            self._through = None if proxy is None else _proxy_headers(proxy)
+
+    def ask(self, url: str, parts: SplitResult, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+        target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        if self._through is not None:
+            target, headers = url, {**headers, **self._through}
+        self.http.request("GET", target, headers=dict(headers))
+        return self.http.getresponse()
+
+
+class _Connections:
+    """Those that are open and idle; for any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: dict[tuple[str, str], list[tuple[float, _Connection]]] = {}
+
+    def take(self, parts: SplitResult) -> _Connection | None:
+        now_s = time.monotonic()
+        with self._lock:
+            idle = self._idle.get((parts.scheme, parts.netloc), [])
+            while idle:
+                since_s, connection = idle.pop()
+                if now_s - since_s <= IDLE_MAX_S:
+                    return connection
+                connection.http.close()
+        return None
+
+    def give_back(self, parts: SplitResult, connection: _Connection) -> None:
+        with self._lock:
+            self._idle.setdefault((parts.scheme, parts.netloc), []).append((time.monotonic(), connection))
+
+    def close(self) -> None:
+        with self._lock:
+            for idle in self._idle.values():
+                for _, connection in idle:
+                    connection.http.close()
+            self._idle.clear()
+
+
+class _Get:
+    """One GET, which its thread runs and the event loop may cancel."""
+
+    _of_thread = threading.local()
+
+    def __init__(
+        self, connections: _Connections, url: str, headers: Mapping[str, str], wanted: tuple[int, int], take: Take
+    ) -> None:
+        self._connections = connections
+        self._url = url
+        self._offset, self._length = wanted
+        last = self._offset + self._length - 1
+        self._headers = {**headers, "Range": f"bytes={self._offset}-{last}", "Accept-Encoding": "identity"}
+        self._range = f"bytes {self._offset}-{last}/"
+        self._take = take
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._is_cancelled = False
+
+    def cancel(self) -> bool:
+        """Ends it; returns False when it is only connecting: then it ends by itself, without a further call of `take`."""
+        with self._lock:
+            self._is_cancelled = True
+            if self._socket is None:
+                return False
+            try:
+                # Below TLS, whose own state belongs to the thread.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            except OSError:
+                return True  # the server was faster
+            return True
+
+    def run(self) -> Answer:
+        try:
+            parts = urlsplit(self._url)
+            connection, answer = self._ask(parts)
+        except _FAILURES as error:
+            raise BrokenError(type(error).__name__) from error
+        is_whole = False
+        try:
+            found = self._read(answer)
+            is_whole = answer.isclosed() and connection.http.sock is not None
+            return found
+        finally:
+            with self._lock:
+                self._socket = None
+            if is_whole:
+                self._connections.give_back(parts, connection)
+            else:
+                answer.close()
+                connection.http.close()
+
+    def _ask(self, parts: SplitResult) -> tuple[_Connection, http.client.HTTPResponse]:
+        kept = self._connections.take(parts)
+        if kept is not None:
+            try:
+                self._attach(kept)
+                return kept, kept.ask(self._url, parts, self._headers)
+            except (http.client.HTTPException, OSError):
+                kept.http.close()  # most likely ended by the server while it was idle
+                with self._lock:
+                    self._socket = None
+        connection = _Connection(parts)
+        try:
+            connection.http.connect()
+            self._attach(connection)
+            return connection, connection.ask(self._url, parts, self._headers)
+        except BaseException:
+            with self._lock:
+                self._socket = None
+            connection.http.close()
+            raise
+
+    def _attach(self, connection: _Connection) -> None:
+        with self._lock:
+            if self._is_cancelled:
+                raise ConnectionAbortedError
+            self._socket = connection.http.sock
+        connection.http.sock.settimeout(SILENCE_MAX_S)
+
+    def _read(self, answer: http.client.HTTPResponse) -> Answer:
+        content_range = answer.getheader("Content-Range", "")
+        text = b""
+        if answer.status == _PARTIAL and content_range.startswith(self._range):
+            self._pass_on(answer)
+        else:
+            try:
+                text = answer.read(ERROR_BYTES_MAX)
+            except _FAILURES as error:
+                raise BrokenError(type(error).__name__) from error
+        return Answer(answer.status, answer.reason, content_range, text)
+
+    def _pass_on(self, answer: http.client.HTTPResponse) -> None:
+        buffer = self._buffer()
+        rest = self._length
+        while rest:
+            try:
+                count = answer.readinto(buffer[: min(rest, BLOCK_BYTES)])
+            except _FAILURES as error:
+                raise BrokenError(type(error).__name__) from error
+            if not count:
+                raise BrokenError(f"{self._length - rest} of {self._length} bytes came")
+            self._take(buffer[:count])
+            rest -= count
+
+    @classmethod
+    def _buffer(cls) -> memoryview:
+        """The thread's own: new ones for each range would have to be had from the system page by page."""
+        found: memoryview | None = getattr(cls._of_thread, "buffer", None)
+        if found is None:
+            found = cls._of_thread.buffer = memoryview(bytearray(BLOCK_BYTES))
+        return found
+
+
+def _proxy_of(parts: SplitResult) -> SplitResult | None:
+    address = urllib.request.getproxies().get(parts.scheme)
+    if not address or urllib.request.proxy_bypass(parts.hostname or ""):
+        return None
+    return urlsplit(address if "://" in address else f"http://{address}")
+
+
+def _proxy_headers(proxy: SplitResult) -> Mapping[str, str]:
+    if proxy.username is None:
+        return {}
+    words = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(words.encode()).decode()}"}
