@@ -54,6 +54,8 @@ class RegistrySettings:
     """Region of the bucket; default: the one of the AWS configuration, else us-east-1."""
     store_path_style: bool | None = None
     """Whether the bucket's name goes into the path of addresses; default: false for AWS, true for others."""
+    store_attempts_max: int = 4
+    """How often one request to the store is made that gets no answer or a passing refusal; the pauses of 4 take 3.5 s on average."""
     store_encryption: str | None = None
     """Encryption that the store is asked for with every pack: AES256 or aws:kms."""
     store_encryption_key: str | None = None

@@ -157,6 +157,7 @@ def test_registry_without_its_store_says_so_and_goes_on_when_it_is_back(tmp_path
     with server.running():
         server.make_bucket(BUCKET)
         environment = {**server.environ, "HOLDFAST_REGISTRY_STORE_URL": f"s3://{BUCKET}"}
+        environment["HOLDFAST_REGISTRY_STORE_ATTEMPTS_MAX"] = "1"
         process = RegistryProcess(tmp_path / "registry-folder", environment=environment)
         process.folder.mkdir()
         process.start()
@@ -178,6 +179,7 @@ def test_registry_does_not_start_with_a_store_that_it_cannot_reach(
     s3_environment: dict[str, str], tmp_path: Path
 ) -> None:
     environment = {**s3_environment, "HOLDFAST_REGISTRY_STORE_ENDPOINT_URL": "http://127.0.0.1:1"}
+    environment["HOLDFAST_REGISTRY_STORE_ATTEMPTS_MAX"] = "2"
     process = RegistryProcess(tmp_path, environment=environment)
     with pytest.raises(AssertionError, match="The store of packs cannot be used"):
         process.start()

@@ -30,6 +30,8 @@ from support.log_client import LogClient
 P = ParamSpec("P")
 R = TypeVar("R")
 
+DOWNLOAD_UMASK = 0o022
+"""This process's own, which the daemon sets: it is most systems' default."""
 RETRY_S = 0.01
 
 
@@ -80,7 +82,7 @@ class OneProcess:
         settings = DaemonSettings(
             registry=f"unix:{places.registry_socket}", retry_delay_max_s=RETRY_S, worker_processes=2
         )
-        daemon = await self._started(lambda fd: holdfast_daemon.server.serve(settings, places, fd))
+        daemon = await self._started(lambda fd: holdfast_daemon.server.serve(settings, places, fd, DOWNLOAD_UMASK))
         try:
             yield places
         finally:

@@ -53,8 +53,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CONNECTIONS_MAX = 32
-REQUEST_ATTEMPTS = 4
-"""Of one request that gets no answer or a passing refusal, made by the client itself: 3.5 s of pauses on average."""
 READ_ATTEMPTS = 4
 """Of one range whose bytes stop coming after the answer has begun."""
 RETRY_BASE_S = 0.2
@@ -115,7 +113,7 @@ class S3Store:
             max_pool_connections=CONNECTIONS_MAX,
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
-            retries={"mode": "standard", "max_attempts": REQUEST_ATTEMPTS},
+            retries={"mode": "standard", "max_attempts": self._place.attempts_max},
             # Servers older than these checksums refuse them; where one is wanted it is given.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

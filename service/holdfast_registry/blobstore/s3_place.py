@@ -25,6 +25,8 @@ class S3Place:
     """Whether the bucket is in the path; None: everywhere but at AWS."""
     sse_headers: dict[str, str] = field(default_factory=dict)
     """Of every PUT, names in lower case."""
+    attempts_max: int = 4
+    """Of one request that gets no answer or a passing refusal, made by the client itself."""
 
     @property
     def url(self) -> str:
@@ -76,6 +78,7 @@ def place_of(settings: RegistrySettings) -> S3Place:
         region=settings.store_region,
         path_style=settings.store_path_style,
         sse_headers=_sse_headers(settings),
+        attempts_max=settings.store_attempts_max,
     )
 
 
