@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 START_TIMEOUT_S = 60.0
-POLL_S = 0.02
+POLL_S = 0.05
 """Between two questions to a server that has no way to tell that it is ready."""
 
 

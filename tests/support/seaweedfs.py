@@ -84,6 +84,8 @@ class SeaweedFS:
             f"-master.port={master}",
             f"-master.port.grpc={master_rpc}",
             "-master.telemetry=false",
+            # A single master elects itself when the time is over: 10 s, and twice that where it had been one before.
+            "-master.electionTimeout=1s",
             f"-master.volumeSizeLimitMB={VOLUME_SIZE_MB}",
             f"-volume.port={volume}",
             f"-volume.port.grpc={volume_rpc}",
