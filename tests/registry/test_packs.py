@@ -51,6 +51,13 @@ def test_damaged_packs_are_refused_and_their_id_is_spent(client: Client, collect
     assert client.bring(lease_id, chunks).live_chunks == 3
 
 
+def test_pack_that_holds_a_chunk_twice_serves_it_once(client: Client, collection: str) -> None:
+    lease_id = client.begin(collection).lease.lease_id
+    one, other = unique(2)
+    assert client.bring(lease_id, [one, other, one]).live_chunks == 2
+    assert client.missing_of(lease_id, [one, other]) == []
+
+
 def test_pack_that_is_not_what_was_announced_is_refused(client: Client, collection: str) -> None:
     lease_id = client.begin(collection).lease.lease_id
     pack_id, data = pack_of(unique(2))

@@ -70,8 +70,10 @@ def insert_absent(connection: Connection, rows: Sequence[tuple[int, bytes, int, 
     """
     if not rows:
         return 0
+    # A pack may hold a chunk twice, when two jobs have read the same files at once; one statement takes a row once only.
+    unique = {row[:2]: row for row in rows}.values()
     # In one order for all writers: two that bring the same chunks wait for each other, and never in a circle.
-    columns = tuple(list(column) for column in zip(*sorted(rows), strict=True))
+    columns = tuple(list(column) for column in zip(*sorted(unique), strict=True))
     return connection.exec_driver_sql(_INSERT, columns).rowcount
 
 
