@@ -119,6 +119,7 @@ class Committer:
         if response.base_changed:
             await self._bases.take_turn(job, response, place)
         elif response.manifest_needed:
+            job.manifest_wanted = True
             await self._begin_anew(job)
         elif not was_sent:
             return frozenset(split_digests(response.missing_digests))
@@ -182,7 +183,8 @@ class Committer:
         return _unwrap(await self._workers.in_process(assemble, task))
 
     async def _assemble(self, job: Job) -> Assembled:
-        latest_digest = "" if finalize_of(job).distributed_id else job.latest_digest  # no part is a no-op
+        is_whole = job.manifest_wanted or bool(finalize_of(job).distributed_id)  # no part is a no-op
+        latest_digest = "" if is_whole else job.latest_digest
 
         async def step() -> Assembled:
             async with self._spool.borrow(job.entity, held=job.is_held, priority=job.priority) as pack:

@@ -107,6 +107,8 @@ class Job:
     latest_digest: str = ""
     latest_version_id: str = ""
     """Of the collection, as last heard; empty: none."""
+    manifest_wanted: bool = False
+    """The registry has asked for it although the content may be the latest version's: that may have moved on, or be damaged."""
     base_version_id: str = ""
     """Of an incremental job: the version whose entries are below its own in the journal."""
     begun_for: tuple[str, str, str, str] | None = None
