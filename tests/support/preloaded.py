@@ -138,6 +138,7 @@ class _PreloadedServer:
     def close(self) -> None:
         """Ends the helper of this process; what it has forked goes on."""
         if self.owner == os.getpid():
+            self._control.shutdown(socket.SHUT_RDWR)  # forks of this process may still hold it
             self._control.close()
             self._helper.wait()
 
