@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -26,16 +26,22 @@ PAUSE_S = 0.05
 class Cluster:
     """Both replicas, running."""
 
-    def __init__(self, folder: Path, postgres: Postgres) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        postgres: Postgres,
+        *,
+        url: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        arguments: Sequence[Sequence[str]] = ((), ()),
+    ) -> None:
+        """Takes a database and settings; without them: an empty one, and packs in a shared folder."""
         self.postgres = postgres
-        self.url = postgres.new_database()
+        self.url = url or postgres.new_database()
+        environment = environment or {"HOLDFAST_REGISTRY_STORE_DIR": str(folder / "store")}
         self.replicas = [
-            RegistryProcess(
-                folder / name,
-                environment={"HOLDFAST_REGISTRY_STORE_DIR": str(folder / "store")},
-                database_url=self.url,
-            )
-            for name in ("a", "b")
+            RegistryProcess(folder / name, *own, environment=environment, database_url=self.url)
+            for name, own in zip(("a", "b"), arguments, strict=True)
         ]
         for replica in self.replicas:
             replica.folder.mkdir()
@@ -49,9 +55,13 @@ class Cluster:
         for replica in self.replicas:
             replica.kill()
 
+    def connect(self, turn: int) -> Client:
+        """A connection to the replica whose turn it is."""
+        return Client(self.replicas[turn % len(self.replicas)].target)
+
     def client(self, number: int) -> StubbornClient:
         """A client that begins with this replica."""
-        return StubbornClient(self, number)
+        return StubbornClient(self.connect, number)
 
     def count(self, table: str) -> int:
         """The rows of a table."""
@@ -96,19 +106,17 @@ class Cluster:
 class StubbornClient:
     """Repeats what was not answered, under the same request ids, at the other replica."""
 
-    def __init__(self, cluster: Cluster, number: int) -> None:
-        self._cluster = cluster
-        self._number = number
+    def __init__(self, connect: Callable[[int], Client], turn: int) -> None:
+        self._connect = connect
+        self._turn = turn
         self.repeated = 0
 
     def insist(self, call: Callable[[Client], T], attempts: int = ATTEMPTS_MAX) -> T:
         """Makes a call until it is answered."""
-        replicas = self._cluster.replicas
         for _ in range(attempts):
-            target = replicas[self._number % len(replicas)].target
-            self._number += 1
+            self._turn += 1
             try:
-                with Client(target) as client:
+                with self._connect(self._turn - 1) as client:
                     return call(client)
             except grpc.RpcError as error:
                 if error.code() is not grpc.StatusCode.UNAVAILABLE:

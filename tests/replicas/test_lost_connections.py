@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -40,18 +39,10 @@ def wire(postgres: Postgres) -> Iterator[Wire]:
     wire.proxy.close()
 
 
-class One:
-    """What a stubborn client needs of a cluster: here one registry."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        self.replicas = [RegistryProcess(folder, database_url=url)]
-
-
 @pytest.fixture(scope="module")
-def registry(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[One]:
-    one = One(tmp_path_factory.mktemp("registry"), wire.url)
-    with one.replicas[0]:
-        yield one
+def registry(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryProcess]:
+    with RegistryProcess(tmp_path_factory.mktemp("registry"), database_url=wire.url) as process:
+        yield process
 
 
 def faults() -> list[Fault]:
@@ -60,8 +51,8 @@ def faults() -> list[Fault]:
     return [*cuts, *closed, Fault(delay_s=0.005), Fault(segment_bytes=1), Fault(refuse=True)]
 
 
-def test_versions_are_made_once_over_a_network_that_breaks_and_stalls(wire: Wire, registry: One) -> None:
-    client = StubbornClient(registry, 0)  # type: ignore[arg-type]  it asks for the addresses only
+def test_versions_are_made_once_over_a_network_that_breaks_and_stalls(wire: Wire, registry: RegistryProcess) -> None:
+    client = StubbornClient(lambda _: Client(registry.target), 0)
     for number, fault in enumerate(faults()):
         wire.proxy.set_fault(fault)
         if fault.refuse:
@@ -70,7 +61,7 @@ def test_versions_are_made_once_over_a_network_that_breaks_and_stalls(wire: Wire
             wire.proxy.set_fault(Fault())
         assert client.log("c", content_of({"n": b"%d" % number})).version.version_index == number
     wire.proxy.set_fault(Fault())
-    with Client(registry.replicas[0].target) as caller:
+    with Client(registry.target) as caller:
         assert caller.list_versions("c").total_count == len(faults())
 
 

@@ -48,6 +48,8 @@ class TcpProxy:
         self.fault = Fault()
         self.cuts_done = 0
         """Connections that a fault has ended or silenced."""
+        self.sent_bytes = 0
+        """That upstreams have taken, on all connections."""
         self._cuts = 0
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -121,13 +123,16 @@ class TcpProxy:
     def _pass_on(self, source: socket.socket, target: socket.socket, replies: bool) -> None:
         fault = self.fault
         left = fault.cut_after_bytes if replies == fault.of_replies else None
-        with contextlib.suppress(OSError):
+        try:
             while data := source.recv(BLOCK_BYTES):
                 time.sleep(fault.delay_s)
                 cut = left is not None and len(data) >= left and self._may_cut()
                 part = data[:left] if cut else data
                 for at in range(0, len(part), fault.segment_bytes):
                     target.sendall(part[at : at + fault.segment_bytes])
+                if not replies:
+                    with self._lock:
+                        self.sent_bytes += len(part)
                 if cut and fault.swallow:
                     _swallow(source)
                 if cut and not fault.half_close:
@@ -141,6 +146,9 @@ class TcpProxy:
                 target.shutdown(socket.SHUT_WR)
             if fault.half_close:
                 _swallow(source)
+        except OSError:  # one side was reset, which the other one must hear of
+            _reset(source)
+            _reset(target)
         with self._lock:
             self._open -= {source}
 
