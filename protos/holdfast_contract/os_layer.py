@@ -10,16 +10,22 @@ A failed fsync is not repeated: the kernel may have dropped the pages. `FsyncErr
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from holdfast_contract.failpoints import failpoint
+from holdfast_contract.limits import MIB
 
 EXIT_CODE_FSYNC = 74
 """The process could not make its data durable and stopped before it acknowledged anything (EX_IOERR)."""
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
+WRITE_BYTES_MAX = 1 * MIB
+"""Of one system call.  For longer ones Linux looks for pages that lie together, up to 4 MiB; where these are rare, or come from a
+virtual machine's host first, that may cost several times what the writing does."""
+_BUFFERS_MAX = 1024
+"""That one system call takes."""
 
 Observer = Callable[[str, tuple[object, ...]], None]
 _observer: Observer | None = None
@@ -72,7 +78,7 @@ def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
     _before("write", descriptor, data)
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view) :]
+        view = view[os.write(descriptor, view[:WRITE_BYTES_MAX]) :]
 
 
 def pwrite_all(descriptor: int, data: bytes | bytearray | memoryview, offset: int) -> None:
@@ -80,21 +86,32 @@ def pwrite_all(descriptor: int, data: bytes | bytearray | memoryview, offset: in
     _before("pwrite", descriptor, data, offset)
     view = memoryview(data)
     while view:
-        written = os.pwrite(descriptor, view, offset)
+        written = os.pwrite(descriptor, view[:WRITE_BYTES_MAX], offset)
         view, offset = view[written:], offset + written
 
 
 def writev_all(descriptor: int, buffers: Sequence[bytes | memoryview]) -> None:
-    """Writes all buffers one after another at the descriptor's position, at most 1,024 of them at a time."""
+    """Writes all buffers one after another at the descriptor's position."""
     _before("writev", descriptor, buffers)
-    for start in range(0, len(buffers), 1024):
-        part = buffers[start : start + 1024]
+    for part in _parts(buffers):
         expected = sum(map(len, part))
         written = os.writev(descriptor, part)
         if written != expected:
             rest = b"".join(part)[written:]
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
+
+
+def _parts(buffers: Sequence[bytes | memoryview]) -> Iterator[Sequence[bytes | memoryview]]:
+    """Cuts a sequence of buffers into those of one system call each."""
+    first = size_bytes = 0
+    for at, buffer in enumerate(buffers):
+        if at > first and (at - first == _BUFFERS_MAX or size_bytes + len(buffer) > WRITE_BYTES_MAX):
+            yield buffers[first:at]
+            first, size_bytes = at, 0
+        size_bytes += len(buffer)
+    if buffers:
+        yield buffers[first:]
 
 
 def truncate(descriptor: int, size_bytes: int) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import Executor, Future
 from blake3 import blake3
 
 from holdfast_contract.limits import DIGEST_BYTES, MIB
+from holdfast_contract.os_layer import WRITE_BYTES_MAX
 from holdfast_contract.pack import Codec
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
@@ -67,7 +68,7 @@ class ChunkedFile:
 
     def _write(self, data: memoryview) -> None:
         while data:
-            data = data[os.write(self._descriptor, data) :]
+            data = data[os.write(self._descriptor, data[:WRITE_BYTES_MAX]) :]
 
     def finish(self) -> None:
         """Gives the file its name.
