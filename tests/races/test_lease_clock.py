@@ -74,7 +74,8 @@ class Writer:
             try:
                 return await self._try(content)
             except grpc.aio.AioRpcError as error:
-                if reason_of(error) not in ("LEASE_EXPIRED", "VERSION_NOT_PENDING"):
+                # The last: the lease ended, and its pack was given up, while that was checked.
+                if reason_of(error) not in ("LEASE_EXPIRED", "VERSION_NOT_PENDING", "GRANT_INVALID"):
                     raise
                 self.expired += 1
 

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,14 @@ class FakeClock:
 
 @asynccontextmanager
 async def registry_in_process(
-    folder: Path, socket: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    socket: Path,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: RegistrySettings | None = None,
 ) -> AsyncIterator[str]:
     """Serves on a socket; yields the address."""
+    settings = replace(settings or RegistrySettings(), maintenance_interval_s=MAINTENANCE_S)
     ended = asyncio.Event()
 
     async def until_told(*_: object) -> None:
@@ -47,9 +53,7 @@ async def registry_in_process(
     monkeypatch.setattr(holdfast_registry.server, "_until_told", until_told)
     read_end, write_end = os.pipe()
     serving = asyncio.create_task(
-        holdfast_registry.server.serve(
-            RegistrySettings(maintenance_interval_s=MAINTENANCE_S), folder, socket, ready_fd=write_end, clock=clock
-        )
+        holdfast_registry.server.serve(settings, folder, socket, ready_fd=write_end, clock=clock)
     )
     said = asyncio.create_task(asyncio.to_thread(os.read, read_end, 6))
     await asyncio.wait((serving, said), return_when=asyncio.FIRST_COMPLETED)

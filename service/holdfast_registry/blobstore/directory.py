@@ -77,7 +77,11 @@ class IncomingFile(DirectoryPack):
         self._store = store
 
     def publish(self) -> None:
-        """Makes it durable under its final name."""
+        """Makes it durable under its final name.
+
+        Raises:
+            RegistryError: GRANT_INVALID: it was given up meanwhile.
+        """
         os_layer.fsync(self.descriptor)
         self._store.ensure_folder(self._target.parent)
         if self.path != self._target:
@@ -89,9 +93,17 @@ class IncomingFile(DirectoryPack):
         try:
             os_layer.rename(self.path, self._target)
         except FileNotFoundError:
-            # Another registry on this folder was asked for the same seal, and has moved the file that we have opened.
-            if not os.path.samestat(os.fstat(self.descriptor), os.stat(self._target)):
-                raise
+            # Another registry on this folder was asked for the same seal, and has moved the file that we have opened; or the
+            # lease ended meanwhile, and the pack was given up.
+            if not self._is_moved():
+                text = f"Pack {self._target.stem} was given up while it was checked; bring it again under a lease that lives."
+                raise RegistryError(Reason.GRANT_INVALID, text) from None
+
+    def _is_moved(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self.descriptor), os.stat(self._target))
+        except FileNotFoundError:
+            return False
 
 
 class DirectoryStore:

@@ -1,0 +1,69 @@
+"""P15 on two replicas: each clock jumps by days, both ways and apart from the other, and nothing that was committed is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+
+import grpc.aio
+import pytest
+
+from holdfast_registry.blobstore.open_store import open_for_reading
+from holdfast_registry.clock import SystemClock
+from holdfast_registry.fsck import check_store
+from holdfast_registry.fsck_report import FsckReport
+from holdfast_registry.settings import RegistrySettings
+from holdfastpb.registry.v1 import version_pb2
+from holdfastpb.registry.v1.pack_pb2_grpc import PackServiceStub
+from holdfastpb.registry.v1.version_pb2_grpc import VersionServiceStub
+from races.test_lease_clock import Writer
+from support.figures import figure
+from support.one_registry import FakeClock, registry_in_process
+from support.postgres import Postgres
+from support.registry_writer import Content
+
+COMMITS = figure(20, 2000)
+FILES = 6
+
+
+async def test_clocks_that_jump_apart_lose_no_commit(
+    tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = RegistrySettings(
+        database_url=postgres.new_database(), store_dir=str(tmp_path / "store"), gc_interval_s=0.2, gc_grace_s=0
+    )
+    writers: list[Writer] = []
+    async with AsyncExitStack() as stack:
+        runtime_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hf-")))
+        for name in ("a", "b"):
+            clock, socket = FakeClock(), runtime_dir / f"{name}.sock"
+            serving = registry_in_process(tmp_path / name, socket, clock, monkeypatch, settings)
+            channel = await stack.enter_async_context(
+                grpc.aio.insecure_channel(await stack.enter_async_context(serving))
+            )
+            writers.append(Writer(VersionServiceStub(channel), PackServiceStub(channel), Random(name), clock))
+        numbers = []
+        for number in range(COMMITS):
+            # Most chunks come again, at the other replica, by the clock of another day.
+            content = Content.of({f"f{n}": f"{number // FILES} {n}".encode() for n in range(number % FILES + 1)})
+            version = await writers[number % 2].commit(content)
+            numbers.append(version.version_index)
+            found = await writers[1 - number % 2].versions.GetVersion(
+                version_pb2.GetVersionRequest(version_id=version.version_id)
+            )
+            assert found.version.digest == content.digest
+    assert numbers == list(range(COMMITS))
+    assert sum(writer.expired for writer in writers) > 0, "no jump has ended a lease, so nothing was shown"
+    report = await asyncio.to_thread(check, settings, tmp_path / "a")
+    assert report.is_clean, report.findings
+
+
+def check(settings: RegistrySettings, data_dir: Path) -> FsckReport:
+    store = open_for_reading(settings, data_dir, SystemClock())
+    try:
+        return check_store(data_dir, store, deep=True, database_url=settings.database_url)
+    finally:
+        store.close()
