@@ -50,6 +50,9 @@ PACK_S_MAX = 60
 """With a limit so many packs are sent at once that each takes no longer: addresses and deadlines end, and a cut costs a pack."""
 PAUSE_GRACE_S = 5.0
 """A pack that is being sent when its jobs are paused has so long to arrive; most do, and none keeps the line for longer."""
+CAREFUL_PACKS = 8
+"""A PUT that is cut begins anew: after an interruption so many packs go one at a time, or what comes often would cut four each time
+and none would ever arrive."""
 ADDRESS_ATTEMPTS = 3
 """An address that has expired is asked for anew; a third one that is refused has not expired."""
 _LAST = Share("", 1)
@@ -92,6 +95,7 @@ class Uploader:
         self._transfers: dict[bytes, tuple[SpoolPack, asyncio.Task[None]]] = {}
         self._in_flight: dict[bytes, tuple[frozenset[bytes], asyncio.Event]] = {}
         self._gives_sha256 = False
+        self._careful_packs = 0
         self._group: asyncio.TaskGroup | None = None
         self.bytes_present = 0
         """Bytes that the registry turned out to have since the start."""
@@ -109,6 +113,8 @@ class Uploader:
 
     async def run(self) -> None:
         """Sends packs until cancelled."""
+        if any(pack.closing for pack in self._spool.packs.values()):
+            self._careful_packs = CAREFUL_PACKS  # the last daemon ended while it sent them
         async with asyncio.TaskGroup() as group:
             self._group = group
             while True:
@@ -148,8 +154,15 @@ class Uploader:
 
     def _slots_now(self) -> int:
         """Packs sent at once: fewer when a limit would make each of them slow."""
+        if self._careful_packs:
+            return 1
         limit = self._up.bytes_per_s
         return min(self._slots, max(1, limit * PACK_S_MAX // PACK_BYTES_MAX)) if limit else self._slots
+
+    def _be_careful(self, packs: int) -> None:
+        """So many more packs go one at a time."""
+        self._careful_packs = packs
+        self._queue.look_again()
 
     def _share_of(self, pack: SpoolPack) -> Share | None:
         """For whom a pack is sent; None: for nobody, it is only put away."""
@@ -340,19 +353,23 @@ class Uploader:
         path = pack_path(self._spool.folder, pack.pack_id)
         grant = await self._grant(path, pack, lease_id)
         failpoint("upload.after_grant")
-        if not grant.sealed:
+        if not grant.sealed and not pack.is_put:
+            if grant.WhichOneof("how") != "http":
+                self._be_careful(0)  # links take no time, and streams go on where they were
             if grant.WhichOneof("how") == "filesystem":
                 await self._workers.in_thread(_place, path, Path(grant.filesystem.path))
             elif grant.WhichOneof("how") == "http":
                 await self._unless_cut(pack, self._put(path, pack, lease_id, grant))
+                pack.is_put = True
             else:
                 await self._unless_cut(pack, self._stream(path, pack, lease_id, grant.grpc.committed_bytes))
             failpoint("upload.after_transfer")
-        await self._registry.call(
-            self._registry.packs.SealPack,
-            SealPackRequest(lease_id=lease_id, pack_id=pack.pack_id, size_bytes=pack.sealed_bytes),
-            deadline_s=COMMIT_DEADLINE_S,
-        )
+        request = SealPackRequest(lease_id=lease_id, pack_id=pack.pack_id, size_bytes=pack.sealed_bytes)
+        try:
+            await self._registry.call(self._registry.packs.SealPack, request, deadline_s=COMMIT_DEADLINE_S)
+        except HoldfastError as error:
+            pack.is_put = pack.is_put and error.reason == Reason.UNAVAILABLE
+            raise
         failpoint("upload.after_seal_pack")
         self.bytes_sent += pack.sealed_bytes
         job.bytes_sent += pack.sealed_bytes
@@ -409,8 +426,11 @@ class Uploader:
                 grant = await self._grant(path, pack, lease_id)
                 if grant.sealed:
                     return
+            except HoldfastError:
+                self._be_careful(CAREFUL_PACKS)
+                raise
             else:
-                return
+                return self._be_careful(max(0, self._careful_packs - 1))
 
     async def _stream(self, path: Path, pack: SpoolPack, lease_id: str, offset: int) -> None:
         """Streams what the registry does not have yet.

@@ -56,6 +56,8 @@ class SpoolPack:
     """Its turn has come: no more appends."""
     sealed_bytes: int = 0
     """Size of the whole file once it is sealed; 0 before."""
+    is_put: bool = False
+    """The store has all of it, and the registry was away when it should have sealed it: it need not go again."""
     id_taken: bool = False
     """The registry knows its id from another upload: it must be rewritten under a new one."""
     refusals: int = 0
