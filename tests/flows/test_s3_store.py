@@ -1,8 +1,6 @@
 """A registry on TCP with its packs in a real S3 server: what is logged on one host comes back on another, whatever the network does."""
 
-import contextlib
 import json
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +9,9 @@ import pytest
 
 import holdfast
 from holdfast_contract.limits import MIB
+from support import preloaded
 from support.own_registry import OwnRegistry
-from support.sdk_calls import PROJECT, download, fetched, log_folder, new_artifact
+from support.sdk_calls import download, fetched, log_folder
 from support.sdk_host import SdkHost
 from support.seaweedfs import SeaweedFS
 from support.tcp_proxy import Fault, TcpProxy
@@ -126,42 +125,6 @@ def test_download_outlasts_faults(host: SdkHost, wire: TcpProxy, fault: Fault, t
     assert wire.cuts_done > 0
 
 
-def test_log_goes_on_when_store_and_registry_were_killed_on_the_way(tmp_path: Path) -> None:
-    server = SeaweedFS(tmp_path / "s3")
-    wire = TcpProxy(f"127.0.0.1:{server.port}")
-    tree = {"large": random_bytes(20 * MIB, 7), "small": b"s"}
-    own = OwnRegistry(tmp_path / "registry", settings=settings_of(server, wire))
-    host = SdkHost(tmp_path / "host", own.daemon_settings())
-    with own, host.entered(), contextlib.ExitStack() as store:
-        store.enter_context(server.running())
-        server.make_bucket(BUCKET)
-        own.start()
-        wire.set_fault(Fault(cut_after_bytes=5 * MIB, swallow=True))
-        with holdfast.init(project=PROJECT) as run:
-            artifact = new_artifact()
-            artifact.add_dir(str(write_tree(tmp_path / "in", tree)))
-            logged = run.log_artifact(artifact)
-            wait_until(lambda: wire.cuts_done > 0)
-            own.kill()
-            store.close()
-            wire.set_fault(Fault())
-            store.enter_context(server.running())
-            own.start()
-            logged.wait(60)
-        assert read_tree(download(logged, tmp_path / "out", skip_cache=True)) == tree
-        own.terminate()
-        sound = own.fsck()
-    wire.close()
-    assert (sound.returncode, sound.stderr) == (0, "")
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_fsck_reads_the_store_and_names_what_a_lost_object_hurts(
     seaweedfs: SeaweedFS, wire: TcpProxy, tmp_path: Path
 ) -> None:
@@ -189,11 +152,9 @@ def test_fsck_reads_the_store_and_names_what_a_lost_object_hurts(
 def test_fsck_of_a_store_that_does_not_answer_reports_no_damage(
     seaweedfs: SeaweedFS, wire: TcpProxy, registry: OwnRegistry
 ) -> None:
-    registry.environ["HOLDFAST_REGISTRY_STORE_ENDPOINT_URL"] = "http://127.0.0.1:1"
-    try:
-        done = registry.command("fsck", f"--data-dir={registry.data_dir}")
-    finally:
-        del registry.environ["HOLDFAST_REGISTRY_STORE_ENDPOINT_URL"]
+    away = {"STORE_ENDPOINT_URL": "http://127.0.0.1:1", "STORE_ATTEMPTS_MAX": "2"}
+    environ = {**registry.environ, **{f"HOLDFAST_REGISTRY_{name}": value for name, value in away.items()}}
+    done = preloaded.run("holdfast_registry", ["fsck", f"--data-dir={registry.data_dir}"], environ)
     assert done.returncode == 78
     assert done.stdout == ""
     assert "cannot be used" in done.stderr

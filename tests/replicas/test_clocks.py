@@ -25,7 +25,7 @@ from support.one_registry import FakeClock, registry_in_process
 from support.postgres import Postgres
 from support.registry_writer import Content
 
-COMMITS = figure(20, 2000)
+COMMITS = figure(12, 2000)
 FILES = 6
 
 
@@ -33,7 +33,7 @@ async def test_clocks_that_jump_apart_lose_no_commit(
     tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = RegistrySettings(
-        database_url=postgres.new_database(), store_dir=str(tmp_path / "store"), gc_interval_s=0.2, gc_grace_s=0
+        database_url=postgres.new_database(), store_dir=str(tmp_path / "store"), gc_interval_s=0.5, gc_grace_s=0
     )
     writers: list[Writer] = []
     async with AsyncExitStack() as stack:
