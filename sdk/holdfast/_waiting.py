@@ -58,14 +58,16 @@ class JobWaiter:
             ArtifactNotLoggedError: it waits for somebody to send it.
             Error: it has failed, or the daemon cannot be reached.
         """
-        # Whoever has no time at all still hears of a job that has ended.
-        deadline = None if timeout_s is None else self._monotonic() + max(timeout_s, FIRST_LOOK_S)
+        deadline = None if timeout_s is None else self._monotonic() + timeout_s
+        has_looked = False
         while True:
             remaining_s = None if deadline is None else deadline - self._monotonic()
-            if remaining_s is not None and remaining_s <= 0:
+            # Whoever has no time at all still hears of a job that has ended.
+            if remaining_s is not None and remaining_s <= 0 and has_looked:
                 reason = f"; the job goes on, and waits for {self._waiting_for}" if self._waiting_for else ""
                 raise WaitTimeoutError(f"Artifact upload wait timed out, failed to fetch Artifact response{reason}")
             committed = self._watch_once(remaining_s, show)
+            has_looked = True
             if committed is not None:
                 return committed
 
@@ -89,7 +91,7 @@ class JobWaiter:
     def _watch_once(self, remaining_s: float | None, show: ProgressCallback) -> Committed | None:
         """Follows one stream; returns None when another is needed."""
         # A stream of its own each minute: one that hangs is noticed without a watchdog.
-        deadline_s = STREAM_IDLE_S if remaining_s is None else min(STREAM_IDLE_S, remaining_s)
+        deadline_s = STREAM_IDLE_S if remaining_s is None else min(STREAM_IDLE_S, max(remaining_s, FIRST_LOOK_S))
         messages = 0
         try:
             for response in self._daemon.server_stream(
@@ -109,6 +111,8 @@ class JobWaiter:
                 if response.HasField("version"):
                     _warn_of_names(response)
                     return Committed(response.version, response.created)
+                if remaining_s is not None and remaining_s <= 0:
+                    break
         except DaemonStartError:
             raise
         except UnavailableError as error:

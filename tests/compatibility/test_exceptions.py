@@ -45,6 +45,13 @@ class World:
     def held(self) -> holdfast.Artifact:
         return self.offline().log_artifact(self.draft)
 
+    def large(self) -> holdfast.Artifact:
+        """Logged a moment ago, and not to be committed within one."""
+        (self.folder / "large").write_bytes(os.urandom(64 << 20))
+        artifact = holdfast.Artifact("large", "dataset")
+        artifact.add_file(str(self.folder / "large"))
+        return self.run.log_artifact(artifact)
+
     def public_run(self) -> Any:
         return holdfast.Api().run(f"exceptions/{self.run.id}")
 
@@ -242,7 +249,7 @@ READING: list[Case] = [
         "timeout",
         (errors.WaitTimeoutError, errors.Error),
         ("timed out",),
-        lambda w: w.run.log_artifact(w.draft).wait(timeout=0),
+        lambda w: w.large().wait(timeout=0),
     ),
     ("held", (errors.ArtifactNotLoggedError, AttributeError), ("'draft'", "holdfast sync"), lambda w: w.held().wait()),
     ("overwrite", ValueError, ("overwrite", "keep"), lambda w: w.version.download(overwrite="x")),  # type: ignore[arg-type]
