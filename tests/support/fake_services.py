@@ -167,7 +167,8 @@ class Services(
 
     def WaitArtifact(self, request: Any, context: Any) -> Iterator[log_pb2.WaitArtifactResponse]:
         session = self._session(request.job_id)
-        yield log_pb2.WaitArtifactResponse(progress=_progress(session))
+        if session.version is None:
+            yield log_pb2.WaitArtifactResponse(progress=_progress(session))
         while not self.faults.may_commit.wait(0.05):
             if not context.is_active():
                 return
