@@ -68,12 +68,23 @@ class Workers:
         for _ in range(ATTEMPTS_MAX):
             pool = self._process_pool()
             try:
-                return await asyncio.wrap_future(pool.submit(function, *args, **kwargs))
+                future = pool.submit(function, *args, **kwargs)
+            except (
+                BrokenProcessPool,
+                OSError,
+            ):  # OSError: a worker has just died, and the pool's queues are being closed
+                self._give_up(pool)
+                continue
+            try:
+                return await asyncio.wrap_future(future)
             except BrokenProcessPool:
-                if self._pool is pool:
-                    self._pool = None
-                    pool.shutdown(wait=False, cancel_futures=True)
+                self._give_up(pool)
         raise WorkerDiedError(f"worker processes died {ATTEMPTS_MAX} times in {function.__name__}; is memory short?")
+
+    def _give_up(self, pool: ProcessPoolExecutor) -> None:
+        if self._pool is pool:
+            self._pool = None
+            pool.shutdown(wait=False, cancel_futures=True)
 
     async def in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs a function that blocks (but releases the GIL) in a thread."""

@@ -125,9 +125,11 @@ def test_a_folder_of_the_user_never_shadows_a_module_of_ours(own_host: SdkHost, 
 def test_interrupted_watching_exits_130(own_host: SdkHost) -> None:
     CliRunner().invoke(app, ["daemon", "start"])
     command = [*COMMAND, "status", "--watch", "--json", "--interval", "0.1"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=own_host.environ
-    ) as watch:
+    # A shell that runs the tests in the background ignores the signal, and what is ignored is inherited.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    watch = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=own_host.environ)
+    signal.signal(signal.SIGINT, before)
+    with watch:
         assert watch.stdout is not None
         assert json.loads(watch.stdout.readline())["daemon"]["pid"] == daemon_pid(own_host)
         watch.send_signal(signal.SIGINT)
