@@ -24,14 +24,6 @@ R = TypeVar("R")
 ATTEMPTS_MAX = 3
 """A task that killed its worker three times in a row is the cause, not the victim."""
 PARENT_POLL_S = 1.0
-_PRELOADED = [
-    "holdfast_daemon.workers",
-    "holdfast_daemon.pipeline.ingest_folder",
-    "holdfast_daemon.pipeline.assemble",
-    "holdfast_daemon.pipeline.place_files",
-    "holdfast_daemon.pipeline.check_files",
-]
-"""Where the tasks are that every daemon gives its workers; what is rarer is imported by the worker that needs it."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -69,10 +61,7 @@ class Workers:
             pool = self._process_pool()
             try:
                 future = pool.submit(function, *args, **kwargs)
-            except (
-                BrokenProcessPool,
-                OSError,
-            ):  # OSError: a worker has just died, and the pool's queues are being closed
+            except (BrokenProcessPool, OSError):  # OSError: its queues are being closed, since a worker has just died
                 self._give_up(pool)
                 continue
             try:
@@ -108,9 +97,7 @@ class Workers:
 
     def _process_pool(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            # One interpreter starts and imports; the workers are forks of it, which cost milliseconds and share its memory.
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload(_PRELOADED)
+            context = multiprocessing.get_context("spawn")
             umask = os.umask(0o077)
             os.umask(umask)
             self._pool = ProcessPoolExecutor(self.processes, context, _start_worker, (os.getpid(), umask))
@@ -122,30 +109,19 @@ def _nothing() -> None:
 
 
 def _start_worker(daemon_pid: int, umask: int) -> None:
-    """Ties a worker's life to the daemon's: SIGKILL of the daemon must not leave workers behind.
-
-    Its parent is the server that forked it, and that ends with the daemon, whose end of a pipe it watches.
-    """
+    """Ties a worker's life to the daemon's: SIGKILL of the daemon must not leave workers behind."""
     os.umask(umask)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     else:
-        threading.Thread(target=_end_with, args=(daemon_pid,), daemon=True).start()
-    if not _is_alive(daemon_pid):
+        threading.Thread(target=_end_with_parent, args=(daemon_pid,), daemon=True).start()
+    if os.getppid() != daemon_pid:
         os._exit(0)
 
 
-def _end_with(daemon_pid: int) -> None:
-    while _is_alive(daemon_pid):
+def _end_with_parent(daemon_pid: int) -> None:
+    while os.getppid() == daemon_pid:
         time.sleep(PARENT_POLL_S)
     os._exit(0)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -66,8 +66,8 @@ class ForkedProcess:
         self._lock = threading.Lock()
         self.pid = self._read()
 
-    def __del__(self) -> None:
-        os.close(self._report)
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        close(self._report)  # bound early: the interpreter's end takes modules away first
 
     def poll(self) -> int | None:
         """The exit code (negative: the signal), None while it lives."""
