@@ -53,11 +53,13 @@ def of_draft(draft: LogSession, source: str, path: str = "") -> Record:
 
 
 def opened(client: LogClient, records: list[Record], collection: str = "", client_id: str = "") -> LogSession:
-    """A draft with these records."""
+    """A draft with these records; those with their bytes inside have arrived, for others that take from it."""
     session = LogSession(collection or f"c{uuid.uuid4().hex[:8]}", client_id=client_id or uuid.uuid4().hex)
     session.attach(client)
     if records:
         session.send(records)
+    if all(record.WhichOneof("what") == "add_bytes" for record in records):
+        session.until_ingested()
     return session
 
 
