@@ -98,9 +98,7 @@ class Workers:
     def _process_pool(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            umask = os.umask(0o077)
-            os.umask(umask)
-            self._pool = ProcessPoolExecutor(self.processes, context, _start_worker, (os.getpid(), umask))
+            self._pool = ProcessPoolExecutor(self.processes, context, _start_worker, (os.getpid(),))
         return self._pool
 
 
@@ -108,9 +106,8 @@ def _nothing() -> None:
     time.sleep(0)
 
 
-def _start_worker(daemon_pid: int, umask: int) -> None:
+def _start_worker(daemon_pid: int) -> None:
     """Ties a worker's life to the daemon's: SIGKILL of the daemon must not leave workers behind."""
-    os.umask(umask)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform == "linux":

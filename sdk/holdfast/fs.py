@@ -322,7 +322,7 @@ class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         def read(path: str, start: int | None, end: int | None) -> Any:
             try:
                 return self.cat_file(path, start, end)
-            except Exception as error:
+            except Exception as error:  # whatever the file system raises is the caller's answer
                 if on_error != "return":
                     raise
                 return error  # fsspec's contract: in the place of the bytes

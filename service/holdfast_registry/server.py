@@ -234,7 +234,7 @@ async def open_database(settings: RegistrySettings, data_dir: Path) -> OpenDatab
     database = await _open_any(settings, data_dir)
     try:
         await database.read(check_complete)
-    except BaseException:
+    except BaseException:  # a cancellation, too: nobody else can close it
         await database.aclose()
         raise
     return database

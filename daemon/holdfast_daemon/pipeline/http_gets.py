@@ -219,7 +219,7 @@ class _Get:
             connection.http.connect()
             self._attach(connection)
             return connection, connection.ask(self._url, parts, self._headers)
-        except BaseException:
+        except BaseException:  # whatever it is, nobody else can close it
             with self._lock:
                 self._socket = None
             connection.http.close()

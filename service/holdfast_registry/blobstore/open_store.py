@@ -125,7 +125,7 @@ def _open_s3(settings: RegistrySettings, clock: Clock, *, try_out: bool) -> S3St
     if try_out:
         try:
             store.check_server()
-        except BaseException:
+        except BaseException:  # whatever it is, nobody else can close it
             store.close()
             raise
     return store

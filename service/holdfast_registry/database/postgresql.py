@@ -242,7 +242,7 @@ async def open_database(url: str, pool_size: int, *, migrates: bool = True) -> P
     except (DBAPIError, OSError) as error:
         await engine.dispose()
         raise translate(error) from error
-    except BaseException:
+    except BaseException:  # a cancellation, too: nobody else can close it
         await engine.dispose()
         raise
     return PostgresDatabase(engine, asyncio.get_running_loop(), pool_size)

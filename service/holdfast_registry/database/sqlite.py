@@ -192,7 +192,7 @@ def transaction(connection: Connection, begin: str) -> Iterator[Connection]:
     try:
         yield connection
         _control(connection, "COMMIT")
-    except BaseException:
+    except BaseException:  # whatever ends the unit, nothing of it stays
         # A full disk makes SQLite roll back by itself.
         if _in_transaction(connection):
             _control(connection, "ROLLBACK")
@@ -289,7 +289,7 @@ def _open_writer(path: Path, *, migrates: bool) -> Connection:
                 migrate(connection)
             else:
                 refuse_old(connection)
-    except BaseException:
+    except BaseException:  # whatever it is, nobody else can close it
         connection.close()
         raise
     return connection

@@ -142,7 +142,7 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 try:
                     with self._gate.pass_through():
                         return await self._admitted(visit, behaviour, request, context, streamed=streamed)
-                except Exception as error:
+                except Exception as error:  # every failure is answered by its reason
                     await self._refuse(visit, context, error)
                     raise
 
@@ -182,7 +182,7 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                         await self._admission.admit(visit, request)
                         async for response in behaviour(request, context):
                             yield response
-                except Exception as error:
+                except Exception as error:  # every failure is answered by its reason
                     await self._refuse(visit, context, error)
                     raise
 
@@ -202,7 +202,7 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                             async with aclosing(behaviour(request, context)) as responses:  # type: ignore[type-var]  # a generator
                                 async for response in responses:
                                     await limits.write(context, response)
-                except Exception as error:
+                except Exception as error:  # every failure is answered by its reason
                     await self._refuse(visit, context, error)
                     raise
 
@@ -219,7 +219,7 @@ class CallBoundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         try:
             with self._tracing.span(method[1:], of_call=True):
                 yield visit
-        except BaseException:
+        except BaseException:  # a cancellation, too, is counted
             tally.refusals[visit.refused or CANCELLED] += 1
             raise
         finally:
