@@ -27,6 +27,8 @@ class Reason(StrEnum):
     VERSION_NOT_PENDING = "VERSION_NOT_PENDING"
     NOT_FOUND = "NOT_FOUND"
     ALREADY_EXISTS = "ALREADY_EXISTS"
+    SEMVER_EXISTS = "SEMVER_EXISTS"
+    SEMVER_REUSED = "SEMVER_REUSED"
     TYPE_MISMATCH = "TYPE_MISMATCH"
     ETAG_MISMATCH = "ETAG_MISMATCH"
     HAS_ALIASES = "HAS_ALIASES"
@@ -147,6 +149,16 @@ REASONS: Mapping[Reason, ReasonRule] = MappingProxyType(
             "ALREADY_EXISTS",
             _FINAL,
             "Something of that name exists already.",
+        ),
+        Reason.SEMVER_EXISTS: ReasonRule(
+            "ALREADY_EXISTS",
+            _FINAL,
+            "Another version of the artifact has this semantic version; give one that is free, or none.",
+        ),
+        Reason.SEMVER_REUSED: ReasonRule(
+            "ALREADY_EXISTS",
+            _FINAL,
+            "A deleted version of the artifact had this semantic version, and none is given twice; give another one.",
         ),
         Reason.TYPE_MISMATCH: ReasonRule(
             "FAILED_PRECONDITION",

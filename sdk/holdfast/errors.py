@@ -26,6 +26,7 @@ Error                            all of ours but the status errors; `reason` say
     UnknownSchemeError           no handler knows how to fetch a reference
     ReferenceChangedError        a referenced object is not the one that was logged
     DamagedError                 stored bytes are not the ones that were promised
+    MalformedObjectError         the file of an object does not hold what its type says
     MalformedObjectError         the file of a table, an image or another object is not what its type needs
     DistributedError             the parts of a distributed version do not come together
     CancelledError               the job was cancelled
@@ -234,6 +235,24 @@ class MalformedObjectError(ArtifactError):
         )
 
 
+class SemanticVersionExistsError(ArtifactError):
+    """Another version of the artifact has this semantic version; give one that is free, or none."""
+
+    default_reason = Reason.SEMVER_EXISTS
+
+
+class SemanticVersionDeletedError(ArtifactError):
+    """A deleted version of the artifact had this semantic version, and none is given twice; give another one."""
+
+    default_reason = Reason.SEMVER_REUSED
+
+
+class MalformedObjectError(ArtifactError):
+    """The file of an object, such as a table, does not hold what its type says; `detail` names artifact, path and key."""
+
+    default_reason = Reason.INVALID_ARGUMENT
+
+
 class DistributedError(ArtifactError):
     """Parts of a distributed version contradict each other, come too late, or do not come; `detail` names path and writers."""
 
@@ -294,6 +313,8 @@ EXCEPTION_OF_REASON: Mapping[Reason, type[Error]] = MappingProxyType(
         Reason.PATH_COLLISION: PathConflictError,
         Reason.ALREADY_EXISTS: PathConflictError,
         Reason.TYPE_MISMATCH: TypeMismatchError,
+        Reason.SEMVER_EXISTS: SemanticVersionExistsError,
+        Reason.SEMVER_REUSED: SemanticVersionDeletedError,
         Reason.KIND_MISMATCH: InvalidInputError,
         Reason.TYPE_RESERVED: InvalidInputError,
         Reason.INVALID_FILTER: InvalidInputError,

@@ -23,13 +23,15 @@ from sqlalchemy import (
     text,
 )
 
-HEAD_REVISION = "0008"
+HEAD_REVISION = "0009"
 """Revision of the last migration."""
 
 # SQLite numbers rows only in a column that is exactly INTEGER.
 _ROW_ID = BigInteger().with_variant(Integer, "sqlite")
 _ID = String(32)
 _DIGEST = LargeBinary(32)
+# Compared byte by byte on both databases.
+_ORDERED_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 
 metadata = MetaData(
     naming_convention={
@@ -145,7 +147,11 @@ version = Table(
     Column("ttl_s", BigInteger),
     # When garbage collection first saw it DELETED, by the registry's age; a version that is purged has no `manifest_root` any more.
     Column("deleted_age_ms", BigInteger),
+    # Given with the number; the key has the order of precedence.  Rows of versions stay after their purge, so none is given twice.
+    Column("semantic_version", Text),
+    Column("semantic_version_key", _ORDERED_TEXT),
     UniqueConstraint("collection_id", "version_index"),
+    Index(None, "collection_id", "semantic_version_key", unique=True),
     Index(None, "collection_id", "digest"),
     # All that a count for a quota reads.
     Index(None, "collection_id", "state"),

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!holdfastpb/daemon/v1/bundle.proto\x12\x12holdfast.daemon.v1\"O\n\x13\x45xportBundleRequest\x12\x12\n\nlocal_path\x18\x01 \x01(\x0c\x12\x0f\n\x07job_ids\x18\x02 \x03(\t\x12\x13\n\x0bversion_ids\x18\x03 \x03(\t\"_\n\x14\x45xportBundleResponse\x12\x13\n\x0b\x62ytes_total\x18\x01 \x01(\x04\x12\x12\n\nbytes_done\x18\x02 \x01(\x04\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\x10\n\x08versions\x18\x04 \x01(\r\"\xbc\x01\n\x0e\x42undledVersion\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x12\n\ncollection\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\t\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\x12\x12\n\nsize_bytes\x18\x07 \x01(\x04\x12\x13\n\x0b\x65ntry_count\x18\x08 \x01(\x04\x12\x0f\n\x07\x61liases\x18\t \x03(\t\x12\x0c\n\x04tags\x18\n \x03(\t\"+\n\x15\x44\x65scribeBundleRequest\x12\x12\n\nlocal_path\x18\x01 \x01(\x0c\"N\n\x16\x44\x65scribeBundleResponse\x12\x34\n\x08versions\x18\x01 \x03(\x0b\x32\".holdfast.daemon.v1.BundledVersion\"J\n\x13ImportBundleRequest\x12\x12\n\nlocal_path\x18\x01 \x01(\x0c\x12\x0e\n\x06\x65ntity\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\"\'\n\x14ImportBundleResponse\x12\x0f\n\x07job_ids\x18\x01 \x03(\t2\xc0\x02\n\rBundleService\x12\x63\n\x0c\x45xportBundle\x12\'.holdfast.daemon.v1.ExportBundleRequest\x1a(.holdfast.daemon.v1.ExportBundleResponse0\x01\x12g\n\x0e\x44\x65scribeBundle\x12).holdfast.daemon.v1.DescribeBundleRequest\x1a*.holdfast.daemon.v1.DescribeBundleResponse\x12\x61\n\x0cImportBundle\x12\'.holdfast.daemon.v1.ImportBundleRequest\x1a(.holdfast.daemon.v1.ImportBundleResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!holdfastpb/daemon/v1/bundle.proto\x12\x12holdfast.daemon.v1\"O\n\x13\x45xportBundleRequest\x12\x12\n\nlocal_path\x18\x01 \x01(\x0c\x12\x0f\n\x07job_ids\x18\x02 \x03(\t\x12\x13\n\x0bversion_ids\x18\x03 \x03(\t\"_\n\x14\x45xportBundleResponse\x12\x13\n\x0b\x62ytes_total\x18\x01 \x01(\x04\x12\x12\n\nbytes_done\x18\x02 \x01(\x04\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\x10\n\x08versions\x18\x04 \x01(\r\"\xd6\x01\n\x0e\x42undledVersion\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x12\n\ncollection\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\t\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\x12\x12\n\nsize_bytes\x18\x07 \x01(\x04\x12\x13\n\x0b\x65ntry_count\x18\x08 \x01(\x04\x12\x0f\n\x07\x61liases\x18\t \x03(\t\x12\x0c\n\x04tags\x18\n \x03(\t\x12\x18\n\x10semantic_version\x18\x0b \x01(\t\"+\n\x15\x44\x65scribeBundleRequest\x12\x12\n\nlocal_path\x18\x01 \x01(\x0c\"N\n\x16\x44\x65scribeBundleResponse\x12\x34\n\x08versions\x18\x01 \x03(\x0b\x32\".holdfast.daemon.v1.BundledVersion\"J\n\x13ImportBundleRequest\x12\x12\n\nlocal_path\x18\x01 \x01(\x0c\x12\x0e\n\x06\x65ntity\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\"\'\n\x14ImportBundleResponse\x12\x0f\n\x07job_ids\x18\x01 \x03(\t2\xc0\x02\n\rBundleService\x12\x63\n\x0c\x45xportBundle\x12\'.holdfast.daemon.v1.ExportBundleRequest\x1a(.holdfast.daemon.v1.ExportBundleResponse0\x01\x12g\n\x0e\x44\x65scribeBundle\x12).holdfast.daemon.v1.DescribeBundleRequest\x1a*.holdfast.daemon.v1.DescribeBundleResponse\x12\x61\n\x0cImportBundle\x12\'.holdfast.daemon.v1.ImportBundleRequest\x1a(.holdfast.daemon.v1.ImportBundleResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,15 +36,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTBUNDLERESPONSE']._serialized_start=138
   _globals['_EXPORTBUNDLERESPONSE']._serialized_end=233
   _globals['_BUNDLEDVERSION']._serialized_start=236
-  _globals['_BUNDLEDVERSION']._serialized_end=424
-  _globals['_DESCRIBEBUNDLEREQUEST']._serialized_start=426
-  _globals['_DESCRIBEBUNDLEREQUEST']._serialized_end=469
-  _globals['_DESCRIBEBUNDLERESPONSE']._serialized_start=471
-  _globals['_DESCRIBEBUNDLERESPONSE']._serialized_end=549
-  _globals['_IMPORTBUNDLEREQUEST']._serialized_start=551
-  _globals['_IMPORTBUNDLEREQUEST']._serialized_end=625
-  _globals['_IMPORTBUNDLERESPONSE']._serialized_start=627
-  _globals['_IMPORTBUNDLERESPONSE']._serialized_end=666
-  _globals['_BUNDLESERVICE']._serialized_start=669
-  _globals['_BUNDLESERVICE']._serialized_end=989
+  _globals['_BUNDLEDVERSION']._serialized_end=450
+  _globals['_DESCRIBEBUNDLEREQUEST']._serialized_start=452
+  _globals['_DESCRIBEBUNDLEREQUEST']._serialized_end=495
+  _globals['_DESCRIBEBUNDLERESPONSE']._serialized_start=497
+  _globals['_DESCRIBEBUNDLERESPONSE']._serialized_end=575
+  _globals['_IMPORTBUNDLEREQUEST']._serialized_start=577
+  _globals['_IMPORTBUNDLEREQUEST']._serialized_end=651
+  _globals['_IMPORTBUNDLERESPONSE']._serialized_start=653
+  _globals['_IMPORTBUNDLERESPONSE']._serialized_end=692
+  _globals['_BUNDLESERVICE']._serialized_start=695
+  _globals['_BUNDLESERVICE']._serialized_end=1015
 # @@protoc_insertion_point(module_scope)

@@ -29,7 +29,7 @@ class ExportBundleResponse(_message.Message):
     def __init__(self, bytes_total: _Optional[int] = ..., bytes_done: _Optional[int] = ..., done: bool = ..., versions: _Optional[int] = ...) -> None: ...
 
 class BundledVersion(_message.Message):
-    __slots__ = ("entity", "project", "collection", "type", "version", "digest", "size_bytes", "entry_count", "aliases", "tags")
+    __slots__ = ("entity", "project", "collection", "type", "version", "digest", "size_bytes", "entry_count", "aliases", "tags", "semantic_version")
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class BundledVersion(_message.Message):
     ENTRY_COUNT_FIELD_NUMBER: _ClassVar[int]
     ALIASES_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
+    SEMANTIC_VERSION_FIELD_NUMBER: _ClassVar[int]
     entity: str
     project: str
     collection: str
@@ -50,7 +51,8 @@ class BundledVersion(_message.Message):
     entry_count: int
     aliases: _containers.RepeatedScalarFieldContainer[str]
     tags: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., version: _Optional[str] = ..., digest: _Optional[str] = ..., size_bytes: _Optional[int] = ..., entry_count: _Optional[int] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
+    semantic_version: str
+    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., version: _Optional[str] = ..., digest: _Optional[str] = ..., size_bytes: _Optional[int] = ..., entry_count: _Optional[int] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., semantic_version: _Optional[str] = ...) -> None: ...
 
 class DescribeBundleRequest(_message.Message):
     __slots__ = ("local_path",)

@@ -79,7 +79,7 @@ class RecordBatch(_message.Message):
     def __init__(self, first_seq: _Optional[int] = ..., records: _Optional[_Iterable[_Union[Record, _Mapping]]] = ...) -> None: ...
 
 class Record(_message.Message):
-    __slots__ = ("add_file", "add_tree", "add_bytes", "add_reference", "remove", "add_base", "add_entry", "retract", "add_bundle")
+    __slots__ = ("add_file", "add_tree", "add_bytes", "add_reference", "remove", "add_base", "add_entry", "retract", "add_bundle", "set_extra")
     ADD_FILE_FIELD_NUMBER: _ClassVar[int]
     ADD_TREE_FIELD_NUMBER: _ClassVar[int]
     ADD_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -89,6 +89,7 @@ class Record(_message.Message):
     ADD_ENTRY_FIELD_NUMBER: _ClassVar[int]
     RETRACT_FIELD_NUMBER: _ClassVar[int]
     ADD_BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    SET_EXTRA_FIELD_NUMBER: _ClassVar[int]
     add_file: AddFile
     add_tree: AddTree
     add_bytes: AddBytes
@@ -98,7 +99,8 @@ class Record(_message.Message):
     add_entry: AddEntry
     retract: Retract
     add_bundle: AddBundle
-    def __init__(self, add_file: _Optional[_Union[AddFile, _Mapping]] = ..., add_tree: _Optional[_Union[AddTree, _Mapping]] = ..., add_bytes: _Optional[_Union[AddBytes, _Mapping]] = ..., add_reference: _Optional[_Union[AddReference, _Mapping]] = ..., remove: _Optional[_Union[Remove, _Mapping]] = ..., add_base: _Optional[_Union[AddBase, _Mapping]] = ..., add_entry: _Optional[_Union[AddEntry, _Mapping]] = ..., retract: _Optional[_Union[Retract, _Mapping]] = ..., add_bundle: _Optional[_Union[AddBundle, _Mapping]] = ...) -> None: ...
+    set_extra: SetExtra
+    def __init__(self, add_file: _Optional[_Union[AddFile, _Mapping]] = ..., add_tree: _Optional[_Union[AddTree, _Mapping]] = ..., add_bytes: _Optional[_Union[AddBytes, _Mapping]] = ..., add_reference: _Optional[_Union[AddReference, _Mapping]] = ..., remove: _Optional[_Union[Remove, _Mapping]] = ..., add_base: _Optional[_Union[AddBase, _Mapping]] = ..., add_entry: _Optional[_Union[AddEntry, _Mapping]] = ..., retract: _Optional[_Union[Retract, _Mapping]] = ..., add_bundle: _Optional[_Union[AddBundle, _Mapping]] = ..., set_extra: _Optional[_Union[SetExtra, _Mapping]] = ...) -> None: ...
 
 class AddFile(_message.Message):
     __slots__ = ("local_path", "path", "overwrite", "mutable")
@@ -204,8 +206,16 @@ class AddBundle(_message.Message):
     number: int
     def __init__(self, local_path: _Optional[bytes] = ..., number: _Optional[int] = ...) -> None: ...
 
+class SetExtra(_message.Message):
+    __slots__ = ("path", "extra_json")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_JSON_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    extra_json: bytes
+    def __init__(self, path: _Optional[str] = ..., extra_json: _Optional[bytes] = ...) -> None: ...
+
 class Finalize(_message.Message):
-    __slots__ = ("entity", "project", "collection", "type", "description", "has_description", "metadata_json", "aliases", "tags", "run", "has_history_step", "history_step", "use_after_commit", "last_seq", "ttl", "hold", "incremental", "distributed_id", "distributed_finish", "distributed_without_lost_writers", "writer", "origin_id", "priority", "traceparent")
+    __slots__ = ("entity", "project", "collection", "type", "description", "has_description", "metadata_json", "aliases", "tags", "run", "has_history_step", "history_step", "use_after_commit", "last_seq", "ttl", "hold", "incremental", "distributed_id", "distributed_finish", "distributed_without_lost_writers", "writer", "origin_id", "priority", "traceparent", "semantic_version")
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
@@ -230,6 +240,7 @@ class Finalize(_message.Message):
     ORIGIN_ID_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    SEMANTIC_VERSION_FIELD_NUMBER: _ClassVar[int]
     entity: str
     project: str
     collection: str
@@ -254,7 +265,8 @@ class Finalize(_message.Message):
     origin_id: str
     priority: JobPriority
     traceparent: str
-    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., use_after_commit: bool = ..., last_seq: _Optional[int] = ..., ttl: _Optional[_Union[_version_pb2.Ttl, _Mapping]] = ..., hold: bool = ..., incremental: bool = ..., distributed_id: _Optional[str] = ..., distributed_finish: bool = ..., distributed_without_lost_writers: bool = ..., writer: _Optional[str] = ..., origin_id: _Optional[str] = ..., priority: _Optional[_Union[JobPriority, str]] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    semantic_version: _version_pb2.SemanticVersionWish
+    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., use_after_commit: bool = ..., last_seq: _Optional[int] = ..., ttl: _Optional[_Union[_version_pb2.Ttl, _Mapping]] = ..., hold: bool = ..., incremental: bool = ..., distributed_id: _Optional[str] = ..., distributed_finish: bool = ..., distributed_without_lost_writers: bool = ..., writer: _Optional[str] = ..., origin_id: _Optional[str] = ..., priority: _Optional[_Union[JobPriority, str]] = ..., traceparent: _Optional[str] = ..., semantic_version: _Optional[_Union[_version_pb2.SemanticVersionWish, _Mapping]] = ...) -> None: ...
 
 class LogArtifactResponse(_message.Message):
     __slots__ = ("opened", "acked_seq", "ingested_seq", "record_failed", "finalized")

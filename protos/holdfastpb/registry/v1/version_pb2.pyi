@@ -22,6 +22,13 @@ class TtlKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TTL_KIND_INHERIT: _ClassVar[TtlKind]
     TTL_KIND_NONE: _ClassVar[TtlKind]
     TTL_KIND_DURATION: _ClassVar[TtlKind]
+
+class VersionBump(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VERSION_BUMP_UNSPECIFIED: _ClassVar[VersionBump]
+    VERSION_BUMP_MAJOR: _ClassVar[VersionBump]
+    VERSION_BUMP_MINOR: _ClassVar[VersionBump]
+    VERSION_BUMP_PATCH: _ClassVar[VersionBump]
 VERSION_STATE_UNSPECIFIED: VersionState
 VERSION_STATE_PENDING: VersionState
 VERSION_STATE_COMMITTED: VersionState
@@ -31,6 +38,10 @@ VERSION_STATE_PART: VersionState
 TTL_KIND_INHERIT: TtlKind
 TTL_KIND_NONE: TtlKind
 TTL_KIND_DURATION: TtlKind
+VERSION_BUMP_UNSPECIFIED: VersionBump
+VERSION_BUMP_MAJOR: VersionBump
+VERSION_BUMP_MINOR: VersionBump
+VERSION_BUMP_PATCH: VersionBump
 
 class Ttl(_message.Message):
     __slots__ = ("kind", "seconds")
@@ -59,7 +70,7 @@ class Link(_message.Message):
     def __init__(self, link_id: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., version_index: _Optional[int] = ..., aliases: _Optional[_Iterable[str]] = ..., created_at_ms: _Optional[int] = ...) -> None: ...
 
 class Version(_message.Message):
-    __slots__ = ("version_id", "entity", "project", "collection", "type", "version_index", "state", "digest", "manifest_root", "size_bytes", "entry_count", "description", "has_description", "metadata_json", "aliases", "tags", "created_at_ms", "updated_at_ms", "commit_hash", "logged_by_run_id", "has_history_step", "history_step", "etag", "ttl", "expires_at_ms", "link", "link_count", "distributed_id")
+    __slots__ = ("version_id", "entity", "project", "collection", "type", "version_index", "state", "digest", "manifest_root", "size_bytes", "entry_count", "description", "has_description", "metadata_json", "aliases", "tags", "created_at_ms", "updated_at_ms", "commit_hash", "logged_by_run_id", "has_history_step", "history_step", "etag", "ttl", "expires_at_ms", "link", "link_count", "distributed_id", "semantic_version")
     VERSION_ID_FIELD_NUMBER: _ClassVar[int]
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
@@ -88,6 +99,7 @@ class Version(_message.Message):
     LINK_FIELD_NUMBER: _ClassVar[int]
     LINK_COUNT_FIELD_NUMBER: _ClassVar[int]
     DISTRIBUTED_ID_FIELD_NUMBER: _ClassVar[int]
+    SEMANTIC_VERSION_FIELD_NUMBER: _ClassVar[int]
     version_id: str
     entity: str
     project: str
@@ -116,7 +128,18 @@ class Version(_message.Message):
     link: Link
     link_count: int
     distributed_id: str
-    def __init__(self, version_id: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., version_index: _Optional[int] = ..., state: _Optional[_Union[VersionState, str]] = ..., digest: _Optional[str] = ..., manifest_root: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., entry_count: _Optional[int] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., created_at_ms: _Optional[int] = ..., updated_at_ms: _Optional[int] = ..., commit_hash: _Optional[str] = ..., logged_by_run_id: _Optional[str] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., etag: _Optional[str] = ..., ttl: _Optional[_Union[Ttl, _Mapping]] = ..., expires_at_ms: _Optional[int] = ..., link: _Optional[_Union[Link, _Mapping]] = ..., link_count: _Optional[int] = ..., distributed_id: _Optional[str] = ...) -> None: ...
+    semantic_version: str
+    def __init__(self, version_id: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., version_index: _Optional[int] = ..., state: _Optional[_Union[VersionState, str]] = ..., digest: _Optional[str] = ..., manifest_root: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., entry_count: _Optional[int] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., created_at_ms: _Optional[int] = ..., updated_at_ms: _Optional[int] = ..., commit_hash: _Optional[str] = ..., logged_by_run_id: _Optional[str] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., etag: _Optional[str] = ..., ttl: _Optional[_Union[Ttl, _Mapping]] = ..., expires_at_ms: _Optional[int] = ..., link: _Optional[_Union[Link, _Mapping]] = ..., link_count: _Optional[int] = ..., distributed_id: _Optional[str] = ..., semantic_version: _Optional[str] = ...) -> None: ...
+
+class SemanticVersionWish(_message.Message):
+    __slots__ = ("exact", "bump", "if_free")
+    EXACT_FIELD_NUMBER: _ClassVar[int]
+    BUMP_FIELD_NUMBER: _ClassVar[int]
+    IF_FREE_FIELD_NUMBER: _ClassVar[int]
+    exact: str
+    bump: VersionBump
+    if_free: bool
+    def __init__(self, exact: _Optional[str] = ..., bump: _Optional[_Union[VersionBump, str]] = ..., if_free: bool = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("lease_id", "ttl_s")
@@ -173,7 +196,7 @@ class RenewLeaseResponse(_message.Message):
     def __init__(self, lease: _Optional[_Union[Lease, _Mapping]] = ...) -> None: ...
 
 class CommitVersionRequest(_message.Message):
-    __slots__ = ("request_id", "version_id", "lease_id", "artifact_digest", "manifest_root", "description", "has_description", "metadata_json", "aliases", "tags", "run", "has_history_step", "history_step", "use_after_commit", "ttl", "origin_id", "base_version_id")
+    __slots__ = ("request_id", "version_id", "lease_id", "artifact_digest", "manifest_root", "description", "has_description", "metadata_json", "aliases", "tags", "run", "has_history_step", "history_step", "use_after_commit", "ttl", "origin_id", "base_version_id", "semantic_version")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_ID_FIELD_NUMBER: _ClassVar[int]
     LEASE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -191,6 +214,7 @@ class CommitVersionRequest(_message.Message):
     TTL_FIELD_NUMBER: _ClassVar[int]
     ORIGIN_ID_FIELD_NUMBER: _ClassVar[int]
     BASE_VERSION_ID_FIELD_NUMBER: _ClassVar[int]
+    SEMANTIC_VERSION_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     version_id: str
     lease_id: str
@@ -208,7 +232,8 @@ class CommitVersionRequest(_message.Message):
     ttl: Ttl
     origin_id: str
     base_version_id: str
-    def __init__(self, request_id: _Optional[str] = ..., version_id: _Optional[str] = ..., lease_id: _Optional[str] = ..., artifact_digest: _Optional[str] = ..., manifest_root: _Optional[bytes] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., use_after_commit: bool = ..., ttl: _Optional[_Union[Ttl, _Mapping]] = ..., origin_id: _Optional[str] = ..., base_version_id: _Optional[str] = ...) -> None: ...
+    semantic_version: SemanticVersionWish
+    def __init__(self, request_id: _Optional[str] = ..., version_id: _Optional[str] = ..., lease_id: _Optional[str] = ..., artifact_digest: _Optional[str] = ..., manifest_root: _Optional[bytes] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., use_after_commit: bool = ..., ttl: _Optional[_Union[Ttl, _Mapping]] = ..., origin_id: _Optional[str] = ..., base_version_id: _Optional[str] = ..., semantic_version: _Optional[_Union[SemanticVersionWish, _Mapping]] = ...) -> None: ...
 
 class CommitVersionResponse(_message.Message):
     __slots__ = ("version", "created", "missing_digests", "manifest_needed", "base_changed", "latest_version_id", "latest_digest")
@@ -253,7 +278,7 @@ class AddPartResponse(_message.Message):
     def __init__(self, version: _Optional[_Union[Version, _Mapping]] = ..., missing_digests: _Optional[bytes] = ...) -> None: ...
 
 class FinishDistributedRequest(_message.Message):
-    __slots__ = ("request_id", "entity", "project", "collection", "type", "distributed_id", "description", "has_description", "metadata_json", "aliases", "tags", "run", "has_history_step", "history_step", "use_after_commit", "ttl", "origin_id", "without_lost_writers")
+    __slots__ = ("request_id", "entity", "project", "collection", "type", "distributed_id", "description", "has_description", "metadata_json", "aliases", "tags", "run", "has_history_step", "history_step", "use_after_commit", "ttl", "origin_id", "without_lost_writers", "semantic_version")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
@@ -272,6 +297,7 @@ class FinishDistributedRequest(_message.Message):
     TTL_FIELD_NUMBER: _ClassVar[int]
     ORIGIN_ID_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_LOST_WRITERS_FIELD_NUMBER: _ClassVar[int]
+    SEMANTIC_VERSION_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     entity: str
     project: str
@@ -290,7 +316,8 @@ class FinishDistributedRequest(_message.Message):
     ttl: Ttl
     origin_id: str
     without_lost_writers: bool
-    def __init__(self, request_id: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., distributed_id: _Optional[str] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., use_after_commit: bool = ..., ttl: _Optional[_Union[Ttl, _Mapping]] = ..., origin_id: _Optional[str] = ..., without_lost_writers: bool = ...) -> None: ...
+    semantic_version: SemanticVersionWish
+    def __init__(self, request_id: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., distributed_id: _Optional[str] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., use_after_commit: bool = ..., ttl: _Optional[_Union[Ttl, _Mapping]] = ..., origin_id: _Optional[str] = ..., without_lost_writers: bool = ..., semantic_version: _Optional[_Union[SemanticVersionWish, _Mapping]] = ...) -> None: ...
 
 class FinishDistributedResponse(_message.Message):
     __slots__ = ("version", "created", "waiting_for", "parts")

@@ -169,6 +169,11 @@ class VersionServiceServicer(object):
         With `origin_id` of a version that this collection has already (the same job, brought a second time: a copied journal, a bundle) that
         version is answered, `created` = false. With `base_version_id` the commit is made only while that is the collection's latest version;
         otherwise nothing happens and the answer has `base_changed`: merge again, with another request_id.
+        Every version gets a semantic version, too; see SemanticVersionWish. One that is asked for by name makes a version even of content that equals
+        the latest's, unless the latest is the one that has it.
+        * INVALID_ARGUMENT/INVALID_NAME: it is no semantic version
+        * ALREADY_EXISTS/SEMVER_EXISTS: another version of the collection has it; metadata "semantic_version", "version"
+        * ALREADY_EXISTS/SEMVER_REUSED: a deleted version had it, and none is given twice; metadata "semantic_version"
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -211,7 +216,9 @@ class VersionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ResolveVersion(self, request, context):
-        """One version by name: alias, `vN` or a digest (hex, whole). In a portfolio alias and `vN` are the portfolio's own, and `link` is set. * NOT_FOUND
+        """One version by name: `vN`, alias, semantic version ("1.2.0"), range of them or a digest (hex, whole), tried in this order: an alias that exists
+        wins. A range names its highest version, of equal ones the newest. In a portfolio alias and `vN` are the portfolio's own, semantic versions those
+        of the versions that are linked there, and `link` is set. * NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
