@@ -34,8 +34,6 @@ from holdfast_registry.file_threads import FileThreads
 logger = logging.getLogger(__name__)
 
 WHOLE_EVERY_MS = 3600 * 1000
-HOLD_MS = 10 * 60_000
-"""After so long another registry may write a record that this one was about to write; two do no harm."""
 DUTY = "catalogue"
 WHOLE_SUFFIX = "-whole.sqlite3.zst"
 RECENT_SUFFIX = "-recent.sqlite3.zst"
@@ -61,7 +59,7 @@ class CatalogueKeeper:
         self._database = database
         self._snapshot = snapshot
         self._records = records
-        self._duty = Duty(database, clock, DUTY, holder=ids.new_id(), hold_ms=HOLD_MS)
+        self._duty = Duty(database, clock, DUTY, holder=ids.new_id())
         self._threads = threads
         self._clock = clock
         self._ids = ids
@@ -81,8 +79,12 @@ class CatalogueKeeper:
     async def once(self, every_ms: int) -> str | None:
         """Writes a record, if there is something new and nobody else does it; returns its name."""
         state = await self._database.read(record_state)
-        if state.last_audit_id == state.audit_id or not await self._duty.take(every_ms):
+        if state.last_audit_id == state.audit_id:
             return None
+        async with self._duty.held(every_ms) as is_ours:
+            return await self._record(state) if is_ours else None
+
+    async def _record(self, state: RecordState) -> str:
         now_ms = self._clock.now_ms()
         # A clock that has gone back makes a whole one.
         is_recent = 0 <= now_ms - state.whole_at_ms < WHOLE_EVERY_MS and now_ms >= state.recorded_up_to_ms
@@ -91,7 +93,6 @@ class CatalogueKeeper:
         await self._note(state, now_ms, is_recent=is_recent)
         if not is_recent:
             await self._threads.run(self._forget_old)
-        await self._duty.release()
         return name
 
     async def _write(self, name: str, since_ms: int | None) -> None:

@@ -22,8 +22,6 @@ from holdfast_registry.settings import RegistrySettings
 logger = logging.getLogger(__name__)
 
 DUTY = "maintenance"
-HOLD_MS = 2 * 60_000
-"""Of the duty: a round takes seconds.  One that takes longer may be joined by another registry's, which harms nobody."""
 
 
 class Maintenance:
@@ -77,11 +75,10 @@ class Maintenance:
         """Does everything that is due now, unless another registry is at it."""
         if self._duty is None:
             await self._do()
-        elif await self._duty.take(0):
-            try:
+            return
+        async with self._duty.held(0) as is_ours:
+            if is_ours:
                 await self._do()
-            finally:
-                await self._duty.release()
 
     async def _do(self) -> None:
         now_ms = self._clock.now_ms()
@@ -114,7 +111,7 @@ def compose_maintenance(
     duty = None
     # An embedded registry has nobody to share the work with, and writes nothing to its disk each minute.
     if settings.database_url is not None:
-        duty = Duty(database, clock, DUTY, holder=ids.new_id(), hold_ms=HOLD_MS)
+        duty = Duty(database, clock, DUTY, holder=ids.new_id())
     audit_kept_ms = round(settings.audit_kept_days * 86_400_000)
     repository = MaintenanceRepository(database, clock, ids, audit_kept_ms=audit_kept_ms)
     return Maintenance(repository, store, threads, clock, die_of_fsync, tally, duty)

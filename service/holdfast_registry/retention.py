@@ -23,8 +23,6 @@ from holdfast_registry.freed_bytes import FreedBytes
 logger = logging.getLogger(__name__)
 
 DUTY = "retention"
-HOLD_MS = 5 * 60_000
-"""Of the duty; a batch takes a fraction of a second, and each renews it."""
 LOOK_INTERVAL_S = 60.0
 """Between two looks whether another round is due."""
 DELETED_AT_ONCE = 100
@@ -74,15 +72,10 @@ class RetentionKeeper:
     async def once(self, interval_s: float = 0.0) -> int:
         """Applies all policies if a round is due; returns how many versions have gone."""
         policed = await self._repository.policed()
-        if not policed or not await self._duty.take(round(interval_s * 1000)):
+        if not policed:
             return 0
-        gone = 0
-        try:
-            for one in policed:
-                gone += await self._apply(one)
-        finally:
-            await self._duty.release()
-        return gone
+        async with self._duty.held(round(interval_s * 1000)) as is_ours:
+            return sum([await self._apply(one) for one in policed]) if is_ours else 0
 
     async def _apply(self, policed: PolicedCollection) -> int:
         plan = await self._repository.plan(policed)
@@ -90,7 +83,7 @@ class RetentionKeeper:
         gone = 0
         for first in range(0, len(doomed), DELETED_AT_ONCE):
             if not await self._duty.renew():
-                logger.warning("retention goes on in another registry, since this one has stopped for minutes")
+                logger.warning("retention goes on in another registry, since this one had stopped")
                 return gone
             deleted = await self._repository.delete(plan, frozenset(doomed[first : first + DELETED_AT_ONCE]))
             gone += len(deleted)

@@ -72,7 +72,7 @@ from holdfast_registry.metrics.sources import FiguresTask, Sources
 from holdfast_registry.metrics.tallies import CallTallies, MaintenanceTally
 from holdfast_registry.own_packs import OwnPacks
 from holdfast_registry.pack_intake import PackIntake
-from holdfast_registry.retention import DUTY, HOLD_MS, RetentionKeeper
+from holdfast_registry.retention import DUTY, RetentionKeeper
 from holdfast_registry.rpc.access_servicer import AccessRepositories, AccessServicer
 from holdfast_registry.rpc.admin_servicer import AdminServicer
 from holdfast_registry.rpc.admission import Admission
@@ -413,7 +413,7 @@ def _add_admin(
     ids: IdSource,
 ) -> AdminParts:
     policies = RetentionRepository(database, clock, ids)
-    duty = Duty(database, clock, DUTY, holder=ids.new_id(), hold_ms=HOLD_MS)
+    duty = Duty(database, clock, DUTY, holder=ids.new_id())
     parts = AdminParts(
         RetentionKeeper(policies, duty, freed, die_of_fsync), GcOnDemand(collector, wish_of(settings), die_of_fsync)
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from holdfast_registry.database.gc_cycles import HOLD_MS
+from holdfast_registry.domain.duties import HOLD_MS
 from registry.client import Client, Content, content_of, error_of
 from registry.collecting import MovedClock, collect
 from registry.kept import PLACES, Kept, credentials, kept_at

@@ -299,6 +299,7 @@ def test_store_and_database_agree_also_after_a_crash_between_the_two() -> None:
     assert epochs_agree("", "", "")
     assert epochs_agree("b", "a", "b")
     assert epochs_agree("a", "a", "b")
+    assert epochs_agree("c", "a", "b c")
     assert not epochs_agree("c", "a", "b")
     assert not epochs_agree("", "a", "")
     assert not epochs_agree("c", "a", "")

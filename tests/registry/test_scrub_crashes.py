@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from holdfast_registry.clock import SystemClock
+from holdfast_registry.domain.duties import HOLD_MS
 from holdfast_registry.failpoint_names import FAILPOINTS
 from holdfast_registry.fsck import check_store
 from holdfast_registry.scrub.command import stopped_scrubber
-from holdfast_registry.scrub.scrubber import HOLD_MS
 from holdfast_registry.settings import RegistrySettings
 from registry.client import Client
 from registry.collecting import MovedClock

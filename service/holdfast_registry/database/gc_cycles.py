@@ -1,12 +1,15 @@
 """Cycles of garbage collection: who may run one, what it has to wait for, how far it is; and the purge of deleted versions.
 
 One row of `gc_state` names the cycle that may change anything.  Each transaction of a cycle locks that row first and looks at it in
-the next statement, so a collector that was overtaken (it had stopped for minutes, another replica has begun) changes nothing more.
+the next statement, so a collector that was overtaken (it had stopped for a while, another replica has begun) changes nothing more.
 A crash leaves a cycle that has not ended; the next one takes over what it had condemned, as that of any earlier cycle.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,6 +19,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, insert, or_,
 from holdfast_contract.failpoints import failpoint
 from holdfast_registry.clock import Clock
 from holdfast_registry.database.database import Database
+from holdfast_registry.database.duties import hold_time
 from holdfast_registry.database.schema import (
     collection,
     entity,
@@ -29,11 +33,11 @@ from holdfast_registry.database.schema import (
     version_tag,
 )
 from holdfast_registry.database.statements import AnyRow
-from holdfast_registry.domain.gc import deletable_stamp, next_age, next_stamp
+from holdfast_registry.domain.duties import HOLD_MS, is_held
+from holdfast_registry.domain.gc import announced_with, announced_without, deletable_stamp, next_age, next_stamp
 from holdfast_registry.domain.records import LeaseState, PackState, VersionState
+from holdfast_registry.heartbeat import Pause, heartbeat
 
-HOLD_MS = 10 * 60_000
-"""A cycle that has changed nothing and told nothing for so long may be overtaken; marking tells every few seconds."""
 CYCLES_KEPT = 100
 """Results that `gc status` can still show."""
 PURGED_AT_ONCE = 200
@@ -47,6 +51,7 @@ _ENSURE_STATE = text(
 _STATE = select(gc_state).where(gc_state.c.id == 1)
 _LOCK_STATE = _STATE.with_for_update()
 _SET_STATE = update(gc_state).where(gc_state.c.id == 1)
+_SET_HELD = _SET_STATE.where(gc_state.c.cycle == bindparam("held_cycle"))
 _SET_CYCLE = update(gc_cycle).where(gc_cycle.c.id == bindparam("cycle_row"))
 _AWAIT = insert(gc_awaited).from_select(
     ["cycle", "lease_id"],
@@ -142,8 +147,8 @@ class Epochs:
     announced: str
 
 
-def hold(connection: Connection, cycle: Cycle, now_ms: int) -> None:
-    """Begins every transaction of a cycle.
+def hold(connection: Connection, cycle: Cycle) -> AnyRow:
+    """Begins every transaction of a cycle; returns the row that it has locked.
 
     Raises:
         CycleLostError: the cycle was overtaken, or has ended.
@@ -151,23 +156,26 @@ def hold(connection: Connection, cycle: Cycle, now_ms: int) -> None:
     state = connection.execute(_LOCK_STATE).first()
     if state is None or state.cycle != cycle.row:
         raise CycleLostError
-    connection.execute(_SET_STATE.values(held_until_ms=now_ms + HOLD_MS))
+    return state
 
 
 class GcCycleRepository:
     """Begins, tells and ends."""
 
-    def __init__(self, database: Database, clock: Clock, *, alone: bool) -> None:
+    def __init__(self, database: Database, clock: Clock, *, alone: bool, pause: Pause = asyncio.sleep) -> None:
         """Puts it together.
 
         Args:
             database: of the registry.
             clock: for what is shown, and for when another's cycle may be taken over.
             alone: no other process uses this database, so a cycle that has not ended is one that has crashed.
+            pause: between two renewals of a cycle's hold.
         """
         self._database = database
         self._clock = clock
+        self._hold_time = hold_time(clock)
         self._alone = alone
+        self._pause = pause
 
     async def begin(self) -> Cycle | None:
         """Begins a cycle; None: another collector is at it.
@@ -182,7 +190,8 @@ class GcCycleRepository:
         now_ms = self._clock.now_ms()
         connection.execute(_ENSURE_STATE, {"now_ms": now_ms})
         state = connection.execute(_LOCK_STATE).one()
-        if state.cycle is not None and not self._alone and now_ms < state.held_until_ms <= now_ms + HOLD_MS:
+        hold_ms = self._hold_time(connection)
+        if state.cycle is not None and not self._alone and is_held(state.held_until_ms, hold_ms, HOLD_MS):
             return None
         for unsettled in connection.execute(_UNSETTLED).scalars().all():
             _settle(connection, unsettled)
@@ -193,31 +202,48 @@ class GcCycleRepository:
         row = _insert_cycle(connection, stamp, now_ms)
         connection.execute(_FORGET_CYCLES, {"up_to": row - CYCLES_KEPT})
         age_ms = next_age(state.age_ms, state.seen_at_ms, now_ms)
-        values = {"age_ms": age_ms, "seen_at_ms": now_ms, "cycle": row, "held_until_ms": now_ms + HOLD_MS}
+        values = {"age_ms": age_ms, "seen_at_ms": now_ms, "cycle": row, "held_until_ms": hold_ms + HOLD_MS}
         connection.execute(_SET_STATE.values(values))
         awaited = frozenset(connection.execute(_AWAITED_STAMPS).scalars())
         return Cycle(row, stamp, deletable_stamp(stamp, awaited), age_ms)
+
+    @asynccontextmanager
+    async def held(self, cycle: Cycle) -> AsyncIterator[None]:
+        """Keeps the cycle from being overtaken while the block runs, unless this process stands still."""
+        if self._alone:
+            yield
+            return
+        async with heartbeat(partial(self._renew, cycle), self._pause):
+            yield
+
+    async def _renew(self, cycle: Cycle) -> bool:
+        def unit(connection: Connection) -> bool:
+            held_until_ms = self._hold_time(connection) + HOLD_MS
+            wanted = {"held_cycle": cycle.row}
+            return bool(connection.execute(_SET_HELD.values(held_until_ms=held_until_ms), wanted).rowcount)
+
+        return await self._database.write(unit)
 
     async def settle(self, cycle: Cycle) -> None:
         """Notes the leases that are ACTIVE now that the cycle has condemned; what it condemned waits for their end."""
 
         def unit(connection: Connection) -> None:
-            hold(connection, cycle, self._clock.now_ms())
+            hold(connection, cycle)
             _settle(connection, cycle.row)
 
         await self._database.write(unit)
         failpoint("gc.after_settle")
 
     async def tell(self, cycle: Cycle, phase: str, report_json: str, *, ended: bool = False) -> None:
-        """Notes how far the cycle is, which also keeps it from being overtaken.
+        """Notes how far the cycle is.
 
         Raises:
             CycleLostError: it was.
         """
 
         def unit(connection: Connection) -> None:
+            hold(connection, cycle)
             now_ms = self._clock.now_ms()
-            hold(connection, cycle, now_ms)
             values = {"phase": phase, "report_json": report_json, "ended_at_ms": now_ms if ended else None}
             connection.execute(_SET_CYCLE.values(values), {"cycle_row": cycle.row})
             if ended:
@@ -246,16 +272,20 @@ class GcCycleRepository:
 
     async def announce_epoch(self, cycle: Cycle, epoch: str) -> None:
         """Says which epoch the store is about to get."""
-        await self._set_epochs(cycle, {"announced_epoch": epoch})
+        await self._set_epochs(cycle, lambda announced: {"announced_epoch": announced_with(announced, epoch)})
 
     async def confirm_epoch(self, cycle: Cycle, epoch: str) -> None:
         """Says which epoch the store has got."""
-        await self._set_epochs(cycle, {"epoch": epoch, "announced_epoch": ""})
 
-    async def _set_epochs(self, cycle: Cycle, values: dict[str, str]) -> None:
+        def confirmed(announced: str) -> dict[str, str]:
+            return {"epoch": epoch, "announced_epoch": announced_without(announced, epoch)}
+
+        await self._set_epochs(cycle, confirmed)
+
+    async def _set_epochs(self, cycle: Cycle, changed: Callable[[str], dict[str, str]]) -> None:
         def unit(connection: Connection) -> None:
-            hold(connection, cycle, self._clock.now_ms())
-            connection.execute(_SET_STATE.values(values))
+            state = hold(connection, cycle)
+            connection.execute(_SET_STATE.values(changed(state.announced_epoch)))
 
         await self._database.write(unit)
 
@@ -265,7 +295,7 @@ class GcCycleRepository:
         """Lets the undelete window of versions begin that were deleted since the last cycle; returns how many can be restored."""
 
         def unit(connection: Connection) -> int:
-            hold(connection, cycle, self._clock.now_ms())
+            hold(connection, cycle)
             connection.execute(_NOTICE, {"age_ms": cycle.age_ms})
             return connection.execute(_WAITING).scalar_one()
 
@@ -279,7 +309,7 @@ class GcCycleRepository:
         return await self._database.write(partial(self._purge, cycle=cycle, up_to_age_ms=cycle.age_ms - undelete_ms))
 
     def _purge(self, connection: Connection, cycle: Cycle, up_to_age_ms: int) -> int:
-        hold(connection, cycle, self._clock.now_ms())
+        hold(connection, cycle)
         due = {"up_to_age_ms": up_to_age_ms}
         wanted = connection.execute(_TO_PURGE.with_for_update(), due).scalars().all()
         if not wanted:

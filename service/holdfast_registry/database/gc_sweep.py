@@ -213,7 +213,7 @@ class GcSweepRepository:
         return changed
 
     def _change(self, connection: Connection, cycle: Cycle, entity_id: int, changes: Changes) -> Changed:
-        hold(connection, cycle, self._clock.now_ms())
+        hold(connection, cycle)
         if changes.condemn or changes.delete:
             connection.execute(_RAISE_EPOCH, {"of_entity": entity_id})
         of = {"of_entity": entity_id}
@@ -234,7 +234,7 @@ class GcSweepRepository:
 
         def unit(connection: Connection) -> int:
             now_ms = self._clock.now_ms()
-            hold(connection, cycle, now_ms)
+            hold(connection, cycle)
             doomed = {"rows": list(pack_rows), "now_ms": now_ms, "age_ms": cycle.age_ms}
             return int(connection.execute(_DOOM, doomed).rowcount)
 
@@ -259,7 +259,7 @@ class GcSweepRepository:
 
         def unit(connection: Connection) -> None:
             now_ms = self._clock.now_ms()
-            hold(connection, cycle, now_ms)
+            hold(connection, cycle)
             connection.execute(_REMOVED, {"rows": list(pack_rows), "now_ms": now_ms})
 
         await self._database.write(unit)
@@ -271,7 +271,7 @@ class GcSweepRepository:
 
         def unit(connection: Connection) -> int:
             now_ms = self._clock.now_ms()
-            hold(connection, cycle, now_ms)
+            hold(connection, cycle)
             victim = connection.execute(select(pack).where(pack.c.id == victim_row)).one()
             values = {
                 "pack_id": pack_id,
@@ -320,7 +320,7 @@ class GcSweepRepository:
         victims: dict[int, Collection[bytes]],
     ) -> int:
         now_ms = self._clock.now_ms()
-        hold(connection, cycle, now_ms)
+        hold(connection, cycle)
         moved = move_rows(connection, entity_id, new_row, moves)
         connection.execute(_LOCK_PACKS, {"rows": [new_row, *victims]})
         connection.execute(_SEAL, {"row_id": new_row, "live": moved, "now_ms": now_ms})
@@ -348,7 +348,7 @@ class GcSweepRepository:
         """Counts one listing for each of these, and forgets those that it did not have."""
 
         def unit(connection: Connection) -> None:
-            hold(connection, cycle, self._clock.now_ms())
+            hold(connection, cycle)
             gone = {bytes(found) for found in connection.execute(_ORPHANS).scalars()} - set(seen)
             for pack_ids in _batches(sorted(gone)):
                 connection.execute(_FORGET_ORPHANS, {"pack_ids": pack_ids})
@@ -370,7 +370,7 @@ class GcSweepRepository:
         """Forgets orphans that are gone."""
 
         def unit(connection: Connection) -> None:
-            hold(connection, cycle, self._clock.now_ms())
+            hold(connection, cycle)
             connection.execute(_FORGET_ORPHANS, {"pack_ids": list(pack_ids)})
 
         await self._database.write(unit)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+HOLD_MS = 45_000
+"""Of a duty and of a cycle of garbage collection: so long after its last renewal another registry may take it over.  Enough for a
+database that restarts, and for a process that is stopped for half a minute; a longer pause costs work that is done twice."""
+
 
 @dataclass(frozen=True, slots=True)
 class DutyState:
@@ -15,11 +19,15 @@ class DutyState:
     began_at_ms: int
 
 
+def is_held(held_until_ms: int, now_ms: int, hold_ms: int) -> bool:
+    """Tells whether a hold lasts; one that lies further ahead than any hold was written by a clock that was wrong."""
+    return now_ms < held_until_ms <= now_ms + hold_ms
+
+
 def may_take(state: DutyState, now_ms: int, *, hold_ms: int, every_ms: int) -> bool:
     """Tells whether a registry may begin the work now.
 
-    A time that lies further ahead than any hold or interval was written by a clock that was wrong, and does not count.
+    A beginning that lies ahead was written by a clock that was wrong, and does not count.
     """
-    held_by_another = not state.is_ours and now_ms < state.held_until_ms <= now_ms + hold_ms
     is_due = not now_ms - every_ms < state.began_at_ms <= now_ms
-    return is_due and not held_by_another
+    return is_due and (state.is_ours or not is_held(state.held_until_ms, now_ms, hold_ms))

@@ -15,6 +15,8 @@ from holdfast_registry.domain.records import LeaseState, PackState, VersionState
 
 AGE_STEP_MS_MAX = 24 * 3600 * 1000
 """What one look at the clock adds to the registry's age at most: a clock that jumps by a year shortens no delay by more than a day."""
+ANNOUNCED_MAX = 4
+"""Words for the store that are remembered although nobody has confirmed them: of collectors that were overtaken, or failed."""
 LISTINGS_MIN = 2
 """In so many listings an object must have been without a row before it is removed."""
 COMPACTION_LIVE_MAX = 0.5
@@ -106,9 +108,20 @@ def epochs_agree(stored: str, known: str, announced: str) -> bool:
     Args:
         stored: what the store says.
         known: what the database says.
-        announced: what the database was about to write into the store when the process ended; empty: nothing.
+        announced: what collectors were about to write into the store and have not confirmed (see `announced_with`): they have ended,
+            or stand still and may write it yet.
     """
-    return stored == known or bool(announced and stored == announced)
+    return stored == known or stored in announced.split()
+
+
+def announced_with(announced: str, epoch: str) -> str:
+    """Returns what is announced when a collector is about to write this word into the store."""
+    return " ".join([epoch, *announced.split()][:ANNOUNCED_MAX])
+
+
+def announced_without(announced: str, epoch: str) -> str:
+    """Returns what is announced still when this word is in the store."""
+    return " ".join(word for word in announced.split() if word != epoch)
 
 
 @dataclass(frozen=True, slots=True)

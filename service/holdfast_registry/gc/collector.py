@@ -93,10 +93,11 @@ class GarbageCollector:
                 raise CollectorBusyError
             progress = self.progress = Progress(cycle)
             try:
-                phase = await self._run(cycle, wish, progress)
-                await self._cycles.tell(cycle, phase, progress.report.to_json(), ended=True)
+                async with self._cycles.held(cycle):
+                    phase = await self._run(cycle, wish, progress)
+                    await self._cycles.tell(cycle, phase, progress.report.to_json(), ended=True)
             except CycleLostError:
-                progress.report.problem = "another collector has taken over, because this one had stopped for minutes"
+                progress.report.problem = "another collector has taken over, because this one had stopped for a while"
             finally:
                 self.progress = None
             logger.info("garbage collected cycle=%s %s", cycle.row, progress.report.to_json())

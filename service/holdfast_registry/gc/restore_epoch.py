@@ -1,7 +1,8 @@
 """The restore epoch: a word that changes with every cycle and stands in the store and in the database.
 
 Order: announced in the database · written into the store · confirmed in the database.  A crash in between leaves a store that has
-what was announced, which counts as agreement.  A database or a store from a backup has an older word, and nothing is collected
+what was announced, which counts as agreement; a collector that stood still and writes its word when another has taken over has
+announced it, too.  A database or a store from a backup has an older word, and nothing is collected
 until fsck has run.
 """
 

@@ -16,8 +16,8 @@ from holdfast_registry.settings import RegistrySettings
 
 logger = logging.getLogger(__name__)
 
-LOOK_INTERVAL_S = 60.0
-"""Between two looks at when the last cycle began."""
+LOOK_INTERVAL_S = 30.0
+"""Between two looks at when the last cycle began, and whether whoever ran it is still there."""
 
 
 def wish_of(settings: RegistrySettings) -> GcWish:
@@ -62,6 +62,8 @@ class GcSchedule:
 
     async def _is_due(self, interval_s: float) -> bool:
         last = await self._collector.last(1)
+        if last and last[0].ended_at_ms is None:
+            return True  # whoever runs it holds it, or has died in it
         since_ms = self._clock.now_ms() - last[0].started_at_ms if last else None
         # A clock that was set back makes the last cycle lie ahead: one too many harms nobody.
         return since_ms is None or not 0 <= since_ms < interval_s * 1000

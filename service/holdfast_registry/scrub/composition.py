@@ -14,7 +14,7 @@ from holdfast_registry.lifecycle import die_of_fsync
 from holdfast_registry.scrub.hurt import HurtVersions
 from holdfast_registry.scrub.inspect_pack import PackInspector
 from holdfast_registry.scrub.repair import Repairer
-from holdfast_registry.scrub.scrubber import DUTY, HOLD_MS, Scrubber
+from holdfast_registry.scrub.scrubber import DUTY, Scrubber
 
 
 def compose_scrubber(
@@ -33,7 +33,7 @@ def compose_scrubber(
         PackInspector(packs, store, threads),
         Repairer(scrubs, store, threads, ids),
         HurtVersions(scrubs, reader, threads),
-        Duty(database, clock, DUTY, holder=ids.new_id(), hold_ms=HOLD_MS),
+        Duty(database, clock, DUTY, holder=ids.new_id()),
         clock,
         die_of_fsync,
     )

@@ -26,12 +26,10 @@ from holdfast_registry.scrub.repair import Repairer
 logger = logging.getLogger(__name__)
 
 DUTY = "scrub"
-HOLD_MS = 5 * 60_000
-"""Of the duty: a registry that was killed is followed by another one after so long."""
 LOOK_INTERVAL_S = 60.0
 """Between two looks whether there is anything to do."""
 NOTE_INTERVAL_S = 10.0
-"""Between two notes of how far it is, which also keep the duty; so much is read again after a crash."""
+"""Between two notes of how far it is; so much is read again after a crash."""
 
 
 class DutyLostError(Exception):
@@ -82,16 +80,14 @@ class Scrubber:
         """Goes on with the round that was not finished, or begins one if it is due; returns it once all packs were read.
 
         Raises:
-            DutyLostError: this process had stopped for minutes, and another one has gone on.
+            DutyLostError: this process had stopped for a while, and another one has gone on.
         """
         if healed := await self._scrubs.forget_healed():
             logger.warning("lost chunks were brought again count=%s", healed)
-        if not await self._is_due(interval_s) or not await self._duty.take(0):
+        if not await self._is_due(interval_s):
             return None
-        try:
-            return await self._go_on(interval_s, Pace(bytes_per_s, self._clock))
-        finally:
-            await self._duty.release()
+        async with self._duty.held(0) as is_ours:
+            return await self._go_on(interval_s, Pace(bytes_per_s, self._clock)) if is_ours else None
 
     async def _is_due(self, interval_s: float) -> bool:
         last = await self._scrubs.last_round()
