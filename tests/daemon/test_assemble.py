@@ -13,7 +13,7 @@ from holdfast_daemon.journal.journal import BASE_SEQ, Journal
 from holdfast_daemon.journal.rows import IngestYield, JobRow
 from holdfast_daemon.pipeline.assemble import merged_entries
 from holdfast_daemon.pipeline.columns import EntryColumns
-from holdfastpb.daemon.v1.log_pb2 import JOB_STATE_DRAFT, AddFile, Record, Remove
+from holdfastpb.daemon.v1.log_pb2 import JOB_STATE_DRAFT, AddFile, Record, Remove, SetExtra
 
 JOB_ID = "ab" * 16
 PATHS = ["a", "a.b", "d/a", "d/b", "d/e/a", "d/e/b", "d/e.b", "de/a"]
@@ -77,3 +77,34 @@ async def test_a_path_is_free_again_after_its_removal_and_only_then(journal: Jou
     with pytest.raises(HoldfastError) as caught:
         merged(journal)
     assert caught.value.reason is Reason.ALREADY_EXISTS
+
+
+def extras(journal: Journal) -> dict[str, bytes]:
+    columns = merged_entries(journal.path, JOB_ID)
+    return {columns.paths[row]: extra for row, extra in columns.extras.items()}
+
+
+def said(path: str, keys: bytes) -> Record:
+    return Record(set_extra=SetExtra(path=path, extra_json=keys))
+
+
+async def test_extras_are_those_of_the_entries_that_were_there_when_they_were_said(journal: Journal) -> None:
+    records = [
+        said("d", b'{"of":"folder"}'),
+        Record(add_file=AddFile(path="d/later")),
+        said("d/e/a", b'{"more":1,"of":"file"}'),
+        Record(remove=Remove(path="d/b")),
+        Record(add_file=AddFile(path="d/b")),
+        said("absent", b'{"no":"one"}'),
+    ]
+    base = dict.fromkeys(["d.txt", "d/a", "d/b", "d/e/a"], b"base")
+    await write(journal, records, {BASE_SEQ: run_of(base), 2: run_of({"d/later": b"l"}), 5: run_of({"d/b": b"new"})})
+    assert extras(journal) == {"d/a": b'{"of":"folder"}', "d/e/a": b'{"of":"file","more":1}'}
+
+
+async def test_extras_that_together_are_too_large_are_refused(journal: Journal) -> None:
+    keys = [b'{"%s":"%s"}' % (name, b"x" * 40_000) for name in (b"a", b"b")]
+    await write(journal, [said("f", one) for one in keys], {BASE_SEQ: run_of({"f": b"f"})})
+    with pytest.raises(HoldfastError) as caught:
+        extras(journal)
+    assert caught.value.reason is Reason.INVALID_METADATA

@@ -92,6 +92,20 @@ async def test_files_with_other_content_are_kept(tmp_path: Path, workers: Worker
         assert tree_of(tmp_path / "out") == FILES | {"foreign": b"f"}
 
 
+async def test_files_that_are_kept_although_they_differ_are_named_when_asked_for(
+    tmp_path: Path, workers: Workers
+) -> None:
+    async with reading(tmp_path, workers) as side:
+        version = side.registry.add_version(FILES)
+        mine = {"a.txt": b"mine", "large.bin": bytes(LARGE), "data/one.txt": b"mine, too"}
+        write_tree(tmp_path / "out", mine)
+        keep = {"overwrite": OVERWRITE_POLICY_KEEP}
+        progress = await side.download(version, tmp_path / "out", **keep, name_kept=True)
+        assert (progress.kept, progress.kept_total) == (["a.txt", "data/one.txt"], 2)
+        assert tree_of(tmp_path / "out") == FILES | mine
+        assert (await side.download(version, tmp_path / "out", **keep)).kept == []
+
+
 async def test_a_folder_in_the_place_of_a_file_is_an_error_even_if_files_are_kept(
     tmp_path: Path, workers: Workers
 ) -> None:

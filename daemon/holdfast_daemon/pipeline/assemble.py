@@ -20,6 +20,7 @@ from holdfast_daemon.codec import Compressor
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import BASE_SEQ, read_runs_and_records
 from holdfast_daemon.pipeline.columns import EntryColumns
+from holdfast_daemon.pipeline.entry_extras import apply_extras
 from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter
 from holdfastpb.common.v1.manifest_pb2 import ChunkList, LongChunkList, ManifestRoot, ManifestSegment, SegmentRef
 from holdfastpb.daemon.v1.log_pb2 import Record
@@ -204,6 +205,7 @@ def merged_entries(journal: Path, job_id: str) -> EntryColumns:
         columns.extend(ManifestSegment.FromString(encoded))
         spans.append((seq, start, len(columns)))
     base_end = max((end for seq, _, end in spans if seq == BASE_SEQ), default=0)
+    apply_extras(columns, spans, records)
     removals = [seq for seq, record in records.items() if record.WhichOneof("what") == "remove"]
     if not removals and len(set(columns.paths)) == len(columns):
         return columns

@@ -44,18 +44,25 @@ class _Checking:
 
     def check_all(self) -> CheckResult:
         entries, rows = self._entries, self._task.rows
-        missing, damaged = array("I"), array("I")
+        missing, damaged, others = array("I"), array("I"), array("I")
         bytes_right = 0
         for row in rows:
             found = self._stat(entries.paths[row])
             if found is None:
                 missing.append(row)
-            elif (self._task.keep_others and not stat.S_ISDIR(found.st_mode)) or self._is_right(row, found):
+            elif self._may_stay(found):
+                bytes_right += entries.sizes[row]
+                if self._task.name_others and not self._is_right(row, found):
+                    others.append(row)
+            elif self._is_right(row, found):
                 bytes_right += entries.sizes[row]
             else:
                 damaged.append(row)
         changed = not self._task.keep_others and (self._news or len(self._state) != len(self._known))
-        return CheckResult(missing, damaged, bytes_right, self._state.encode() if changed else None)
+        return CheckResult(missing, damaged, bytes_right, self._state.encode() if changed else None, others)
+
+    def _may_stay(self, found: os.stat_result) -> bool:
+        return self._task.keep_others and not stat.S_ISDIR(found.st_mode)
 
     def _stat(self, path: str) -> os.stat_result | None:
         try:

@@ -53,6 +53,8 @@ CHECK_BYTES_MAX = 512 * MIB
 WARNINGS_MAX = 20
 UNRESOLVED_BYTES_MAX = 2 * MIB
 """Half a message; whoever has more references reads the manifest."""
+KEPT_BYTES_MAX = 1 * MIB
+"""Of the paths of kept files: beside the other list."""
 OTHERS_SHOWN_MAX = 5
 FOLDERS_CLEANED_MAX = 100_000
 """Folders remembered as cleared of leftovers, about 10 MiB; clearing one twice does no harm."""
@@ -85,11 +87,17 @@ class DownloadOrder:
     skip_cache: bool = False
     chosen: EntryFilter = field(default_factory=EntryFilter)
     overwrite: OverwritePolicy = OverwritePolicy.OVERWRITE_POLICY_REPLACE
+    name_kept: bool = False
 
     @property
     def keeps_others(self) -> bool:
         """Whether files that are there with other content stay as they are."""
         return self.overwrite == OverwritePolicy.OVERWRITE_POLICY_KEEP
+
+    @property
+    def names_kept(self) -> bool:
+        """Whether those are compared, and named."""
+        return self.name_kept and self.keeps_others
 
 
 @dataclass(slots=True)
@@ -104,6 +112,8 @@ class DownloadProgress:
     done: bool = False
     warnings: list[str] = field(default_factory=list)
     unresolved_references: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    kept_total: int = 0
 
 
 class Fetch:
@@ -162,6 +172,7 @@ class _Download:
         self._found: set[str] = set()
         self._skipped_references = 0
         self._unresolved_bytes = 0
+        self._kept_bytes = 0
         self._tasks = asyncio.Semaphore(fetch.workers.processes + 1)
         self._large = asyncio.Semaphore(fetch.workers.processes)
 
@@ -183,6 +194,7 @@ class _Download:
         finally:
             self._fetch.live_tokens.discard(self._target.token)
         self._tell_of_references()
+        self.progress.kept.sort()
 
     async def _make_root(self) -> None:
         try:
@@ -260,8 +272,11 @@ class _Download:
             uri, digest = entries.references.get(row, ("", ""))
             if local_path_of(uri) is not None:
                 path = entries.paths[row]
-                if await self._workers.in_thread(stands_in_place, self._target, path, uri, digest):
+                if await self._stands_in_place(path, uri, digest):
                     others.append(path)
+
+    async def _stands_in_place(self, path: str, uri: str, digest: str) -> bool:
+        return await self._workers.in_thread(stands_in_place, self._target, path, uri, digest)
 
     async def _bring_segment(self, segment: Segment, selected: Sequence[int]) -> None:
         entries = segment.entries
@@ -287,9 +302,12 @@ class _Download:
         leftovers = self._leftovers(segment, rows)
         now_ns = self._fetch.clock_ns()
         keep = self._order.keeps_others
-        task = CheckTask(self._target, segment.encoded, rows, known, now_ns, leftovers, keep)
+        names = self._order.names_kept
+        task = CheckTask(self._target, segment.encoded, rows, known, now_ns, leftovers, keep, names)
         async with self._tasks:
             result = await self._workers.in_process(check_files, task)
+        for row in result.others:
+            self._name_kept(segment.entries.paths[row])
         if result.state is not None:
             await self._fetch.placed.store(key, result.state)
         self.progress.entries_done += len(rows) - len(result.missing) - len(result.damaged)
@@ -394,6 +412,8 @@ class _Download:
     async def _copy_reference(self, path: str, uri: str, digest: str, size: int) -> None:
         try:
             keep = self._order.keeps_others
+            if self._order.names_kept and await self._stands_in_place(path, uri, digest):
+                self._name_kept(path)
             place = partial(place_reference, self._target, path, uri, digest, keep_others=keep)
             _, was_right = await self._workers.in_thread(place)
         except HoldfastError as error:
@@ -410,6 +430,12 @@ class _Download:
         self._unresolved_bytes += len(path.encode()) + 4
         if self._unresolved_bytes <= UNRESOLVED_BYTES_MAX:
             self.progress.unresolved_references.append(path)
+
+    def _name_kept(self, path: str) -> None:
+        self.progress.kept_total += 1
+        self._kept_bytes += len(path.encode()) + 4
+        if self._kept_bytes <= KEPT_BYTES_MAX:
+            self.progress.kept.append(path)
 
     def _tell_of_references(self) -> None:
         if self._skipped_references >= WARNINGS_MAX:

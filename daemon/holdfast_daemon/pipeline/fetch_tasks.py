@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from google.protobuf.message import DecodeError
@@ -123,6 +123,8 @@ class CheckTask:
     """What to clear away on this occasion."""
     keep_others: bool = False
     """A file with other content counts as right, and is not read."""
+    name_others: bool = False
+    """With `keep_others`: it is read, and named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ class CheckResult:
     bytes_right: int
     state: bytes | None = None
     """What is known now, if that differs from what was."""
+    others: "array[int]" = field(default_factory=lambda: array("I"))
+    """Which of those that count as right have other content; only if they are to be named."""
 
 
 def decode_entries(encoded: bytes) -> EntryColumns:

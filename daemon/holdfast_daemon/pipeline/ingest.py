@@ -18,6 +18,7 @@ from holdfast_daemon.bundles.ingest_bundle import ingest_bundle
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import IngestYield
+from holdfast_daemon.pipeline.entry_extras import check_set_extra
 from holdfast_daemon.pipeline.entry_sources import EntrySources
 from holdfast_daemon.pipeline.ingest_entries import IngestEntries
 from holdfast_daemon.pipeline.ingest_files import FileItem, FileResult, FileTask, ingest_files, single_file_key
@@ -107,6 +108,8 @@ class Ingest:
             await ingest_bundle(self, job, seq, record.add_bundle, steps)
         elif kind == "retract":
             await self._retract(job, seq, record.retract.seq)
+        elif kind == "set_extra":
+            check_set_extra(record.set_extra)
         elif kind not in ("remove", "add_bytes") and record.ByteSize():
             # Those two have nothing to read: assemble applies a removal; inline bytes came with the record. Empty: taken back.
             raise HoldfastError(

@@ -54,6 +54,7 @@ class FetchService(FetchServiceServicer):
             request.skip_cache,
             EntryFilter(tuple(request.include), tuple(request.exclude)),
             request.overwrite,
+            request.name_kept,
         )
         async with aclosing(self._fetch.download(order)) as updates:
             async for p in updates:
@@ -66,6 +67,8 @@ class FetchService(FetchServiceServicer):
                     done=p.done,
                     warnings=p.warnings if p.done else (),
                     unresolved_references=p.unresolved_references if p.done else (),
+                    kept_paths=p.kept if p.done else (),
+                    kept_total=p.kept_total if p.done else 0,
                 )
 
     async def Verify(self, request: VerifyRequest, context: Context) -> AsyncIterator[VerifyResponse]:

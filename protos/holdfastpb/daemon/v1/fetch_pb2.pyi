@@ -17,7 +17,7 @@ OVERWRITE_POLICY_KEEP: OverwritePolicy
 OVERWRITE_POLICY_FAIL: OverwritePolicy
 
 class DownloadRequest(_message.Message):
-    __slots__ = ("version_id", "root", "path_prefix", "paths", "exact", "allow_missing_references", "skip_cache", "include", "exclude", "overwrite")
+    __slots__ = ("version_id", "root", "path_prefix", "paths", "exact", "allow_missing_references", "skip_cache", "include", "exclude", "overwrite", "name_kept")
     VERSION_ID_FIELD_NUMBER: _ClassVar[int]
     ROOT_FIELD_NUMBER: _ClassVar[int]
     PATH_PREFIX_FIELD_NUMBER: _ClassVar[int]
@@ -28,6 +28,7 @@ class DownloadRequest(_message.Message):
     INCLUDE_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_FIELD_NUMBER: _ClassVar[int]
     OVERWRITE_FIELD_NUMBER: _ClassVar[int]
+    NAME_KEPT_FIELD_NUMBER: _ClassVar[int]
     version_id: str
     root: bytes
     path_prefix: str
@@ -38,10 +39,11 @@ class DownloadRequest(_message.Message):
     include: _containers.RepeatedScalarFieldContainer[str]
     exclude: _containers.RepeatedScalarFieldContainer[str]
     overwrite: OverwritePolicy
-    def __init__(self, version_id: _Optional[str] = ..., root: _Optional[bytes] = ..., path_prefix: _Optional[str] = ..., paths: _Optional[_Iterable[str]] = ..., exact: bool = ..., allow_missing_references: bool = ..., skip_cache: bool = ..., include: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., overwrite: _Optional[_Union[OverwritePolicy, str]] = ...) -> None: ...
+    name_kept: bool
+    def __init__(self, version_id: _Optional[str] = ..., root: _Optional[bytes] = ..., path_prefix: _Optional[str] = ..., paths: _Optional[_Iterable[str]] = ..., exact: bool = ..., allow_missing_references: bool = ..., skip_cache: bool = ..., include: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., overwrite: _Optional[_Union[OverwritePolicy, str]] = ..., name_kept: bool = ...) -> None: ...
 
 class DownloadResponse(_message.Message):
-    __slots__ = ("entries_total", "entries_done", "bytes_total", "bytes_done", "bytes_kept", "done", "warnings", "unresolved_references")
+    __slots__ = ("entries_total", "entries_done", "bytes_total", "bytes_done", "bytes_kept", "done", "warnings", "unresolved_references", "kept_paths", "kept_total")
     ENTRIES_TOTAL_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_DONE_FIELD_NUMBER: _ClassVar[int]
     BYTES_TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +52,8 @@ class DownloadResponse(_message.Message):
     DONE_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     UNRESOLVED_REFERENCES_FIELD_NUMBER: _ClassVar[int]
+    KEPT_PATHS_FIELD_NUMBER: _ClassVar[int]
+    KEPT_TOTAL_FIELD_NUMBER: _ClassVar[int]
     entries_total: int
     entries_done: int
     bytes_total: int
@@ -58,7 +62,9 @@ class DownloadResponse(_message.Message):
     done: bool
     warnings: _containers.RepeatedScalarFieldContainer[str]
     unresolved_references: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, entries_total: _Optional[int] = ..., entries_done: _Optional[int] = ..., bytes_total: _Optional[int] = ..., bytes_done: _Optional[int] = ..., bytes_kept: _Optional[int] = ..., done: bool = ..., warnings: _Optional[_Iterable[str]] = ..., unresolved_references: _Optional[_Iterable[str]] = ...) -> None: ...
+    kept_paths: _containers.RepeatedScalarFieldContainer[str]
+    kept_total: int
+    def __init__(self, entries_total: _Optional[int] = ..., entries_done: _Optional[int] = ..., bytes_total: _Optional[int] = ..., bytes_done: _Optional[int] = ..., bytes_kept: _Optional[int] = ..., done: bool = ..., warnings: _Optional[_Iterable[str]] = ..., unresolved_references: _Optional[_Iterable[str]] = ..., kept_paths: _Optional[_Iterable[str]] = ..., kept_total: _Optional[int] = ...) -> None: ...
 
 class VerifyRequest(_message.Message):
     __slots__ = ("version_id", "root")

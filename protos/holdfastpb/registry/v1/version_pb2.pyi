@@ -132,14 +132,16 @@ class Version(_message.Message):
     def __init__(self, version_id: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., version_index: _Optional[int] = ..., state: _Optional[_Union[VersionState, str]] = ..., digest: _Optional[str] = ..., manifest_root: _Optional[bytes] = ..., size_bytes: _Optional[int] = ..., entry_count: _Optional[int] = ..., description: _Optional[str] = ..., has_description: bool = ..., metadata_json: _Optional[bytes] = ..., aliases: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., created_at_ms: _Optional[int] = ..., updated_at_ms: _Optional[int] = ..., commit_hash: _Optional[str] = ..., logged_by_run_id: _Optional[str] = ..., has_history_step: bool = ..., history_step: _Optional[int] = ..., etag: _Optional[str] = ..., ttl: _Optional[_Union[Ttl, _Mapping]] = ..., expires_at_ms: _Optional[int] = ..., link: _Optional[_Union[Link, _Mapping]] = ..., link_count: _Optional[int] = ..., distributed_id: _Optional[str] = ..., semantic_version: _Optional[str] = ...) -> None: ...
 
 class SemanticVersionWish(_message.Message):
-    __slots__ = ("exact", "bump", "if_free")
+    __slots__ = ("exact", "bump", "if_free", "always_new")
     EXACT_FIELD_NUMBER: _ClassVar[int]
     BUMP_FIELD_NUMBER: _ClassVar[int]
     IF_FREE_FIELD_NUMBER: _ClassVar[int]
+    ALWAYS_NEW_FIELD_NUMBER: _ClassVar[int]
     exact: str
     bump: VersionBump
     if_free: bool
-    def __init__(self, exact: _Optional[str] = ..., bump: _Optional[_Union[VersionBump, str]] = ..., if_free: bool = ...) -> None: ...
+    always_new: bool
+    def __init__(self, exact: _Optional[str] = ..., bump: _Optional[_Union[VersionBump, str]] = ..., if_free: bool = ..., always_new: bool = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("lease_id", "ttl_s")
