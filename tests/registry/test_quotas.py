@@ -137,6 +137,19 @@ def test_version_beyond_the_number_is_not_committed_and_a_no_op_is(client: Clien
     assert client.commit(early, content_of({"b": b"one too many"}), metadata_json=b"{}").created
 
 
+def test_version_is_restored_only_where_one_more_may_be(client: Client, keeper: Keeper, entity: str) -> None:
+    keeper.set(entity, "vision", versions_max=1)
+    client.delete(log(client, entity, "cats"), delete_aliases=True)
+    other = log(client, entity, "cats")
+    with pytest.raises(grpc.RpcError) as caught:
+        client.restore("cats", 0, entity=entity)
+    assert refusal(caught).metadata.items() >= {"quota": "versions", "scope": f"{entity}/vision"}.items()
+    client.restore("cats", 1, entity=entity)  # what is there already is none more
+    client.delete(other, delete_aliases=True)
+    assert client.restore("cats", 0, entity=entity).version_index == 0
+    assert keeper.get(entity, "vision")[0].versions_used == 1
+
+
 def test_packs_that_are_asked_for_at_once_share_what_room_there_is(client: Client, keeper: Keeper, entity: str) -> None:
     keeper.set(entity, bytes_max=10 * MIB)
     leases = [client.begin(f"c{number}", entity=entity).lease.lease_id for number in range(6)]

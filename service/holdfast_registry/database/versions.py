@@ -16,7 +16,8 @@ from holdfast_registry.database.deletion import collection_of, delete_version, r
 from holdfast_registry.database.links import change_link_aliases, find_link, load_linked, load_linked_of
 from holdfast_registry.database.locks import lock_collections, lock_version, lock_versions
 from holdfast_registry.database.name_lookup import resolve
-from holdfast_registry.database.schema import version, version_tag
+from holdfast_registry.database.quotas import charge_version, has_quota
+from holdfast_registry.database.schema import collection, project, version, version_tag
 from holdfast_registry.database.statements import (
     Once,
     find_collection,
@@ -37,6 +38,12 @@ _NUMBERED = (
     select(version.c.id, version.c.state, version.c.manifest_root)
     .where(version.c.collection_id == bindparam("collection_id"), version.c.version_index == bindparam("index"))
     .with_for_update(key_share=True)
+)
+
+_CHARGED = (
+    select(project.c.entity_id, project.c.id.label("project_id"))
+    .join(collection, collection.c.project_id == project.c.id)
+    .where(collection.c.id == bindparam("collection_id"), has_quota(project.c.entity_id))
 )
 
 
@@ -154,7 +161,8 @@ class VersionRepository:
         """Makes a DELETED version COMMITTED again; `latest` is the highest one, and nothing of its time to live is left.
 
         Raises:
-            RegistryError: NOT_FOUND: there is none, or it was purged; REQUEST_ID_REUSED.
+            RegistryError: NOT_FOUND: there is none, or it was purged; QUOTA_EXCEEDED: there are as many versions as there may
+                be (its bytes count as long as they can be restored); REQUEST_ID_REUSED.
         """
         return await self._database.write(partial(self._restore, name=name, version_index=version_index, once=once))
 
@@ -173,6 +181,9 @@ class VersionRepository:
             raise not_found(f"A version {name}:v{version_index} that can be restored")
         now_ms = self._clock.now_ms()
         if row.state == VersionState.DELETED:
+            charged = connection.execute(_CHARGED, wanted).first()
+            if charged is not None:
+                charge_version(connection, charged.entity_id, charged.project_id)
             restore_version(connection, row.id, self._ids, now_ms)
         record = load_committed(connection, row.id)
         return remember_response(connection, once, record, now_ms)

@@ -260,6 +260,7 @@ class VersionServiceServicer(object):
         """Makes a DELETED version COMMITTED again, with its number, tags and content, without the aliases and links that it had; `latest` is the highest
         version again. A version whose time to live has passed gets none. Of one that is committed already it changes nothing. Idempotent by request_id.
         * NOT_FOUND: there is no such version, its collection was deleted, or its undelete window has passed
+        * RESOURCE_EXHAUSTED/QUOTA_EXCEEDED: it would be one version more than there may be; bytes count all the while that it can be restored
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
