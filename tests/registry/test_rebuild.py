@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from holdfast_registry.blobstore.open_store import open_store, records_of
 from holdfast_registry.blobstore.records import FolderRecords, ObjectRecords, StoreRecords
 from holdfast_registry.blobstore.s3 import S3Store
 from holdfast_registry.blobstore.s3_place import S3Place
 from holdfast_registry.catalogue_keeper import RECENT_SUFFIX, WHOLE_EVERY_MS, WHOLE_SUFFIX, CatalogueKeeper
 from holdfast_registry.clock import RandomIds, SystemClock
+from holdfast_registry.database.postgresql import open_database
 from holdfast_registry.database.snapshot import snapshots_of
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.file_threads import FileThreads
 from holdfast_registry.lifecycle import die_of_fsync
-from registry.client import Client
+from registry.client import Client, content_of
 from registry.collecting import MovedClock, collect
+from registry.kept import Kept, credentials
 from registry.moving import FILES, Filled, command, seen
 from registry.processes import RegistryProcess
+from support.postgres import Postgres
 from support.seaweedfs import REGION, SeaweedFS
 
 BUCKET = "registry-records"
@@ -72,6 +77,54 @@ def test_lost_database_comes_back_with_what_was_committed_before_and_after_the_w
         assert (seen(client), client.list_versions("birds").versions) == before
         assert client.log_files("cats", {"after": b"1"}).version_index == 3
         assert client.log_files("cats", FILES).version_index == 4
+
+
+async def write_catalogue(kept: Kept) -> str | None:
+    """What a registry does each minute, on PostgreSQL and S3."""
+    assert kept.settings.database_url is not None
+    threads, clock = FileThreads(2), SystemClock()
+    database = await open_database(kept.settings.database_url, 2)
+    opened = await open_store(kept.settings, kept.data_dir, threads, clock)
+    try:
+        records = records_of(kept.settings, kept.data_dir, opened.store)
+        snapshots = snapshots_of(kept.data_dir, kept.settings.database_url)
+        keeper = CatalogueKeeper(database, snapshots, records, threads, clock, RandomIds(), die_of_fsync)
+        return await keeper.once(every_ms=0)
+    finally:
+        await asyncio.to_thread(threads.close)
+        await asyncio.to_thread(opened.store.close)
+        await database.aclose()
+
+
+def test_lost_postgresql_comes_back_from_the_packs_and_the_catalogue_in_s3(
+    postgres: Postgres, seaweedfs: SeaweedFS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept(tmp_path, postgres, seaweedfs)
+    with credentials(kept):
+        with kept.process() as process, Client(process.target) as client:
+            first = client.log_files("cats", FILES, aliases=["prod"], tags=["checked"], metadata_json=b'{"n": 1}')
+            client.log_files("cats", FILES | {"more": os.urandom(60_000)})
+            client.link(first.version_id, "show", aliases=["best"])
+            before = {name: client.list_versions(name).versions for name in ("cats", "show")}
+            assert process.stop() == 0
+        assert (asyncio.run(write_catalogue(kept)) or "").endswith(WHOLE_SUFFIX)
+        lost_url, new_url = str(kept.settings.database_url), postgres.new_database()
+        kept.settings = replace(kept.settings, database_url=new_url)
+        place = ("--data-dir", str(kept.data_dir))
+        monkeypatch.setenv("HOLDFAST_REGISTRY_DATABASE_URL", new_url)
+        monkeypatch.setenv("HOLDFAST_REGISTRY_STORE_URL", str(kept.settings.store_url))
+        assert command("rebuild-index", *place) == 0
+        assert "fsck" in asyncio.run(collect(kept.data_dir, settings=kept.settings)).problem
+        assert command("fsck", "--deep", *place) == 0
+        assert not asyncio.run(collect(kept.data_dir, settings=kept.settings)).problem
+        with kept.process() as process, Client(process.target) as client:
+            assert {name: client.list_versions(name).versions for name in ("cats", "show")} == before
+            content, begun = content_of(FILES), client.begin("dogs")
+            assert client.missing_of(begun.lease.lease_id, content.chunks) == []
+            assert client.commit(begun, content).version.version_index == 0
+            assert client.log_files("cats", {"after": b"1"}).version_index == 2
+        monkeypatch.setenv("HOLDFAST_REGISTRY_DATABASE_URL", lost_url)
+        assert command("rebuild-index", *place) != 0, "only an empty place is filled"
 
 
 def test_what_no_record_names_is_listed(filled: Filled, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
