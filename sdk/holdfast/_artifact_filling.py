@@ -239,8 +239,18 @@ class ArtifactFilling(VersionLinks):
             # Tables that belong to other objects have no name of their own, so their content gives them one.
             is_tmp = path.startswith("media/tables/")
             entry = self.add_file(temporary, name=path, is_tmp=is_tmp, overwrite=overwrite)
+        self._contents.wait_for_parts()
         value._target = ObjectPlace(cast("Artifact", self), entry.path)
         return entry
+
+    def _add_part(self, local_path: str, path: str, digest: str) -> str:
+        """Adds a file of an object whose digest is known, unless it is there; `add` waits for all files of an object at once."""
+        if not self._contents.has_part(path, digest):
+            self._contents.add_part(find_file(local_path), path, digest)
+        return path
+
+    def _has_part(self, path: str, digest: str | None = None) -> bool:
+        return self._contents.has_part(path, digest)
 
     def __setitem__(self, name: str, item: StoredObject) -> None:
         self.add(item, name)

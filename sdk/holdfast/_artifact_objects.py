@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+
+from holdfast._object_fields import ObjectFields, reading_file, reading_key
+from holdfast.errors import MalformedObjectError
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
@@ -25,6 +28,8 @@ class StoredObject(ABC):
 
     log_type: ClassVar[str]
     """Part of the names of its files."""
+    json_type: ClassVar[type] = dict
+    """Of what its file holds."""
 
     _source: ObjectPlace | None = None
     _target: ObjectPlace | None = None
@@ -35,13 +40,17 @@ class StoredObject(ABC):
             _TYPES[cls.log_type] = cls
 
     @abstractmethod
-    def to_json(self, artifact: Artifact) -> dict[str, Any]:
-        """Returns what its file holds; adds to the artifact what it needs beside it."""
+    def to_json(self, artifact: Artifact) -> Any:
+        """Returns what its file holds, nearly always a dict; adds to the artifact what it needs beside it."""
 
     @classmethod
     @abstractmethod
-    def from_json(cls, json: dict[str, Any], artifact: Artifact) -> Self:
-        """Returns the object of a file that was read from a logged artifact."""
+    def from_json(cls, json: Any, artifact: Artifact) -> Self:
+        """Returns the object of a file that was read from a logged artifact.
+
+        Raises:
+            MalformedObjectError: it is none; see `ObjectFields`.
+        """
 
     @classmethod
     def get_media_subdir(cls) -> str:
@@ -51,16 +60,60 @@ class StoredObject(ABC):
     @classmethod
     def file_name(cls, name: str) -> str:
         """Returns the path of the file of the object of this name."""
-        suffix = f".{cls.log_type}.json"
-        return name if name.endswith(suffix) else name + suffix
+        return object_file_name(cls.log_type, name)
 
 
-_TYPES: dict[str, type[StoredObject]] = {}
+@dataclass(frozen=True, slots=True)
+class TypeHome:
+    """Where a type of ours is, which is imported when it is first needed."""
+
+    module: str
+    name: str
+
+    def load(self) -> type[StoredObject]:
+        """Imports the type."""
+        from holdfast import _load  # imports that a fork cannot break in two
+
+        return cast("type[StoredObject]", getattr(_load(f"media.{self.module}"), self.name))
 
 
-def object_types() -> list[type[StoredObject]]:
-    """Returns all types that are known, in the order in which they became known."""
-    return list(_TYPES.values())
+_TYPES: dict[str, type[StoredObject] | TypeHome] = {
+    "table": TypeHome("table", "Table"),
+    "joined-table": TypeHome("joined_table", "JoinedTable"),
+    "partitioned-table": TypeHome("partitioned_table", "PartitionedTable"),
+    "classes": TypeHome("classes", "Classes"),
+    "image-file": TypeHome("image", "Image"),
+    "mask": TypeHome("image_mask", "ImageMask"),
+    "bounding-boxes": TypeHome("bounding_boxes", "BoundingBoxes2D"),
+    "audio-file": TypeHome("audio", "Audio"),
+    "video-file": TypeHome("video", "Video"),
+    "html-file": TypeHome("html", "Html"),
+    "object3D-file": TypeHome("object3d", "Object3D"),
+    "bokeh-file": TypeHome("bokeh", "Bokeh"),
+    "plotly-file": TypeHome("plotly", "Plotly"),
+    "molecule-file": TypeHome("molecule", "Molecule"),
+}
+"""By log type, in the order in which files of one name are looked for."""
+
+_OLDER_NAMES = {f"wandb.{home.name}": log_type for log_type, home in _TYPES.items() if isinstance(home, TypeHome)}
+"""What old files say as `_type`."""
+
+
+def log_types() -> list[str]:
+    """Returns the log types that are known; loads none of them."""
+    return list(_TYPES)
+
+
+def object_type(log_type: str) -> type[StoredObject] | None:
+    """Returns the type of a log type, or of its older name, imported now; None when it is not known."""
+    found = _TYPES.get(_OLDER_NAMES.get(log_type, log_type))
+    return found.load() if isinstance(found, TypeHome) else found
+
+
+def object_file_name(log_type: str, name: str) -> str:
+    """Returns the path of the file of an object."""
+    suffix = f".{log_type}.json"
+    return name if name.endswith(suffix) else name + suffix
 
 
 def require_object(value: object) -> StoredObject:
@@ -71,7 +124,7 @@ def require_object(value: object) -> StoredObject:
     """
     if isinstance(value, StoredObject) and type(value).log_type in _TYPES:
         return value
-    expected = ", ".join(known.__name__ for known in object_types()) or "none is loaded"
+    expected = ", ".join(known.name if isinstance(known, TypeHome) else known.__name__ for known in _TYPES.values())
     raise TypeError(f"Found object of type {type(value)}, expected one of: {expected}")
 
 
@@ -84,12 +137,43 @@ def read_object(kind: type[StoredObject], local_path: str, artifact: Artifact, p
     """Returns the object of a downloaded file, and remembers where it came from.
 
     Raises:
-        ValueError: the file is no JSON object.
+        MalformedObjectError: (a ValueError) the file holds no object of this type; it names the key.
     """
-    with open(local_path, encoding="utf-8") as file:
-        content = json.load(file)
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} of {artifact.name} holds no {kind.__name__}: its JSON is no object.")
-    value = kind.from_json(content, artifact)
+    with open(local_path, "rb") as file:
+        try:
+            content = json.load(file)
+        except (ValueError, RecursionError) as error:
+            raise MalformedObjectError(f"holds no JSON: {error}").in_file(artifact.name, path) from error
+    if not isinstance(content, kind.json_type):
+        expected = "object" if kind.json_type is dict else "list"
+        text = f"{path} of {artifact.name} holds no {kind.__name__}: its JSON is no {expected}"
+        raise MalformedObjectError(text, detail={"artifact": artifact.name, "path": path})
+    with reading_file(path):
+        try:
+            value = kind.from_json(content, artifact)
+        except MalformedObjectError as error:
+            raise error.in_file(artifact.name, path) from error
     value._source = ObjectPlace(artifact, path)
     return value
+
+
+def object_from_json(content: Any, artifact: Artifact, key: str = "") -> StoredObject:
+    """Returns an object whose JSON lies within that of another one, such as an image in a cell of a table.
+
+    What lies beside it is asked for when it is needed: whoever reads many of them looks at `artifact.manifest` first, which fetches
+    the list of all files at once.
+
+    Args:
+        content: the JSON; its `_type` says what it is, older names included.
+        artifact: where it was read from.
+        key: where it lies in the other one, such as "data[3][1]"; for messages.
+
+    Raises:
+        MalformedObjectError: it is none, or of an unknown type.
+    """
+    with reading_key(key):
+        fields = ObjectFields(content, "object", artifact)
+        kind = object_type(fields.text("_type"))
+        if kind is None:
+            raise fields.malformed("_type", f"nothing here knows objects of the type {fields.text('_type')!r}")
+        return kind.from_json(content, artifact)

@@ -59,6 +59,8 @@ class Draft:
         self._added: dict[str, str] = {}
         self._local_names: dict[str, str] = {}
         self._local_files: dict[str, str] = {}
+        # Files of objects that the daemon has yet to read, by the numbers of their records.
+        self._unread: dict[int, str] = {}
         self._trees: list[tuple[str, str]] = []
         # Whether there are paths that are not in `_added`: too many of them.
         self._has_unlisted = False
@@ -94,6 +96,49 @@ class Draft:
             self._wait_for_path(session, seq, path)
             return self._entry(path, local_path=file.path)
         return self._entry(path, digest=digest or None, size=file.size_bytes, local_path=file.path)
+
+    def add_part(self, file: LocalFile, path: str, digest: str) -> None:
+        """Adds a file of an object, as `add_file` with `mutable`, and does not wait for it: `wait_for_parts` does for all of them.
+
+        Args:
+            file: is left alone until then.
+            path: in the artifact.
+            digest: of the file's bytes.
+
+        Raises:
+            ValueError: the path has another content already.
+        """
+        if self._may_exist(path) and self._same_or_raise(path, digest) is not None:
+            return
+        record, size_bytes = _file_record(file, path, read_small(file), overwrite=False, mutable=True)
+        with self._lock:
+            seq = self._append(record, size_bytes, path)
+            self._added[path] = digest
+            self._local_names[file.path] = path
+            self._local_files[path] = file.path
+            if record.HasField("add_file"):
+                self._unread[seq] = path
+
+    def wait_for_parts(self) -> None:
+        """Returns when the daemon has read all files of objects.
+
+        Raises:
+            Error: the first one that it could not read, which is taken back.
+        """
+        while self._unread:
+            with self._lock:
+                seq = min(self._unread, default=0)
+                path = self._unread.pop(seq, None)
+            if path is not None:
+                self._wait_for_path(self.session(), seq, path)
+
+    def has_part(self, path: str, digest: str | None = None) -> bool:
+        """Whether the path is taken, or with `digest`: by a file of this content."""
+        known = self._added.get(path)
+        if known and digest is not None:
+            return known == digest
+        existing = self.entry_at(path)
+        return existing is not None and (digest is None or existing.digest == digest)
 
     def add_tree(self, tree: log_pb2.AddTree) -> None:
         """Adds files below a folder; the daemon walks.  With `mutable` returns after they were read."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
-from holdfast._artifact_objects import StoredObject, object_types, read_object
+from holdfast._artifact_objects import StoredObject, log_types, object_file_name, object_type, read_object
 from holdfast._fetch import Fetcher
 from holdfast._process import this_process
 from holdfast._registry_calls import RegistryCalls
@@ -82,13 +82,22 @@ class VersionReading(VersionAttributes):
         segments = _calls().manifest_segments(self._logged.version_id, path_prefix=path)
         return ArtifactManifest(segments, parent=cast("Artifact", self)).get_entry_by_path(path)
 
-    def _find_object(self, path: str) -> tuple[ArtifactManifestEntry | None, type[StoredObject] | None]:
-        """Returns the file of the object of this name, and the object's type."""
-        for kind in object_types():
-            entry = self._find(kind.file_name(path))
+    def _find_object(self, path: str) -> tuple[ArtifactManifestEntry | None, str]:
+        """Returns the file of the object of this name, and the object's log type."""
+        known = log_types()
+        named = next((one for one in known if object_file_name(one, path) == path), None)
+        entry = self._find(path) if named else None
+        if named and entry is not None:
+            return entry, named
+        manifest = self._manifest
+        if manifest is None:
+            segments = _calls().manifest_segments(self._logged.version_id, path_prefix=f"{path}.")
+            manifest = ArtifactManifest(segments, parent=cast("Artifact", self))
+        for log_type in known:
+            entry = manifest.get_entry_by_path(object_file_name(log_type, path))
             if entry is not None:
-                return entry, kind
-        return None, None
+                return entry, log_type
+        return None, ""
 
     @ensure_logged
     def get(self, name: str) -> StoredObject | None:
@@ -99,18 +108,22 @@ class VersionReading(VersionAttributes):
 
         Raises:
             ArtifactNotLoggedError: the artifact is a draft.
+            MalformedObjectError: (a ValueError) its file does not hold what its type says; names file and key.
             ArtifactError, CommError: its file cannot be had.
+            MissingPackageError: its type needs a library that is not installed.
         """
         try:
-            entry, kind = self._find_object(logical_path(name))
+            entry, log_type = self._find_object(logical_path(name))
         except ManifestPathError:
             return None
-        if entry is None or kind is None:
+        if entry is None:
             return None
         source = _version_and_path(entry.ref)
         if source is not None and source[0] != self.id:
             # What lies beside the object lies in the artifact that it came from.
             return self._other_version(source[0]).get(source[1])
+        kind = object_type(log_type)
+        assert kind is not None, "found among the known ones"
         return read_object(kind, entry.download(), cast("Artifact", self), entry.path)
 
     def _other_version(self, version_id: str) -> VersionReading:

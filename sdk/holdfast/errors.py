@@ -26,7 +26,6 @@ Error                            all of ours but the status errors; `reason` say
     UnknownSchemeError           no handler knows how to fetch a reference
     ReferenceChangedError        a referenced object is not the one that was logged
     DamagedError                 stored bytes are not the ones that were promised
-    MalformedObjectError         the file of an object does not hold what its type says
     MalformedObjectError         the file of a table, an image or another object is not what its type needs
     DistributedError             the parts of a distributed version do not come together
     CancelledError               the job was cancelled
@@ -245,12 +244,6 @@ class SemanticVersionDeletedError(ArtifactError):
     """A deleted version of the artifact had this semantic version, and none is given twice; give another one."""
 
     default_reason = Reason.SEMVER_REUSED
-
-
-class MalformedObjectError(ArtifactError):
-    """The file of an object, such as a table, does not hold what its type says; `detail` names artifact, path and key."""
-
-    default_reason = Reason.INVALID_ARGUMENT
 
 
 class DistributedError(ArtifactError):

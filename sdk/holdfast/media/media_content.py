@@ -1,0 +1,280 @@
+"""Where the one file of a media object is: on this machine, behind a URL, or in an artifact; and how it comes into another artifact.
+
+Bytes are read and hashed once for each object, whatever it is added to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import IO, TYPE_CHECKING, Protocol
+
+from holdfast.errors import FileUnreadableError, MalformedObjectError
+from holdfast.media.temporary_file import TemporaryFile
+from holdfast_contract.digest import hasher
+
+if TYPE_CHECKING:
+    from holdfast._object_fields import ObjectFields
+    from holdfast.artifact import Artifact
+    from holdfast.manifest import ArtifactManifestEntry
+
+_READ_BYTES = 1 << 20
+HASH_CHARS_IN_PATH = 20
+"""Of a hash in hex, in paths of media: 80 bits."""
+
+
+class MediaContent(Protocol):
+    """The bytes of a media object, wherever they are."""
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes (of a URL: of the URL), in hex."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """In bytes; None when nobody knows."""
+        ...
+
+    def put_into(self, artifact: Artifact, folder: str) -> str:
+        """Adds the file to a draft unless it is there; returns its path."""
+        ...
+
+    def open(self) -> IO[bytes]:
+        """Opens the bytes for reading."""
+        ...
+
+    def local_path(self) -> str:
+        """Returns the path of a file on this machine that holds them."""
+        ...
+
+
+class _Hashes:
+    """The hashes of a file, taken in one go: SHA-256 for the object's JSON, ours for the artifact."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._digest = hasher()
+        self.size = 0
+
+    def add(self, data: bytes) -> None:
+        self._sha256.update(data)
+        self._digest.update(data)
+        self.size += len(data)
+
+    @property
+    def sha256(self) -> str:
+        return self._sha256.hexdigest()
+
+    @property
+    def digest(self) -> str:
+        return self._digest.hexdigest()
+
+
+def _hashes_of_file(path: str) -> _Hashes:
+    hashes = _Hashes()
+    with open(path, "rb", buffering=0) as file:
+        while data := file.read(_READ_BYTES):
+            hashes.add(data)
+    return hashes
+
+
+class GeneratedFile:
+    """A file that the object has made of what it was given.  Its name in artifacts is that of its content."""
+
+    def __init__(self, file: TemporaryFile, hashes: _Hashes) -> None:
+        """Takes over a file that nobody writes to any more; see `of_bytes` and `of_file`."""
+        self._file = file
+        self._hashes = hashes
+        self.sha256, self.size = hashes.sha256, hashes.size
+        _, dot, extension = os.path.basename(file.path).partition(".")
+        self._digest = hashes.digest
+        self.name = f"{self._digest[:HASH_CHARS_IN_PATH]}{dot}{extension}"
+
+    @classmethod
+    def of_bytes(cls, data: bytes, extension: str) -> GeneratedFile:
+        """Writes a file."""
+        hashes = _Hashes()
+        hashes.add(data)
+        file = TemporaryFile(extension)
+        file.write(data)
+        return cls(file, hashes)
+
+    @classmethod
+    def of_file(cls, file: TemporaryFile) -> GeneratedFile:
+        """Takes a file that was written."""
+        return cls(file, _hashes_of_file(file.path))
+
+    def put_into(self, artifact: Artifact, folder: str) -> str:
+        """Adds the file, unless an equal one is there."""
+        return artifact._add_part(self._file.path, f"{folder}/{self.name}", self._digest)
+
+    def open(self) -> IO[bytes]:
+        """Opens the file."""
+        return open(self._file.path, "rb")
+
+    def local_path(self) -> str:
+        """Returns its path, which is there as long as this object."""
+        return self._file.path
+
+
+class UserFile:
+    """A file of the user's, which stays where it is.  Its name in artifacts is its own, below its hash."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Reads the file once.
+
+        Raises:
+            ValueError: there is no such file.
+            FileUnreadableError: it cannot be read.
+        """
+        self._path = os.path.abspath(os.fspath(path))
+        self.name = os.path.basename(self._path)
+        if not os.path.isfile(self._path):
+            raise ValueError(f"Path is not a file: {os.fspath(path)!r}")
+        self._look()
+
+    def _look(self) -> None:
+        try:
+            self._stamp = _stamp(self._path)
+            hashes = _hashes_of_file(self._path)
+        except OSError as error:
+            raise FileUnreadableError(f"{self._path} cannot be read: {error.strerror}.") from error
+        self.sha256, self.size, self._digest = hashes.sha256, hashes.size, hashes.digest
+
+    def put_into(self, artifact: Artifact, folder: str) -> str:
+        """Adds the file; one that was added already, under whatever name, is not added again."""
+        try:
+            has_changed = _stamp(self._path) != self._stamp
+        except OSError as error:
+            raise FileUnreadableError(f"{self._path} cannot be read any more: {error.strerror}.") from error
+        if has_changed:
+            self._look()
+        known = artifact.get_added_local_path_name(self._path)
+        if known is not None and artifact._has_part(known, self._digest):
+            return known
+        return artifact._add_part(self._path, f"{folder}/{self.sha256[:HASH_CHARS_IN_PATH]}/{self.name}", self._digest)
+
+    def open(self) -> IO[bytes]:
+        """Opens the file."""
+        return open(self._path, "rb")
+
+    def local_path(self) -> str:
+        """Returns its path."""
+        return self._path
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    """What changes when somebody writes to the file."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+class RemoteFile:
+    """What a URL leads to; artifacts refer to it."""
+
+    size = None
+
+    def __init__(self, url: str) -> None:
+        """Takes the URL; asks nobody."""
+        self.url = url
+        self.sha256 = hashlib.sha256(url.encode()).hexdigest()
+        self.name = url.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2] or "object"
+
+    def put_into(self, artifact: Artifact, folder: str) -> str:
+        """Adds a reference; its server is asked for what identifies the object now."""
+        path = f"{folder}/{self.sha256[:HASH_CHARS_IN_PATH]}/{self.name}"
+        if not artifact._has_part(path):
+            artifact.add_reference(self.url, name=path)
+        return path
+
+    def open(self) -> IO[bytes]:
+        """Refuses: what the URL leads to is read once the object is in an artifact.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(f"{self.url} is read by this object only after it was logged; open the URL itself.")
+
+    def local_path(self) -> str:
+        """Refuses, as `open`.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(f"{self.url} is no file of this machine.")
+
+
+class StoredFile:
+    """A file of a logged artifact; fetched when somebody looks into it."""
+
+    def __init__(self, fields: ObjectFields) -> None:
+        """Takes path, hash and size from an object's JSON.
+
+        Raises:
+            MalformedObjectError: a key is missing or of another type.
+        """
+        self._fields = fields
+        self.path = fields.path()
+        self.name = self.path.rpartition("/")[2]
+        self._sha256 = fields.text_or_none("sha256")
+        self._size = fields.whole_or_none("size")
+        self._local_path: str | None = None
+
+    @property
+    def entry(self) -> ArtifactManifestEntry:
+        """The file's entry.
+
+        Raises:
+            MalformedObjectError: the artifact has none.
+        """
+        try:
+            return self._fields.artifact.get_entry(self.path)
+        except KeyError as error:
+            raise self.missing() from error
+
+    def missing(self) -> MalformedObjectError:
+        """Returns the error for a file that the artifact does not have."""
+        return self._fields.malformed("path", f"the artifact has no file {self.path!r}")
+
+    @property
+    def sha256(self) -> str:
+        """As the JSON says; else the file is read."""
+        if self._sha256 is None:
+            with self.open() as file:
+                hashes = _Hashes()
+                while data := file.read(_READ_BYTES):
+                    hashes.add(data)
+            self._sha256 = hashes.sha256
+        return self._sha256
+
+    @property
+    def size(self) -> int | None:
+        """As the JSON says; else the entry."""
+        return self.entry.size if self._size is None else self._size
+
+    def put_into(self, artifact: Artifact, folder: str) -> str:
+        """Takes the entry over, by the same path; the bytes are neither fetched nor sent."""
+        entry = self.entry
+        for path in (self.path, f"{folder}/{entry.digest[:HASH_CHARS_IN_PATH]}/{self.name}"):
+            if artifact._has_part(path, entry.digest):
+                return path
+            if not artifact._has_part(path):
+                artifact.add_reference(entry, path)
+                return path
+        raise ValueError(f"Cannot add {self.path!r}: the artifact has other files of this path and of its digest's.")
+
+    def open(self) -> IO[bytes]:
+        """Opens the file where it is stored, or its downloaded copy."""
+        return self.entry.open() if self._local_path is None else open(self._local_path, "rb")
+
+    def local_path(self) -> str:
+        """Downloads this one file and returns where it is."""
+        if self._local_path is None:
+            self._local_path = self.entry.download()
+        return self._local_path
