@@ -153,23 +153,37 @@ _HOME_OF = {
     "ArtifactNotLoggedError": "errors",
     "ArtifactStatusError": "errors",
     "ArtifactTTL": "_ttl",
+    "Audio": "media.audio",
     "AzureHandler": "references.azure",
+    "Bokeh": "media.bokeh",
+    "BoundingBoxes2D": "media.bounding_boxes",
+    "Classes": "media.classes",
     "CommError": "errors",
     "Error": "errors",
     "FileChangedError": "errors",
     "GCSHandler": "references.gcs",
     "HTTPHandler": "references.web",
+    "Html": "media.html",
+    "Image": "media.image",
+    "ImageMask": "media.image_mask",
+    "JoinedTable": "media.joined_table",
     "LocalFileHandler": "references.local_file",
+    "Molecule": "media.molecule",
     "MultiHandler": "references.handlers",
     "NotFoundError": "errors",
+    "Object3D": "media.object3d",
+    "PartitionedTable": "media.partitioned_table",
+    "Plotly": "media.plotly",
     "Progress": "progress",
     "Run": "runs",
     "S3Handler": "references.s3",
     "Settings": "_run_settings",
     "StorageHandler": "references.handlers",
+    "Table": "media.table",
     "TrackingHandler": "references.tracking",
     "UnavailableError": "errors",
     "UsageError": "errors",
+    "Video": "media.video",
     "WBArtifactHandler": "references.artifact_entry",
     "WBLocalArtifactHandler": "references.artifact_entry",
     "WaitTimeoutError": "errors",
@@ -209,8 +223,8 @@ def __getattr__(name: str) -> Any:
         return _load("_active_run").active_run()
     if name in ("config", "summary"):
         return _load("_active_run").of_active_run(name)
-    if name in ("apis", "errors", "util"):
-        return _load(name)  # scripts write `wandb.apis.public.Api` and `wandb.util.generate_id` without importing them
+    if name in ("apis", "data_types", "errors", "util"):
+        return _load(name)  # scripts write `wandb.apis.public.Api` and `wandb.data_types.Image` without importing them
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
