@@ -47,6 +47,7 @@ class ConfiguredRegistry:
 
     async def _check(self) -> HoldfastError | None:
         self._client.token.reread()
+        self._client.reread_tls()
         try:
             return mismatch(await self._client.hello(), self._client.address)
         except HoldfastError as error:

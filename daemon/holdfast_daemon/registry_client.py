@@ -16,8 +16,9 @@ from holdfast_contract.limits import MESSAGE_BYTES_MAX, PROTOCOL_MAX, PROTOCOL_M
 from holdfast_contract.reasons import Reason
 from holdfast_daemon import __version__
 from holdfast_daemon.errors import HoldfastError
+from holdfast_daemon.registry_channel import RegistryChannel
 from holdfast_daemon.registry_tally import RegistryTally
-from holdfast_daemon.registry_tls import RegistryTls
+from holdfast_daemon.registry_tls import RegistryTls, TlsFiles
 from holdfast_daemon.registry_token import RegistryToken, metadata_of
 from holdfast_daemon.tracing import NoTracing, Tracing
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
@@ -110,17 +111,16 @@ class RegistryClient:
         self.tally = RegistryTally()
         self.token = token or RegistryToken(None)
         self.tls = tls
-        if tls is None:
-            self.channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
-        else:
-            self.channel = grpc.aio.secure_channel(address, tls.credentials(), options=CHANNEL_OPTIONS)
+        self._tls_files = None if tls is None else TlsFiles(tls)
+        self.channel = RegistryChannel(self._connect)
         # The generated stubs are typed for the blocking channel; on an asyncio channel their calls are awaitable.
-        self.versions: Any = VersionServiceStub(cast(grpc.Channel, self.channel))
-        self.packs: Any = PackServiceStub(cast(grpc.Channel, self.channel))
-        self.runs: Any = RunServiceStub(cast(grpc.Channel, self.channel))
-        self.collections: Any = CollectionServiceStub(cast(grpc.Channel, self.channel))
-        self._registry: Any = RegistryServiceStub(cast(grpc.Channel, self.channel))
-        self._access: Any = AccessServiceStub(cast(grpc.Channel, self.channel))
+        channel = cast(grpc.Channel, self.channel)
+        self.versions: Any = VersionServiceStub(channel)
+        self.packs: Any = PackServiceStub(channel)
+        self.runs: Any = RunServiceStub(channel)
+        self.collections: Any = CollectionServiceStub(channel)
+        self._registry: Any = RegistryServiceStub(channel)
+        self._access: Any = AccessServiceStub(channel)
         self.fetched_bytes = 0
         """Bytes of manifests, of the places of chunks and of packs that reading took; those who read add to it."""
         self.on_answer: Callable[[Any], None] | None = None
@@ -129,6 +129,16 @@ class RegistryClient:
         self._started = asyncio.Event()
         self._started.set()
         self._hurried = asyncio.Event()
+
+    def _connect(self) -> grpc.aio.Channel:
+        if self.tls is None:
+            return grpc.aio.insecure_channel(self.address, options=CHANNEL_OPTIONS)
+        return grpc.aio.secure_channel(self.address, self.tls.credentials(), options=CHANNEL_OPTIONS)
+
+    def reread_tls(self) -> None:
+        """Takes over certificates that were renewed; calls that are under way go on over the connection that they have."""
+        if self._tls_files is not None and self._tls_files.are_new():
+            self.channel.renew()
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -209,6 +219,8 @@ class RegistryClient:
             try:
                 return await method(request, metadata=(*self.token.metadata, *own), **options)
             except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.UNAVAILABLE:
+                    self.reread_tls()  # for the next try, which is the caller's
                 # A stream of requests has been used up; whoever made it repeats it.
                 if not isinstance(request, Message) or not self.has_new_token(error):
                     raise to_error(error, self.address) from error
@@ -256,4 +268,4 @@ class RegistryClient:
 
     async def close(self) -> None:
         """Ends the channel."""
-        await self.channel.close(None)
+        await self.channel.close()

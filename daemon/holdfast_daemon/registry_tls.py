@@ -4,6 +4,7 @@ gRPC says of a failed handshake that the registry cannot be reached.  Whoever wa
 authority, the name, the date or the protocol is wrong, so a second handshake asks the system's TLS library.
 """
 
+import logging
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from holdfast_contract.settings import SettingError
 from holdfast_daemon.settings import DaemonSettings
 
 PROBE_TIMEOUT_S = 5.0
+
+_log = logging.getLogger(__name__)
 
 # OpenSSL's codes of `verify_code`.
 _EXPIRED = (9, 10)
@@ -31,6 +34,11 @@ class RegistryTls:
     client_cert_file: Path | None = None
     client_key_file: Path | None = None
 
+    @property
+    def files(self) -> list[Path]:
+        """All that are named."""
+        return [path for path in (self.ca_file, self.client_cert_file, self.client_key_file) if path is not None]
+
     def credentials(self) -> grpc.ChannelCredentials:
         """What a channel is made with.
 
@@ -39,6 +47,41 @@ class RegistryTls:
         """
         files = (self.ca_file, self.client_key_file, self.client_cert_file)
         return grpc.ssl_channel_credentials(*[_read(path) if path else None for path in files])
+
+
+class TlsFiles:
+    """Notices that files were renewed.  Those that do not fit each other, as between a key and its certificate, are not taken over."""
+
+    def __init__(self, tls: RegistryTls) -> None:
+        self._tls = tls
+        self._used = self._refused = self._stamps()
+
+    def are_new(self) -> bool:
+        """Whether a connection that is made now would be made with other certificates than the last time that this was asked."""
+        found = self._stamps()
+        if found in (self._used, self._refused):
+            return False
+        try:
+            _context(self._tls)
+        except (ssl.SSLError, OSError) as error:
+            _log.warning("certificates for the registry are not taken over, the old ones are used: %s", error)
+            self._refused = found
+            return False
+        self._used = self._refused = found
+        _log.info("certificates for the registry taken over")
+        return True
+
+    def _stamps(self) -> list[tuple[int, int, int] | None]:
+        return [_stamp(path) for path in self._tls.files]
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is replaced; None: it cannot be found."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def wanted_tls(settings: DaemonSettings) -> RegistryTls | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -113,6 +114,27 @@ def test_version_is_logged_over_tls_with_certificates_on_both_sides(tmp_path: Pa
         }
         with SdkHost(tmp_path / "host", own.daemon_settings() | pair).entered():
             assert log_folder(write_tree(tmp_path / "in", {"a": b"a"}), "sealed").version == "v0"
+
+
+def test_certificates_that_are_renewed_on_both_sides_are_taken_up_by_the_running_daemon(tmp_path: Path) -> None:
+    with TlsRegistry(tmp_path / "registry", TLS_CLIENT_CA="ca.pem") as own:
+        own.start()
+        own_files = tmp_path / "certs"
+        shutil.copytree(own.certs, own_files)
+        names = {
+            "CA_FILE": "ca.pem",
+            "CLIENT_CERT_FILE": "client-laptop.pem",
+            "CLIENT_KEY_FILE": "client-laptop-key.pem",
+        }
+        settings = {f"HOLDFAST_DAEMON_REGISTRY_{name}": str(own_files / file) for name, file in names.items()}
+        with SdkHost(tmp_path / "host", own.daemon_settings() | settings).entered():
+            assert log_folder(write_tree(tmp_path / "in", {"a": b"a"}), "before").version == "v0"
+            make_certificates(tmp_path / "new", ["localhost"], ["laptop"], 30)
+            own.terminate()
+            for folder in (own.certs, own_files):
+                shutil.copytree(tmp_path / "new", folder, dirs_exist_ok=True)
+            own.start()
+            assert log_folder(write_tree(tmp_path / "in2", {"a": b"b"}), "after").version == "v0"
 
 
 def test_daemon_says_in_words_what_is_wrong_with_the_connection(tmp_path: Path) -> None:
