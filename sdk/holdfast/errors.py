@@ -43,7 +43,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from holdfast_contract.call_context import REQUEST_ID_DETAIL
 from holdfast_contract.reasons import REASONS, Reason
@@ -219,19 +219,6 @@ class DamagedError(ArtifactError):
 
 class MalformedObjectError(ArtifactError):
     """The file of an object is not what its type needs; the message names artifact, file and key, and `detail` has them."""
-
-    @classmethod
-    def of_key(cls, key: str, problem: str) -> Self:
-        """Makes the error for what is wrong with the value of a key, such as "column_types.a"; the file is added by `in_file`."""
-        return cls(f"{key}: {problem}", detail={"key": key})
-
-    def in_file(self, artifact: str, path: str) -> Self:
-        """Returns the error with the names of artifact and file; itself when it has them."""
-        if "path" in self.detail:
-            return self
-        return type(self)(
-            f"{path} of {artifact}: {self.message}", detail={**self.detail, "artifact": artifact, "path": path}
-        )
 
 
 class SemanticVersionExistsError(ArtifactError):
