@@ -86,7 +86,7 @@ class Draft:
             existing = self._same_or_raise(path, digest or digest_of_file(file))
             if existing is not None:
                 return existing
-        record, size_bytes = _file_record(file, path, data, overwrite=overwrite, mutable=mutable)
+        record, size_bytes = file_record(file, path, data, overwrite=overwrite, mutable=mutable)
         with self._lock:
             seq = self._append(record, size_bytes, path)
             self._added[path] = digest
@@ -110,7 +110,7 @@ class Draft:
         """
         if self._may_exist(path) and self._same_or_raise(path, digest) is not None:
             return
-        record, size_bytes = _file_record(file, path, read_small(file), overwrite=False, mutable=True)
+        record, size_bytes = file_record(file, path, read_small(file), overwrite=False, mutable=True)
         with self._lock:
             seq = self._append(record, size_bytes, path)
             self._added[path] = digest
@@ -224,6 +224,19 @@ class Draft:
             seq = self._append(record, what.ByteSize(), None if added.is_folder else what.path)
         if added.must_be_read:
             session.wait_ingested(seq)
+
+    def send(self, record: log_pb2.Record, size_bytes: int) -> None:
+        """Sends a record whose paths the caller has judged; nobody looks whether they are taken."""
+        with self._lock:
+            self._append(record, size_bytes)
+
+    def wait_until_read(self) -> None:
+        """Returns when all records so far have been read.
+
+        Raises:
+            Error: one of them failed, or the daemon cannot be reached.
+        """
+        self.session().wait_ingested()
 
     def remove(self, path: str) -> None:
         """Removes an entry, or all below a folder.
@@ -424,7 +437,7 @@ def _same_path_twice(path: str) -> ValueError:
     return ValueError(f"Cannot add the same path twice: {path!r}; pass overwrite=True to replace it.")
 
 
-def _file_record(
+def file_record(
     file: LocalFile, path: str, data: bytes | None, *, overwrite: bool, mutable: bool
 ) -> tuple[log_pb2.Record, int]:
     """Returns the record that adds a file, by its bytes or by its name, and about how large it is."""

@@ -23,6 +23,9 @@ class SdkSettings:
     """Entity (tenant) of artifacts and runs that name none."""
     project: str = "uncategorized"
     """Project of artifacts and runs that name none."""
+    comet_project: str = ""
+    """Project of each entity that holds the artifacts of `holdfast.comet`, which knows workspaces and no projects of artifacts; empty:
+    `project`."""
     artifact_dir: str = "./artifacts"
     """Folder below which downloads go when no root is given."""
     app_url: str = ""

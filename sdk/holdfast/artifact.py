@@ -34,6 +34,7 @@ from holdfastpb.registry.v1 import version_pb2
 
 if TYPE_CHECKING:
     from holdfast._draft import DraftListing
+    from holdfast.runs import Run
 
 StrPath = str | os.PathLike[str]
 
@@ -101,6 +102,7 @@ class Artifact(ArtifactFilling):
         self._is_new_version: bool | None = None
         self._brought_part: version_pb2.Version | None = None
         self._is_distributed = False
+        self._meant_for: Run | None = None
         self._manifest: ArtifactManifest | None = None
         # By the identity of the object, which is kept here: an id may be given again once its object is gone.
         self._added_objects = {}
@@ -192,7 +194,7 @@ class Artifact(ArtifactFilling):
 
     def _opening(self) -> tuple[ProcessContext, log_pb2.Open]:
         """Returns what a new session of this artifact begins with."""
-        process, run = this_process(), active_run()
+        process, run = this_process(), self._meant_for or active_run()
         opening = log_pb2.Open(
             session_id=os.urandom(16).hex(),
             client_id=process.client_id,
