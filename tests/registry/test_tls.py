@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from holdfast_registry.certificates import make_certificates
-from holdfastpb.registry.v1 import access_pb2, access_pb2_grpc
+from holdfastpb.registry.v1 import access_pb2, access_pb2_grpc, pack_pb2, pack_pb2_grpc
 from registry.processes import RegistryProcess, run_registry
 from support.own_registry import free_port
 
@@ -123,6 +124,31 @@ def test_health_is_told_without_a_token_and_ends_with_the_service(served: TlsReg
         watched = health.Watch(health_pb2.HealthCheckRequest(), timeout=60)
         assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
         assert served.process.stop() == 0, "somebody who watches does not keep it from ending"
+
+
+def test_registry_that_drains_lets_a_call_over_tls_end_and_takes_no_new_ones(served: TlsRegistry) -> None:
+    metadata = (("authorization", f"Bearer {served.token}"),)
+    let_go = threading.Event()
+
+    def nothing() -> Iterator[pack_pb2.WritePackRequest]:
+        let_go.wait(60)
+        yield pack_pb2.WritePackRequest()
+
+    with grpc.secure_channel(served.address, served.trusting(served.certs)) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        held = pack_pb2_grpc.PackServiceStub(channel).WritePack.future(nothing(), metadata=metadata)
+        watched = health.Watch(health_pb2.HealthCheckRequest())
+        assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
+        assert served.process.process is not None
+        served.process.process.terminate()
+        assert next(watched).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert served.code(served.trusting(served.certs)) is grpc.StatusCode.UNAVAILABLE
+        assert served.process.process.poll() is None, "it waits for its last call"
+        let_go.set()
+        failed = held.exception()
+        assert failed is not None
+        assert failed.code() is grpc.StatusCode.FAILED_PRECONDITION, "it was answered (there is no such lease), not cut off"
+        assert served.process.wait() == 0
 
 
 @pytest.mark.parametrize(
