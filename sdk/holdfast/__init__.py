@@ -61,6 +61,14 @@ if TYPE_CHECKING:
         WaitTimeoutError,
     )
     from holdfast.manifest import ArtifactEntry, ArtifactManifest, ArtifactManifestEntry, ArtifactManifestV1
+    from holdfast.media.audio import Audio
+    from holdfast.media.bokeh import Bokeh
+    from holdfast.media.html import Html
+    from holdfast.media.molecule import Molecule
+    from holdfast.media.object3d import Object3D
+    from holdfast.media.plotly import Plotly
+    from holdfast.media.point_clouds import box3d
+    from holdfast.media.video import Video
     from holdfast.progress import Progress
     from holdfast.references.artifact_entry import ArtifactHandler, WBArtifactHandler, WBLocalArtifactHandler
     from holdfast.references.azure import AzureHandler
@@ -91,15 +99,21 @@ __all__ = [
     "ArtifactNotLoggedError",
     "ArtifactStatusError",
     "ArtifactTTL",
+    "Audio",
     "AzureHandler",
+    "Bokeh",
     "CommError",
     "Error",
     "FileChangedError",
     "GCSHandler",
     "HTTPHandler",
+    "Html",
     "LocalFileHandler",
+    "Molecule",
     "MultiHandler",
     "NotFoundError",
+    "Object3D",
+    "Plotly",
     "Progress",
     "Run",
     "S3Handler",
@@ -108,11 +122,13 @@ __all__ = [
     "TrackingHandler",
     "UnavailableError",
     "UsageError",
+    "Video",
     "WBArtifactHandler",
     "WBLocalArtifactHandler",
     "WaitTimeoutError",
     "__version__",
     "alert",
+    "box3d",
     "config",
     "define_metric",
     "finish",
@@ -188,6 +204,7 @@ _HOME_OF = {
     "WBLocalArtifactHandler": "references.artifact_entry",
     "WaitTimeoutError": "errors",
     "alert": "_active_run",
+    "box3d": "media.point_clouds",
     "define_metric": "_active_run",
     "finish": "_active_run",
     "init": "runs",

@@ -92,6 +92,9 @@ _TYPES: dict[str, type[StoredObject] | TypeHome] = {
     "bokeh-file": TypeHome("bokeh", "Bokeh"),
     "plotly-file": TypeHome("plotly", "Plotly"),
     "molecule-file": TypeHome("molecule", "Molecule"),
+    "pytorch-model-file": TypeHome("saved_model", "PytorchModel"),
+    "sklearn-model-file": TypeHome("saved_model", "SklearnModel"),
+    "tfkeras-model-file": TypeHome("saved_model", "KerasModel"),
 }
 """By log type, in the order in which files of one name are looked for."""
 

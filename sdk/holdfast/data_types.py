@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from holdfast.media.object3d import Object3D
     from holdfast.media.partitioned_table import PartitionedTable
     from holdfast.media.plotly import Plotly
+    from holdfast.media.point_clouds import box3d
     from holdfast.media.table import Table
     from holdfast.media.video import Video
 
@@ -35,6 +36,7 @@ __all__ = [
     "Table",
     "Video",
     "WBValue",
+    "box3d",
 ]
 
 

@@ -219,7 +219,7 @@ class StoredFile:
         Raises:
             MalformedObjectError: a key is missing or of another type.
         """
-        self._fields = fields
+        self.fields = fields
         self.path = fields.path()
         self.name = self.path.rpartition("/")[2]
         self._sha256 = fields.text_or_none("sha256")
@@ -234,13 +234,17 @@ class StoredFile:
             MalformedObjectError: the artifact has none.
         """
         try:
-            return self._fields.artifact.get_entry(self.path)
+            return self.fields.artifact.get_entry(self.path)
         except KeyError as error:
             raise self.missing() from error
 
     def missing(self) -> MalformedObjectError:
         """Returns the error for a file that the artifact does not have."""
-        return self._fields.malformed("path", f"the artifact has no file {self.path!r}")
+        return self.fields.malformed("path", f"the artifact has no file {self.path!r}")
+
+    def unreadable(self, problem: str) -> MalformedObjectError:
+        """Returns the error for a file whose bytes are not what the object needs."""
+        return self.fields.malformed("path", f"the file {self.path!r} cannot be read: {problem}")
 
     @property
     def sha256(self) -> str:

@@ -5,7 +5,6 @@ What is encoded is equal for equal frames, so that equal videos are stored once.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,6 @@ from holdfast.errors import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import av
     import numpy as np
     from av.container import OutputContainer
     from av.video.frame import VideoFrame
@@ -76,7 +74,7 @@ def frames_of(video: Array, numpy: Any) -> Array:
             f"height, width), which are {batch.shape[1]}, {channels}, {batch.shape[3]}, {batch.shape[4]}."
         )
     tiled = _tiled(as_bytes(batch[:, :, :3], numpy), numpy)
-    return tiled if channels > 1 else numpy.repeat(tiled, 3, axis=3)  # type: ignore[no-any-return]
+    return tiled if channels > 1 else tiled.repeat(3, axis=3)
 
 
 def as_bytes(values: Array, numpy: Any) -> Array:
@@ -89,7 +87,7 @@ def as_bytes(values: Array, numpy: Any) -> Array:
     if values.dtype == numpy.uint8:
         return values
     if kind == "b":
-        return values.astype(numpy.uint8) * numpy.uint8(255)
+        return values.astype(numpy.uint8) * 255
     if kind in "iu":
         return values.clip(0, 255).astype(numpy.uint8)
     if kind != "f":
@@ -182,21 +180,20 @@ def _write(pictures: Iterator[VideoFrame], container: OutputContainer, stream: V
     container.mux(stream.encode(None))
 
 
-def decode_video(path: str | os.PathLike[str], av: Any, numpy: Any) -> tuple[Array, float | None]:
-    """Returns the frames of a video file as (frames, channels, height, width) of 8 bits, and its rate in frames a second.
+def decode_video(path: str, av: Any, numpy: Any) -> Array:
+    """Returns the frames of a video file as (frames, channels, height, width) of 8 bits.
 
     Raises:
-        InvalidInputError: it is no video file.
+        InvalidInputError: it is no video file; the message does not name it.
     """
     try:
-        with av.open(os.fspath(path)) as container:
+        with av.open(path) as container:
             if not container.streams.video:
-                raise InvalidInputError(f"{os.fspath(path)} holds no video.")
-            stream = container.streams.video[0]
-            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
-            rate = stream.average_rate
+                raise InvalidInputError("it holds no video")
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(container.streams.video[0])]
     except av.error.FFmpegError as error:
-        raise InvalidInputError(f"{os.fspath(path)} cannot be read as a video: {error.strerror}.") from error
+        raise InvalidInputError(f"it is no video ({error.strerror})") from error
     if not frames:
-        raise InvalidInputError(f"{os.fspath(path)} holds no frame.")
-    return numpy.stack(frames).transpose(0, 3, 1, 2), float(rate) if rate else None
+        raise InvalidInputError("it holds no frame")
+    decoded: Array = numpy.stack(frames)
+    return decoded.transpose(0, 3, 1, 2)
