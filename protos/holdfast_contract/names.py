@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from holdfast_contract.errors import InvalidNameError
 from holdfast_contract.limits import ALIASES_MAX, NAME_CHARS_MAX, TAGS_MAX
+from holdfast_contract.semantic_versions import opens_range
 
 _ARTIFACT_NAME = re.compile(r"[a-zA-Z0-9_\-.]+")
 _ENTITY = re.compile(r"[a-zA-Z0-9_\-.]+")
@@ -115,7 +116,7 @@ def is_version_alias(alias: str) -> bool:
 
 
 def check_user_alias(alias: str) -> None:
-    """Refuses what a user may not give as an alias: versions are given by the registry alone.
+    """Refuses what a user may not give as an alias: versions are given by the registry alone, and ranges mean several of them.
 
     Raises:
         InvalidNameError: see the message.
@@ -123,6 +124,8 @@ def check_user_alias(alias: str) -> None:
     check_alias(alias)
     if is_version_alias(alias):
         raise InvalidNameError(f"Alias {alias!r} looks like a version, and only the registry gives those.")
+    if opens_range(alias):
+        raise InvalidNameError(f"Alias {alias!r} looks like a range of versions; begin it with another character.")
 
 
 def check_user_aliases(aliases: Sequence[str]) -> None:

@@ -65,7 +65,12 @@ class VersionCommitter:
             return None
         if not pending.has_base(wish.base_version_id):
             return BaseChanged(pending.latest)
-        decision = decide_commit(wish.artifact_digest, pending.latest, has_manifest=bool(manifest_root))
+        decision = decide_commit(
+            wish.artifact_digest,
+            pending.latest,
+            has_manifest=bool(manifest_root),
+            demanded=wish.semantic_version.demanded,
+        )
         if decision is CommitDecision.MANIFEST_NEEDED:
             return NotCommitted.MANIFEST_NEEDED
         if decision is CommitDecision.NO_OP and pending.has_lost_chunks:

@@ -13,6 +13,7 @@ from holdfast_registry.database.migrate import alembic_config, current_revision
 from holdfast_registry.database.postgresql import make_engine, open_database
 from holdfast_registry.database.schema import HEAD_REVISION
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase, connect, transaction
+from holdfast_registry.domain.semver import parse_version
 from holdfast_registry.errors import StartError
 from registry.moving import command
 from support.postgres import Postgres
@@ -74,6 +75,57 @@ def test_plan_is_printed_and_carried_out_only_without_check(
     assert command(*migrate) == 0
     assert command(*migrate, "--check") == 0
     assert "nothing to do" in capsys.readouterr().out
+
+
+def number_versions(connection: Connection) -> list[tuple[str | None, str | None]]:
+    """Takes versions of several states over the migration that gives them semantic versions; returns those, and their keys."""
+    bring_to(connection, "0008")
+    connection.execute(text("INSERT INTO entity (id, name, chunk_epoch, created_at_ms) VALUES (1, 'e', 0, 0)"))
+    connection.execute(text("INSERT INTO project (id, entity_id, name, created_at_ms) VALUES (1, 1, 'p', 0)"))
+    connection.execute(
+        text(
+            "INSERT INTO collection (id, public_id, project_id, name, kind, type, description, next_version_index, created_at_ms, "
+            "updated_at_ms) VALUES (1, 'c', 1, 'cats', 1, 'dataset', '', 100, 0, 0)"
+        )
+    )
+    insert = text(
+        "INSERT INTO version (id, collection_id, state, version_index, size_bytes, entry_count, metadata_json, created_at_ms, "
+        "updated_at_ms, commit_hash, etag) VALUES (:id, 1, :state, :index, 0, 0, :metadata, 0, 0, '', '')"
+    )
+    for state, index in ((2, 0), (3, 8), (2, 9), (2, 99), (1, None), (4, None)):
+        connection.execute(insert, {"id": f"{state}-{index}", "state": state, "index": index, "metadata": b"{}"})
+    bring_to(connection, "0009")
+    rows = connection.execute(
+        text("SELECT semantic_version, semantic_version_key FROM version ORDER BY version_index, id")
+    )
+    return [(row.semantic_version, row.semantic_version_key) for row in rows]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_versions_that_exist_get_semantic_versions_by_their_number(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if kind == "sqlite":
+        connection = connect(tmp_path / DATABASE_NAME, writable=True)
+        with transaction(connection, "BEGIN IMMEDIATE"):
+            found = number_versions(connection)
+        connection.close()
+    else:
+        server: Postgres = request.getfixturevalue("postgres")
+        engine = make_engine(server.new_database(), 1)
+        async with engine.begin() as open_connection:
+            found = await open_connection.run_sync(number_versions)
+        await engine.dispose()
+    texts = [text for text, _ in found if text is not None]
+    assert texts == ["1.0.0", "9.0.0", "10.0.0", "100.0.0"]
+    assert sorted(key for _, key in found if key is not None) == [_key(text) for text in texts]
+    assert found.count((None, None)) == 2
+
+
+def _key(text: str) -> str:
+    version = parse_version(text)
+    assert version is not None
+    return version.key
 
 
 def test_database_of_a_newer_holdfast_is_refused_with_what_to_do(

@@ -21,6 +21,7 @@ from holdfast_registry.database.snapshot import snapshots_of
 from holdfast_registry.database.sqlite import DATABASE_NAME, SqliteDatabase
 from holdfast_registry.file_threads import FileThreads
 from holdfast_registry.lifecycle import die_of_fsync
+from holdfastpb.registry.v1.version_pb2 import SemanticVersionWish
 from registry.client import Client, content_of
 from registry.collecting import MovedClock, collect
 from registry.kept import Kept, credentials
@@ -64,6 +65,8 @@ def test_lost_database_comes_back_with_what_was_committed_before_and_after_the_w
     with process, Client(process.target) as client:
         client.log_files("cats", FILES | {"new": os.urandom(1000)}, aliases=["prod"], tags=["late"])
         client.log_files("birds", {"b": b"bird"})
+        gone = client.log("birds", content_of({"b": b"gone"}), semantic_version=SemanticVersionWish(exact="5.0.0"))
+        client.delete(gone.version.version_id, delete_aliases=True)
         before = seen(client), client.list_versions("birds").versions
         process.stop()
     clock.ahead_ms = 120_000
@@ -77,6 +80,7 @@ def test_lost_database_comes_back_with_what_was_committed_before_and_after_the_w
         assert (seen(client), client.list_versions("birds").versions) == before
         assert client.log_files("cats", {"after": b"1"}).version_index == 3
         assert client.log_files("cats", FILES).version_index == 4
+        assert client.log_files("birds", {"b": b"next"}).semantic_version == "6.0.0", "5.0.0 was given"
 
 
 async def write_catalogue(kept: Kept) -> str | None:

@@ -1,7 +1,7 @@
 """The life of a version up to its commit: begin, commit, abort; each one transaction.
 
 Order inside the commit's transaction: request answered before? · version pending, lease active · job known? base still the
-latest? no-op or new · chunks still all there · number · state and content · aliases · tags · lineage · lease closed ·
+latest? no-op or new · chunks still all there · numbers · state and content · aliases · tags · lineage · lease closed ·
 response kept.
 A crash before its COMMIT leaves the version PENDING and the lease as it was; after it, everything has happened.
 """
@@ -25,6 +25,7 @@ from holdfast_registry.database.locks import lock_given_up, lock_upload
 from holdfast_registry.database.parts import PartWish, begin_part, find_origin, forget_part, remember_origin
 from holdfast_registry.database.quotas import charge_version, has_quota
 from holdfast_registry.database.schema import alias, collection, entity, lease, lost_chunk, pack, project, version
+from holdfast_registry.database.semantic_versions import HIGHEST_GIVEN, give_version
 from holdfast_registry.database.statements import (
     Once,
     ensure_project,
@@ -51,6 +52,7 @@ from holdfast_registry.domain.records import (
     VersionState,
 )
 from holdfast_registry.domain.registries import check_loggable, check_working_project
+from holdfast_registry.domain.semver import ANY_VERSION, SemanticVersion, SemanticVersionWish, parse_version
 from holdfast_registry.domain.ttl import Ttl
 from holdfast_registry.domain.versions import CommitDecision, LatestVersion, check_pending, check_type, decide_commit
 from holdfast_registry.errors import not_found
@@ -102,6 +104,7 @@ class CommitWish:
     """The writer's job; one that is known makes no second version."""
     base_version_id: str = ""
     """The latest version that the manifest was merged from, or NO_BASE; empty: it was merged from none."""
+    semantic_version: SemanticVersionWish = ANY_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,9 @@ class PendingVersion:
     """Whether its entity has any quota."""
     has_lost_chunks: bool = False
     """Some version of the entity is damaged, so what the latest one names need not be stored."""
+    collection_name: str = ""
+    highest: SemanticVersion | None = None
+    """That the collection has ever given."""
     known_version_id: str | None = None
     """The version that the wish's origin came to before."""
 
@@ -155,6 +161,7 @@ _PENDING = (
         version.c.state,
         version.c.collection_id,
         collection.c.kind,
+        collection.c.name,
         collection.c.latest_version_id,
         collection.c.project_id,
         project.c.entity_id,
@@ -163,6 +170,7 @@ _PENDING = (
         select(lost_chunk.c.digest).where(lost_chunk.c.entity_id == entity.c.id).exists().label("has_lost_chunks"),
         lease.c.state.label("lease_state"),
         lease.c.expires_at_ms,
+        HIGHEST_GIVEN.label("highest"),
     )
     .join(collection, collection.c.id == version.c.collection_id)
     .join(project, project.c.id == collection.c.project_id)
@@ -176,6 +184,7 @@ _LATEST = (
         version.c.version_index,
         version.c.digest,
         version.c.manifest_root,
+        version.c.semantic_version,
         EXPIRES_AT_MS.label("expires_at_ms"),
     )
     .join(collection, collection.c.id == version.c.collection_id)
@@ -245,7 +254,9 @@ def load_latest(connection: Connection, version_id: str | None, now_ms: int) -> 
     row = connection.execute(_LATEST, {"version_id": version_id}).first() if version_id else None
     if row is None or (row.expires_at_ms is not None and row.expires_at_ms <= now_ms):
         return None
-    return LatestVersion(row.id, row.version_index, bytes(row.digest), bytes(row.manifest_root))
+    return LatestVersion(
+        row.id, row.version_index, bytes(row.digest), bytes(row.manifest_root), row.semantic_version or ""
+    )
 
 
 def take_number(connection: Connection, collection_id: int, version_id: str, now_ms: int) -> int:
@@ -452,7 +463,9 @@ class CommitRepository:
             return known
         if not pending.has_base(wish.base_version_id):
             return BaseChanged(pending.latest)
-        decision = decide_commit(wish.artifact_digest, pending.latest, has_manifest=manifest is not None)
+        demanded = wish.semantic_version.demanded
+        has_manifest = manifest is not None
+        decision = decide_commit(wish.artifact_digest, pending.latest, has_manifest=has_manifest, demanded=demanded)
         if decision is CommitDecision.NO_OP and pending.latest is not None:
             target = pending.latest.version_id
             connection.execute(_SET_STATE, {"version": wish.version_id, "new_state": VersionState.FAILED.value})
@@ -496,6 +509,8 @@ class CommitRepository:
             row.project_id,
             bool(row.has_quota),
             bool(row.has_lost_chunks),
+            row.name,
+            parse_version(row.highest or ""),
         )
 
     def _set_content(
@@ -506,12 +521,17 @@ class CommitRepository:
         manifest: CheckedManifest,
         now_ms: int,
     ) -> None:
+        given = give_version(
+            connection, pending.collection_id, pending.collection_name, pending.highest, wish.semantic_version
+        )
         if manifest.condemned:
             chunk_statements(connection).revive(connection, pending.entity_id, manifest.condemned)
         index = take_number(connection, pending.collection_id, wish.version_id, now_ms)
         values = {
             "state": VersionState.COMMITTED.value,
             "version_index": index,
+            "semantic_version": str(given),
+            "semantic_version_key": given.key,
             "digest": manifest.summary.artifact_digest,
             "manifest_root": manifest.root_digest,
             "size_bytes": manifest.summary.size_bytes,

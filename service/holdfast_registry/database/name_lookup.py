@@ -1,4 +1,8 @@
-"""Which version a name means: alias, `vN` or digest, in a collection or through a portfolio's link."""
+"""Which version a name means: `vN`, alias, semantic version, range or digest, in a collection or through a portfolio's link.
+
+They are tried in this order.  An alias that exists wins: somebody has given it on purpose, and W&B's users give any text; semantic
+versions come by themselves.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,11 @@ from sqlalchemy import Connection, bindparam, select
 from holdfast_contract.names import is_version_alias
 from holdfast_registry.database.links import load_linked
 from holdfast_registry.database.schema import alias, link, version
+from holdfast_registry.database.semantic_versions import find_version
 from holdfast_registry.database.statements import find_collection, load_committed
+from holdfast_registry.domain.aliases import LATEST, is_latest_name
 from holdfast_registry.domain.records import CollectionKind, CollectionName, VersionRecord, VersionState
+from holdfast_registry.domain.semver import parse_range, parse_version
 from holdfast_registry.errors import not_found
 
 INDEX_DIGITS_MAX = 18
@@ -54,18 +61,29 @@ def resolve(connection: Connection, name: CollectionName, alias_text: str) -> Ve
     return load_committed(connection, version_id)
 
 
+def _by_semantic_version(connection: Connection, collection_id: int, text: str, *, of_links: bool) -> str | None:
+    wanted = parse_version(text) or parse_range(text)
+    return None if wanted is None else find_version(connection, collection_id, wanted, of_links=of_links)
+
+
+def _id_by_alias(connection: Connection, collection_id: int, text: str) -> str | None:
+    found = connection.execute(_ID_BY_ALIAS, {"collection_id": collection_id, "name": text}).scalar()
+    if found is None and text != LATEST and is_latest_name(text):
+        return connection.execute(_ID_BY_ALIAS, {"collection_id": collection_id, "name": LATEST}).scalar()
+    return found
+
+
 def _link_by_name(connection: Connection, collection_id: int, text: str) -> str | None:
     in_portfolio = select(link.c.id).where(link.c.collection_id == collection_id)
     if is_version_alias(text):
         if len(text) - 1 > INDEX_DIGITS_MAX:
             return None
         return connection.execute(in_portfolio.where(link.c.version_index == int(text[1:]))).scalar()
-    of_alias = {"collection_id": collection_id, "name": text}
-    version_id = connection.execute(_ID_BY_ALIAS, of_alias).scalar()
+    version_id = _id_by_alias(connection, collection_id, text)
     if version_id is not None:
         return connection.execute(in_portfolio.where(link.c.version_id == version_id)).scalar()
     if not _HEX_DIGEST.fullmatch(text):
-        return None
+        return _by_semantic_version(connection, collection_id, text, of_links=True)
     by_digest = in_portfolio.join(version, version.c.id == link.c.version_id).where(
         version.c.digest == bytes.fromhex(text)
     )
@@ -78,7 +96,9 @@ def _id_by_name(connection: Connection, collection_id: int, text: str) -> str | 
         if len(text) - 1 > INDEX_DIGITS_MAX:
             return None
         return connection.execute(_ID_BY_INDEX, in_collection | {"index": int(text[1:])}).scalar()
-    by_alias = connection.execute(_ID_BY_ALIAS, in_collection | {"name": text}).scalar()
-    if by_alias is None and _HEX_DIGEST.fullmatch(text):
+    by_alias = _id_by_alias(connection, collection_id, text)
+    if by_alias is not None:
+        return by_alias
+    if _HEX_DIGEST.fullmatch(text):
         return connection.execute(_ID_BY_DIGEST, in_collection | {"digest": bytes.fromhex(text)}).scalar()
-    return by_alias
+    return _by_semantic_version(connection, collection_id, text, of_links=False)

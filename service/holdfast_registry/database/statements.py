@@ -308,6 +308,7 @@ def _record(row: AnyRow, aliases: Sequence[str], tags: Sequence[str]) -> Version
         expires_at_ms=row.expires_at_ms,
         link_count=row.link_count,
         distributed_id=row.distributed_id or "",
+        semantic_version=row.semantic_version or "",
     )
 
 

@@ -99,7 +99,9 @@ def recorded_tables() -> list[Table]:
 
 
 def _recent(since_ms: int) -> Mapping[Table, ColumnElement[bool]]:
-    committed = and_(version.c.state == VersionState.COMMITTED.value, version.c.created_at_ms >= literal(since_ms))
+    # Deleted ones, too: numbers that were given are not given again.
+    states = (VersionState.COMMITTED.value, VersionState.DELETED.value)
+    committed = and_(version.c.state.in_(states), version.c.created_at_ms >= literal(since_ms))
     versions = select(version.c.id).where(committed)
     collections = select(version.c.collection_id).where(committed)
     return {

@@ -162,6 +162,7 @@ def version_sources(view: View) -> Mapping[str, FieldSource]:
         "state": literal(VersionState.COMMITTED.name),
         "version": view.index,
         "version_index": view.index,
+        "semantic_version": version.c.semantic_version_key,
         "alias": Several(alias.c.name, view.names),
         "tag": Several(version_tag.c.tag, tagged),
         "size": version.c.size_bytes,
@@ -185,6 +186,7 @@ def _listing(view: View, statement: Select[Any], default_order: str) -> Listing:
         "updated_at": version.c.updated_at_ms,
         "size": version.c.size_bytes,
         "name": view.home.c.name,
+        "semantic_version": version.c.semantic_version_key,
     }
     return Listing(statement, orders, default_order, view.id, _TEXT_BYTES)
 

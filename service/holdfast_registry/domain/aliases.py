@@ -11,7 +11,12 @@ from holdfast_contract.reasons import Reason
 from holdfast_registry.errors import RegistryError
 
 LATEST = "latest"
-"""Names the highest committed version, always; no caller moves it."""
+"""Names the highest committed version, always; no caller moves it.  Comet's `Latest` is the same, in any case of letters."""
+
+
+def is_latest_name(name: str) -> bool:
+    """Tells whether a name is `latest`, however it is written."""
+    return name.lower() == LATEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ def plan_aliases(
         RegistryError: `latest` for a version that is not; more names than a version may have.
         InvalidNameError: a name breaks the grammar.
     """
-    wanted = set(add)
+    wanted = {LATEST if is_latest_name(name) else name for name in add}
     check_user_aliases(sorted(wanted))
     if LATEST in wanted and not is_latest:
         raise RegistryError(

@@ -16,6 +16,7 @@ from typing import Any
 
 from holdfast_contract.reasons import Reason
 from holdfast_registry.domain.patterns import PatternError, compile_pattern
+from holdfast_registry.domain.semver import parse_version
 from holdfast_registry.errors import RegistryError
 
 FILTER_BYTES_MAX = 64 * 1024
@@ -43,6 +44,8 @@ class FieldKind(Enum):
     TIME = auto()
     """Asked for as ISO date or date and time (UTC unless it says otherwise), compared in milliseconds."""
     BOOLEAN = auto()
+    SEMANTIC_VERSION = auto()
+    """Asked for as its whole text, compared by precedence: a condition holds the key."""
     DIGEST = auto()
     """A text that can only be equal or not."""
     JSON = auto()
@@ -117,6 +120,7 @@ VERSION_FIELDS: Fields = {
     "state": FieldKind.TEXT,
     "version": FieldKind.NUMBER,
     "version_index": FieldKind.NUMBER,
+    "semantic_version": FieldKind.SEMANTIC_VERSION,
     "alias": FieldKind.TEXTS,
     "tag": FieldKind.TEXTS,
     "size": FieldKind.NUMBER,
@@ -152,6 +156,7 @@ _OTHER_NAMES: Mapping[str, str] = {
     "aliases": "alias",
     "tags": "tag",
     "versionIndex": "version_index",
+    "semanticVersion": "semantic_version",
     "createdAt": "created_at",
     "updatedAt": "updated_at",
     "fileCount": "file_count",
@@ -169,6 +174,7 @@ _OPERATORS: Mapping[FieldKind, frozenset[Operator]] = {
     FieldKind.TEXTS: frozenset(Operator),
     FieldKind.NUMBER: ORDERED | {Operator.EQUAL, Operator.IN, Operator.EXISTS},
     FieldKind.TIME: ORDERED | {Operator.EQUAL, Operator.IN, Operator.EXISTS},
+    FieldKind.SEMANTIC_VERSION: ORDERED | {Operator.EQUAL, Operator.IN, Operator.EXISTS},
     FieldKind.BOOLEAN: frozenset({Operator.EQUAL, Operator.IN, Operator.EXISTS}),
     FieldKind.DIGEST: frozenset({Operator.EQUAL, Operator.IN, Operator.EXISTS}),
     FieldKind.JSON: frozenset(Operator),
@@ -310,6 +316,7 @@ def _scalar(name: str, kind: FieldKind, value: Any) -> Scalar:
         FieldKind.DIGEST: _text,
         FieldKind.NUMBER: _version_number if name == "version" else _number,
         FieldKind.TIME: _time,
+        FieldKind.SEMANTIC_VERSION: _semantic_version,
         FieldKind.BOOLEAN: _boolean,
         FieldKind.JSON: _json_scalar,
     }
@@ -342,6 +349,13 @@ def _version_number(name: str, value: Any) -> int | float:
     ):
         return int(value[1:])
     return _number(name, value)
+
+
+def _semantic_version(name: str, value: Any) -> str:
+    parsed = parse_version(_text(name, value))
+    if parsed is None:
+        raise invalid_filter(f"{name} is a text such as '1.2.0', not {_shown(value)}.")
+    return parsed.key
 
 
 def _boolean(name: str, value: Any) -> bool:

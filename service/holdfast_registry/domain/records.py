@@ -181,6 +181,8 @@ class VersionRecord:
     """Where it was asked for through a portfolio."""
     distributed_id: str = ""
     """Of a part, and of a version that was finished from parts."""
+    semantic_version: str = ""
+    """Empty of what is not committed."""
 
     def __str__(self) -> str:
         """Returns entity/project/name:vN."""

@@ -8,6 +8,7 @@ from enum import Enum, auto
 
 from holdfast_contract.reasons import Reason
 from holdfast_registry.domain.records import VersionState
+from holdfast_registry.domain.semver import SemanticVersion
 from holdfast_registry.errors import RegistryError
 
 _FOLLOWERS = {
@@ -37,11 +38,26 @@ class LatestVersion:
     version_index: int
     digest: bytes
     manifest_root: bytes
+    semantic_version: str = ""
 
 
-def decide_commit(artifact_digest: bytes, latest: LatestVersion | None, *, has_manifest: bool) -> CommitDecision:
-    """Decides from the state of the collection at this moment; only the commit's own transaction may ask for good."""
-    if latest is not None and latest.digest == artifact_digest:
+def decide_commit(
+    artifact_digest: bytes,
+    latest: LatestVersion | None,
+    *,
+    has_manifest: bool,
+    demanded: SemanticVersion | None = None,
+) -> CommitDecision:
+    """Decides from the state of the collection at this moment; only the commit's own transaction may ask for good.
+
+    Args:
+        artifact_digest: of the content that is brought.
+        latest: None: there is none.
+        has_manifest: the writer sent one.
+        demanded: a semantic version by which the content must be found; the latest version may be it already.
+    """
+    is_named = latest is not None and demanded is not None and str(demanded) != latest.semantic_version
+    if latest is not None and latest.digest == artifact_digest and not is_named:
         return CommitDecision.NO_OP
     return CommitDecision.CREATE if has_manifest else CommitDecision.MANIFEST_NEEDED
 

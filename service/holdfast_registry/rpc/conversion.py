@@ -13,6 +13,7 @@ from holdfast_contract.limits import DIGEST_BYTES, METADATA_BYTES_MAX, NAME_CHAR
 from holdfast_contract.metadata import decode_metadata
 from holdfast_contract.names import check_entity, check_project, check_run_id
 from holdfast_contract.reasons import Reason
+from holdfast_contract.semantic_versions import check_semantic_version
 from holdfast_registry.database.paging import PageWish
 from holdfast_registry.database.statements import Once
 from holdfast_registry.domain.manifest import split_digests
@@ -25,6 +26,7 @@ from holdfast_registry.domain.records import (
     RunRecord,
     VersionRecord,
 )
+from holdfast_registry.domain.semver import SemanticVersionWish, VersionBump, parse_version
 from holdfast_registry.domain.ttl import Ttl, checked_ttl
 from holdfast_registry.errors import RegistryError, invalid
 from holdfastpb.registry.v1 import collection_pb2, run_pb2, version_pb2
@@ -138,6 +140,20 @@ def ttl_of(message: version_pb2.Ttl) -> Ttl:
         RegistryError: INVALID_ARGUMENT.
     """
     return checked_ttl(int(message.kind), message.seconds)
+
+
+def semantic_version_wish(message: version_pb2.SemanticVersionWish) -> SemanticVersionWish:
+    """Returns which semantic version a client asks for; of an absent message the next major one.
+
+    Raises:
+        ContractError: `exact` is no semantic version.
+        RegistryError: INVALID_ARGUMENT: a bump that is not known.
+    """
+    if int(message.bump) not in set(VersionBump):
+        raise invalid("`bump` must be MAJOR, MINOR or PATCH.")
+    if message.exact:
+        check_semantic_version(message.exact)
+    return SemanticVersionWish(parse_version(message.exact), VersionBump(message.bump), message.if_free)
 
 
 def ttl_message(ttl: Ttl) -> version_pb2.Ttl:
@@ -257,6 +273,7 @@ def version_message(record: VersionRecord) -> version_pb2.Version:
         expires_at_ms=record.expires_at_ms or 0,
         link=None if record.link is None else link_message(record.link),
         link_count=record.link_count,
+        semantic_version=record.semantic_version,
     )
 
 

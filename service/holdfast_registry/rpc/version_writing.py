@@ -37,6 +37,7 @@ from holdfast_registry.rpc.conversion import (
     lease_message,
     once_of,
     run_record,
+    semantic_version_wish,
     ttl_of,
     version_message,
 )
@@ -186,6 +187,7 @@ def _names_wish(request: version_pb2.CommitVersionRequest | version_pb2.FinishDi
         use_after_commit=request.use_after_commit,
         ttl=ttl_of(request.ttl),
         origin_id=checked_origin(request.origin_id),
+        semantic_version=semantic_version_wish(request.semantic_version),
     )
 
 

@@ -217,7 +217,7 @@ class VersionServiceServicer(object):
 
     def ResolveVersion(self, request, context):
         """One version by name: `vN`, alias, semantic version ("1.2.0"), range of them or a digest (hex, whole), tried in this order: an alias that exists
-        wins. A range names its highest version, of equal ones the newest. In a portfolio alias and `vN` are the portfolio's own, semantic versions those
+        wins. A range names its highest version. In a portfolio alias and `vN` are the portfolio's own, semantic versions those
         of the versions that are linked there, and `link` is set. * NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
