@@ -13,6 +13,7 @@ from holdfast_daemon.pipeline.bring_ahead import PIECES_AHEAD, brought_pieces
 from holdfast_daemon.pipeline.bring_packs import BroughtPacks, Reader
 from holdfast_daemon.pipeline.columns import EntryColumns
 from holdfast_daemon.pipeline.fetch_tasks import TASK_BYTES_MAX, Located, trusted_entries
+from holdfast_daemon.pipeline.straight import IntoFile
 from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
 
 CHUNKS_OF_A_PIECE = TASK_BYTES_MAX // CHUNK_BYTES_MAX
@@ -33,7 +34,9 @@ class Source:
         numbers = array("I", range(len(lengths)))
         return (), Located(array("I", bytes(4 * len(lengths))), numbers, column, column, bytes(len(lengths)))
 
-    async def bring(self, reader: Reader, grants: Sequence[Any], located: Located) -> BroughtPacks:
+    async def bring(
+        self, reader: Reader, grants: Sequence[Any], located: Located, into: IntoFile | None = None
+    ) -> BroughtPacks:
         number = located.offsets[0] // CHUNKS_OF_A_PIECE
         self.begun += 1
         if number == self.failing:

@@ -65,6 +65,11 @@ class PackCache:
         """Where a pack is, or would be."""
         return self._folder / f"{pack_id.hex()}{PACK_SUFFIX}"
 
+    def has(self, pack_id: bytes) -> bool:
+        """Whether a pack is here now."""
+        with self._lock:
+            return pack_id in self._sizes
+
     def pin(self, pack_id: bytes) -> Path | None:
         """Takes a pack into use: it stays until `unpin`.  None: it is not here."""
         with self._lock:

@@ -1,24 +1,42 @@
 """Brings the chunks of a large file in pieces, the next ones while this one is used.
 
 A file that is brought, checked and written one after the other leaves the line idle while it is written, and the disk while it is
-brought; pieces that are under way keep both busy.  They are files in the cache, so being ahead takes no memory.
+brought; pieces that are under way keep both busy.  They are files in the cache, or in the file itself already, so being ahead
+takes no memory.
 """
 
 import asyncio
+from array import array
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Protocol
 
 from holdfast_contract.limits import DIGEST_BYTES
 from holdfast_daemon.pipeline.bring_packs import BroughtPacks, PackSource, Reader
 from holdfast_daemon.pipeline.chunk_lists import chunk_lists
 from holdfast_daemon.pipeline.columns import EntryColumns
 from holdfast_daemon.pipeline.fetch_tasks import TASK_BYTES_MAX, Located
+from holdfast_daemon.pipeline.straight import IntoFile
 from holdfastpb.registry.v1.pack_pb2 import PackReadGrant
 
 PIECES_AHEAD = 3
 """With the one that is used four packs at a time, which is what may be on its way at once."""
+
+
+class FileInPlace(Protocol):
+    """A large file that takes what comes over HTTP at its own offset."""
+
+    async def open(self, *, resumable: bool) -> None:
+        """Makes it ready to be written to; harmless when it is."""
+
+    async def present(self, located: Located, digests: bytes, offset: int) -> bytearray:
+        """Returns for each of consecutive chunks from `offset` on whether the file has it already."""
+
+    def write(self, block: memoryview, offset: int) -> None:
+        """Writes a block; is called in threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +46,38 @@ class BroughtPiece:
     brought: BroughtPacks
     located: Located
     digests: bytes
+    offset: int
+    """Of the first chunk in the file."""
+    in_place: bytearray
+    """For each chunk whether the file has it, so that no pack need be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    grants: tuple[PackReadGrant, ...]
+    located: Located
+    digests: bytes
+    offset: int
 
 
 async def brought_pieces(
-    packs: PackSource, reader: Reader, entries: EntryColumns, row: int
+    packs: PackSource,
+    reader: Reader,
+    entries: EntryColumns,
+    row: int,
+    file: FileInPlace | None = None,
+    *,
+    straight: bool = False,
 ) -> AsyncGenerator[BroughtPiece, None]:
     """Yields the pieces of a file in order; each is good until the next one is asked for.
+
+    Args:
+        packs: has them.
+        reader: for whom.
+        entries: of a segment.
+        row: of the file.
+        file: what the file has already is not brought.
+        straight: whether what comes over HTTP may go into `file` at once, unchecked.
 
     Raises:
         HoldfastError: as `PackSource.locate` and `PackSource.bring`; or the file's lists of chunks are not well formed.
@@ -41,8 +85,10 @@ async def brought_pieces(
     coming: deque[asyncio.Task[BroughtPiece]] = deque()
     try:
         async with aclosing(_located_pieces(packs, reader, entries, row)) as located_pieces:
-            async for grants, located, digests in located_pieces:
-                coming.append(asyncio.create_task(_bring(packs, reader, grants, located, digests)))
+            async for piece in located_pieces:
+                if file is not None:
+                    await file.open(resumable=any(grant.WhichOneof("how") == "http" for grant in piece.grants))
+                coming.append(asyncio.create_task(_bring(packs, reader, piece, file, straight)))
                 if len(coming) > PIECES_AHEAD:
                     yield await coming[0]
                     await _let_go(packs, (coming.popleft(),))
@@ -55,18 +101,29 @@ async def brought_pieces(
 
 async def _located_pieces(
     packs: PackSource, reader: Reader, entries: EntryColumns, row: int
-) -> AsyncGenerator[tuple[tuple[PackReadGrant, ...], Located, bytes], None]:
+) -> AsyncGenerator[_Piece, None]:
+    offset = 0
     async with aclosing(chunk_lists(packs, reader, entries, row)) as lists:
         async for digests, lengths in lists:
             grants, located = await packs.locate(reader, digests, lengths)
             for first, end in _pieces(located):
-                yield grants, located.part(first, end), digests[DIGEST_BYTES * first : DIGEST_BYTES * end]
+                part = located.part(first, end)
+                yield _Piece(grants, part, digests[DIGEST_BYTES * first : DIGEST_BYTES * end], offset)
+                offset += sum(part.lengths)
 
 
 async def _bring(
-    packs: PackSource, reader: Reader, grants: tuple[PackReadGrant, ...], located: Located, digests: bytes
+    packs: PackSource, reader: Reader, piece: _Piece, file: FileInPlace | None, straight: bool
 ) -> BroughtPiece:
-    return BroughtPiece(await packs.bring(reader, grants, located), located, digests)
+    located, digests, offset = piece.located, piece.digests, piece.offset
+    into = None
+    in_place = bytearray(len(located))
+    if file is not None:
+        in_place = await file.present(located, digests, offset)
+        offsets = array("Q", list(accumulate(located.lengths, initial=offset))[:-1])
+        into = IntoFile(offsets, in_place, file.write if straight else None)
+    brought = await packs.bring(reader, piece.grants, located, into)
+    return BroughtPiece(brought, located, digests, offset, in_place)
 
 
 async def _let_go(packs: PackSource, tasks: Iterable[asyncio.Task[BroughtPiece]]) -> None:

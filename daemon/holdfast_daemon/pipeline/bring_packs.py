@@ -2,12 +2,13 @@
 
 A pack of which a good part is wanted comes whole, is checked chunk by chunk, and stays in the cache; of others only the wanted
 ranges come, into a sparse temporary file where they lie at their own offsets, so that whoever reads sees no difference.
+Raw chunks of a large file need neither: over HTTP they may come straight into that file (see straight.py).
 """
 
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile, check_locate
 from holdfast_daemon.pipeline.http_transfers import PIECE_S, AddressRefusedError, HttpTransfers
 from holdfast_daemon.pipeline.pacing import WEIGHTS, Share
 from holdfast_daemon.pipeline.pack_chunks import PackChunks, PackUnusableError
+from holdfast_daemon.pipeline.straight import FirstReaders, IntoFile, Scatter, raw_positions
 from holdfast_daemon.registry_client import RegistryClient
 from holdfast_daemon.workers import Workers
 from holdfastpb.daemon.v1.log_pb2 import JOB_PRIORITY_NORMAL
@@ -65,6 +67,8 @@ class Reader:
     skip_cache: bool = False
     whole_pack_share: int = WHOLE_PACK_SHARE
     asked_bytes: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    token: object = field(default_factory=object)
+    """Tells readers apart, also those that have ended."""
 
     @property
     def share(self) -> Share:
@@ -100,6 +104,7 @@ class PackSource:
         self._down = http.down
         self._transfers = asyncio.Semaphore(TRANSFERS_MAX)
         self._coming: dict[bytes, asyncio.Task[None]] = {}
+        self._first_readers = FirstReaders()
 
     async def locate(
         self, reader: Reader, digests: bytes, lengths: Sequence[int]
@@ -124,24 +129,63 @@ class PackSource:
         self._registry.fetched_bytes += response.ByteSize()
         return tuple(response.packs), check_located(response, lengths)
 
-    async def bring(self, reader: Reader, grants: Sequence[PackReadGrant], located: Located) -> BroughtPacks:
+    async def bring(
+        self, reader: Reader, grants: Sequence[PackReadGrant], located: Located, into: IntoFile | None = None
+    ) -> BroughtPacks:
         """Makes the packs that hold these chunks readable.  Every call needs its `release`.
+
+        Args:
+            reader: for whom.
+            grants: of the packs.
+            located: where the chunks are.
+            into: the file that they belong to.  What is in place there is not brought; what may go there straight does,
+                and is noted as being in place.
 
         Raises:
             HoldfastError: a transfer failed, or what came is damaged.
         """
-        frames = _frames_by_pack(located)
+        positions = _positions_by_pack(located, into)
         brought = BroughtPacks(())
         files: list[PackFile] = [PackFile("", grant.pack_id) for grant in grants]
         try:
-            for index in sorted(frames):
-                path = await self._bring_one(reader, grants[index], frames[index], brought)
-                files[index] = PackFile(str(path), grants[index].pack_id)
+            for index in sorted(positions):
+                rest = positions[index]
+                if into is not None:
+                    rest = await self._bring_straight(reader, grants[index], located, rest, into)
+                if rest:
+                    frames = [(located.offsets[position], located.stored_lengths[position]) for position in rest]
+                    path = await self._bring_one(reader, grants[index], frames, brought)
+                    files[index] = PackFile(str(path), grants[index].pack_id)
         except BaseException:  # a cancellation, too: what is pinned would stay in the cache for ever
             await self.release(brought)
             raise
         brought.files = tuple(files)
         return brought
+
+    async def _bring_straight(
+        self, reader: Reader, grant: PackReadGrant, located: Located, positions: list[int], into: IntoFile
+    ) -> list[int]:
+        """Brings what may go straight into the file; returns the others of these chunks."""
+        if into.write is None or grant.WhichOneof("how") != "http":
+            return positions
+        _check_pack(grant)
+        if not reader.skip_cache and (
+            self._cache.has(grant.pack_id) or not self._first_readers.is_first(grant.pack_id, reader.token)
+        ):
+            return positions
+        raw = raw_positions(located, positions)
+        if not raw:
+            return positions
+        scatter = Scatter(located, raw, into.offsets, into.write)
+        async with self._transfers:
+            await self._get(scatter.write, reader, grant, _merged(scatter.frames))
+        for position in raw:
+            into.in_place[position] = True
+        return sorted(set(positions).difference(raw))
+
+    def give_up(self, reader: Reader) -> None:
+        """Forgets what a reader wanted that did not come to its end; it wants nothing any more."""
+        self._first_readers.forget(reader.token)
 
     async def _bring_one(
         self, reader: Reader, grant: PackReadGrant, frames: list[tuple[int, int]], brought: BroughtPacks
@@ -151,8 +195,7 @@ class PackSource:
         if grant.WhichOneof("how") == "filesystem":
             self._registry.fetched_bytes += wanted_bytes
             return Path(grant.filesystem.path)
-        if len(grant.pack_id) != 16 or not 0 < grant.size_bytes <= PACK_BYTES_MAX:
-            raise HoldfastError(Reason.STORE_DAMAGED, "the registry names a pack that cannot be; ask its operator")
+        _check_pack(grant)
         asked = reader.ask(grant.pack_id, wanted_bytes)
         path = None if reader.skip_cache else self._cache.pin(grant.pack_id)
         wants_whole = asked * reader.whole_pack_share >= grant.size_bytes and grant.size_bytes <= self._cache.bytes_max
@@ -210,7 +253,8 @@ class PackSource:
         file = _RangeFile(path)
         try:
             if grant.WhichOneof("how") == "http":
-                await self._get(file, reader, grant, ranges)
+                await self._workers.in_thread(file.open)
+                await self._get(file.write, reader, grant, ranges)
                 whole = True
             else:
                 whole = await self._stream(file, reader, grant, ranges)
@@ -224,12 +268,15 @@ class PackSource:
             raise HoldfastError(Reason.STORE_DAMAGED, text, pack=grant.pack_id.hex())
 
     async def _get(
-        self, file: "_RangeFile", reader: Reader, grant: PackReadGrant, ranges: list[tuple[int, int]]
+        self,
+        write: Callable[[memoryview, int], None],
+        reader: Reader,
+        grant: PackReadGrant,
+        ranges: list[tuple[int, int]],
     ) -> None:
-        await self._workers.in_thread(file.open)
         for attempt in range(1, ADDRESS_ATTEMPTS + 1):
             try:
-                await self._http.get(grant.http.url, grant.http.headers, ranges, file.write, reader.share)
+                await self._http.get(grant.http.url, grant.http.headers, ranges, write, reader.share)
             except AddressRefusedError as error:
                 if attempt == ADDRESS_ATTEMPTS:
                     text = f"the S3 server refuses the registry's addresses ({error}); check the registry's clock and its rights"
@@ -381,11 +428,18 @@ class _RangeFile:
             os.close(self._descriptor)
 
 
-def _frames_by_pack(located: Located) -> dict[int, list[tuple[int, int]]]:
-    frames: dict[int, list[tuple[int, int]]] = {}
-    for pack, offset, length in zip(located.pack_indexes, located.offsets, located.stored_lengths, strict=True):
-        frames.setdefault(pack, []).append((offset, length))
-    return frames
+def _check_pack(grant: PackReadGrant) -> None:
+    if len(grant.pack_id) != 16 or not 0 < grant.size_bytes <= PACK_BYTES_MAX:
+        raise HoldfastError(Reason.STORE_DAMAGED, "the registry names a pack that cannot be; ask its operator")
+
+
+def _positions_by_pack(located: Located, into: IntoFile | None) -> dict[int, list[int]]:
+    """Positions of the chunks that have to be brought, by pack."""
+    positions: dict[int, list[int]] = {}
+    for position, pack in enumerate(located.pack_indexes):
+        if into is None or not into.in_place[position]:
+            positions.setdefault(pack, []).append(position)
+    return positions
 
 
 def _merged(frames: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ import os
 import secrets
 import time
 from array import array
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -23,24 +24,23 @@ from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, outcome, run_to
 from holdfast_daemon.pipeline.bring_ahead import brought_pieces
 from holdfast_daemon.pipeline.bring_packs import USE_ATTEMPTS, PackSource, Reader
 from holdfast_daemon.pipeline.check_files import check_files
-from holdfast_daemon.pipeline.chunked_file import LargeFile, check_piece
 from holdfast_daemon.pipeline.fetch_tasks import (
     CheckTask,
     Leftovers,
     Located,
-    PackFile,
     PlaceTask,
     Target,
     chunk_columns,
     is_large,
     split_rows,
 )
+from holdfast_daemon.pipeline.large_target import LargeTarget
 from holdfast_daemon.pipeline.manifest_pages import ManifestPages, Segment
 from holdfast_daemon.pipeline.pack_chunks import PackUnusableError
 from holdfast_daemon.pipeline.path_patterns import EntryFilter
 from holdfast_daemon.pipeline.place_files import place_files
 from holdfast_daemon.pipeline.place_references import local_path_of, place_reference, stands_in_place
-from holdfast_daemon.pipeline.target_tree import write_error
+from holdfast_daemon.pipeline.target_tree import partial_mark, write_error
 from holdfast_daemon.pipeline.tree_walk import ExtraFiles, make_root
 from holdfast_daemon.workers import Workers
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
@@ -56,12 +56,10 @@ UNRESOLVED_BYTES_MAX = 2 * MIB
 KEPT_BYTES_MAX = 1 * MIB
 """Of the paths of kept files: beside the other list."""
 OTHERS_SHOWN_MAX = 5
+PASSING = frozenset({Reason.UNAVAILABLE, Reason.DEADLINE, Reason.DRAINING, Reason.RATE_LIMITED, Reason.CANCELLED})
+"""After these the same download is most likely asked for again: of a large file it finds what has come."""
 FOLDERS_CLEANED_MAX = 100_000
 """Folders remembered as cleared of leftovers, about 10 MiB; clearing one twice does no harm."""
-
-
-UsePiece = Callable[[tuple[PackFile, ...], Located, bytes], int]
-"""(packs, where the chunks are, their digests) → bytes that were written."""
 
 
 class PlacedFiles(Protocol):
@@ -132,7 +130,7 @@ class Fetch:
         self.workers = workers
         self.placed = placed
         self.clock_ns = clock_ns
-        self.live_tokens: set[str] = set()
+        self.live_tokens: Counter[str] = Counter()
 
     async def download(self, order: DownloadOrder) -> AsyncGenerator[DownloadProgress, None]:
         """Yields progress until all is in place; ending the iteration early stops the download.
@@ -183,7 +181,7 @@ class _Download:
         self._reader.entity = version.entity
         if not (order.path_prefix or order.paths) and order.chosen.is_open:
             self.progress.entries_total, self.progress.bytes_total = version.entry_count, version.size_bytes
-        self._fetch.live_tokens.add(self._target.token)
+        self._fetch.live_tokens[self._target.token] += 1
         try:
             await self._make_root()
             if order.overwrite == OverwritePolicy.OVERWRITE_POLICY_FAIL and not self._is_fresh:
@@ -191,8 +189,11 @@ class _Download:
             await self._place_all()
             if order.exact:
                 await self._delete_extra()
+        except BaseException:  # whatever ends it, whoever repeats it is the first again
+            self._packs.give_up(self._reader)
+            raise
         finally:
-            self._fetch.live_tokens.discard(self._target.token)
+            del self._fetch.live_tokens[self._target.token]
         self._tell_of_references()
         self.progress.kept.sort()
 
@@ -316,12 +317,14 @@ class _Download:
         return sorted([*result.missing, *result.damaged])
 
     def _leftovers(self, segment: Segment, rows: "array[int]") -> Leftovers:
-        paths = segment.entries.paths
+        entries, paths = segment.entries, segment.entries.paths
         folders = {paths[row].rpartition("/")[0] for row in rows} - self._cleaned
         if len(self._cleaned) + len(folders) > FOLDERS_CLEANED_MAX:
             self._cleaned.clear()
         self._cleaned |= folders
-        return Leftovers(tuple(folders), self._started_ns, frozenset(self._fetch.live_tokens))
+        # What is left of files that this download wants is of use to it.
+        wanted = {partial_mark(paths[row], entries.digest_at(row)) for row in rows if is_large(entries, row)}
+        return Leftovers(tuple(folders), self._started_ns, frozenset(wanted.union(self._fetch.live_tokens)))
 
     async def _place_small(self, segment: Segment, rows: "array[int]") -> None:
         async with self._tasks:
@@ -349,53 +352,55 @@ class _Download:
         return False
 
     async def _place_large(self, segment: Segment, row: int) -> None:
+        path, digest = segment.entries.paths[row], segment.entries.digest_at(row)
+        mark = partial_mark(path, digest)
         async with self._large:
-            for attempt in range(1, USE_ATTEMPTS + 1):
-                if await self._try_large(segment, row, attempt):
-                    self.progress.entries_done += 1
-                    return
-
-    async def _try_large(self, segment: Segment, row: int, attempt: int) -> bool:
-        file = LargeFile(
-            self._target, segment.entries.paths[row], segment.entries.digest_at(row), self._workers.hashers
-        )
-        is_in_place = False
-        try:
-            if await self._use_pieces(segment, row, attempt, file.shown, file.append):
-                is_in_place = await self._finish_large(file, segment, row, attempt)
-            return is_in_place
-        finally:
-            if not is_in_place:
+            file = LargeTarget(self._target, path, digest, self._workers.hashers)
+            self._fetch.live_tokens[mark] += 1
+            keep = True
+            try:
+                await self._fill_large(file, segment, row)
+                self.progress.entries_done += 1
+            except BaseException as error:  # whatever ends it: what was counted is not in place
+                keep = not isinstance(error, HoldfastError) or error.reason in PASSING
                 self.progress.bytes_done -= file.bytes_written
-            await run_to_end(self._workers.in_thread(file.close))
-
-    async def _finish_large(self, file: LargeFile, segment: Segment, row: int, attempt: int) -> bool:
-        try:
-            await run_to_end(self._workers.in_thread(file.finish))
-        except HoldfastError as error:
-            if error.reason is not Reason.DIGEST_MISMATCH:
                 raise
-            if not await self._use_pieces(segment, row, attempt, file.shown, check_piece):
-                return False
-            if attempt == USE_ATTEMPTS:
-                raise
-            return (
-                False  # every chunk is right now: another download has replaced a damaged pack of the cache meanwhile
-            )
-        return True
+            finally:
+                await run_to_end(self._workers.in_thread(partial(file.close, keep=keep)))
+                self._fetch.live_tokens -= Counter((mark,))
 
-    async def _use_pieces(self, segment: Segment, row: int, attempt: int, shown: str, use: UsePiece) -> bool:
-        """Brings a large file's chunks, 64 MiB at a time, and hands them to `use` in a thread; False: try again."""
-        async with aclosing(brought_pieces(self._packs, self._reader, segment.entries, row)) as pieces:
+    async def _fill_large(self, file: LargeTarget, segment: Segment, row: int) -> None:
+        for attempt in range(1, USE_ATTEMPTS + 1):
+            if await self._use_pieces(file, segment, row, attempt):
+                was_careful = attempt > 1 and file.is_suspect
+                try:
+                    return await run_to_end(self._workers.in_thread(file.finish))
+                except HoldfastError as error:
+                    if error.reason is not Reason.DIGEST_MISMATCH or was_careful or attempt == USE_ATTEMPTS:
+                        raise
+            self.progress.bytes_done -= file.bytes_written
+            await run_to_end(self._workers.in_thread(file.start_over))
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _use_pieces(self, file: LargeTarget, segment: Segment, row: int, attempt: int) -> bool:
+        """Brings a large file's chunks, 64 MiB at a time, and puts them into it in a thread; False: try again.
+
+        Only the first attempt takes anything unchecked from the server.
+        """
+        into = _InThreads(file, self._workers)
+        pieces_of = brought_pieces(self._packs, self._reader, segment.entries, row, into, straight=attempt == 1)
+        async with aclosing(pieces_of) as pieces:
             async for piece in pieces:
                 files = piece.brought.files
                 try:
-                    work = self._workers.in_thread(use, files, piece.located, piece.digests)
+                    work = self._workers.in_thread(
+                        file.take, files, piece.located, piece.digests, piece.offset, piece.in_place
+                    )
                     written = await run_to_end(work)
                     # Not in one statement: other files' pieces are added while this one is awaited.
                     self.progress.bytes_done += written
                 except PackUnusableError as error:
-                    await self._packs.recover(error, files[error.index], shown, attempt)
+                    await self._packs.recover(error, files[error.index], file.shown, attempt)
                     return False
         return True
 
@@ -451,6 +456,23 @@ class _Download:
             raise write_error(error, os.fsdecode(self._target.root)) from error
         finally:
             await run_to_end(self._workers.in_thread(extra.close))
+
+
+class _InThreads:
+    """A large file for the event loop."""
+
+    def __init__(self, file: LargeTarget, workers: Workers) -> None:
+        self._file = file
+        self._workers = workers
+        self.write = file.write
+
+    async def open(self, *, resumable: bool) -> None:
+        await run_to_end(self._workers.in_thread(partial(self._file.open, resumable=resumable)))
+
+    async def present(self, located: Located, digests: bytes, offset: int) -> bytearray:
+        if not self._file.is_suspect:
+            return bytearray(len(located))
+        return await run_to_end(self._workers.in_thread(self._file.present, located.lengths, digests, offset))
 
 
 def common_prefix(paths: Collection[str]) -> str:

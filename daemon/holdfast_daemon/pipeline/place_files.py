@@ -114,7 +114,7 @@ class _Placing:
         digests = self._digests[DIGEST_BYTES * first : DIGEST_BYTES * end]
         file = ChunkedFile(self._tree, self._at, self._entries.digest_at(row))
         try:
-            size = file.append(self._chunks, located, digests, (buffer,))
+            size = file.append(self._chunks, located, digests, buffer)
             file.finish()
         except HoldfastError as error:
             file.abandon()

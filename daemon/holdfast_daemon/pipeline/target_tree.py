@@ -2,16 +2,20 @@
 
 Order of one file: temporary name in its own folder (exclusive), bytes, rename.  A crash leaves the old file, or none, or the
 new one, and perhaps a `.*.holdfast-tmp`, which the next download into the folder removes.  Nothing is flushed: these are
-copies of what the store keeps, as with `cp`.
+copies of what the store keeps, as with `cp`.  Of a large file that comes over HTTP the next download goes on with what is there,
+after it has looked at each chunk.
 """
 
 import errno
+import fcntl
 import os
 import stat
 from collections import OrderedDict
 from collections.abc import Collection
 from contextlib import suppress
 from types import TracebackType
+
+from blake3 import blake3
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.reasons import Reason
@@ -23,7 +27,8 @@ FOLDERS_OPEN_MAX = 96
 FILE_MODE = 0o644
 """Less the umask: what `cp` gives to an ordinary file."""
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_ADOPT_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NAME_CHARS_KEPT = 40
 """Of a file's name in its temporary name: at most 160 bytes of UTF-8, which leaves room for the rest within 255."""
@@ -130,6 +135,27 @@ class TargetTree:
         temporary = f".{name[:_NAME_CHARS_KEPT]}.{self._token}{self._count:x}{LEFTOVER_SUFFIX}"
         return folder, temporary, os.open(temporary, _CREATE_FLAGS, FILE_MODE, dir_fd=folder)
 
+    def adopt(self, path: str, digest: bytes) -> tuple[str, int] | None:
+        """Opens the temporary file that an earlier download of the same file has left beside `path`, or makes it.
+
+        Returns:
+            Its name and a descriptor, which holds its lock; None: somebody else is writing to it, or it is not ours alone.
+        """
+        parent, _, name = path.rpartition("/")
+        folder = self.folder(parent, make=True)
+        temporary = f".{name[:_NAME_CHARS_KEPT]}.{partial_mark(path, digest)}{LEFTOVER_SUFFIX}"
+        try:
+            descriptor = os.open(temporary, _ADOPT_FLAGS, FILE_MODE, dir_fd=folder)
+        except OSError:
+            return None  # a link, or another's file; a name of our own shows whether the folder can be written to
+        try:
+            if _is_ours(folder, temporary, descriptor):
+                return temporary, descriptor
+        except OSError:
+            pass  # a file system without locks, or it was put in place meanwhile
+        os.close(descriptor)
+        return None
+
     def publish(self, temporary: str, path: str) -> None:
         """Gives a finished temporary file its name.
 
@@ -197,6 +223,22 @@ class TargetTree:
             return
         if stat.S_ISREG(found.st_mode) and found.st_mtime_ns < before_ns:
             self._remove(folder, name)
+
+
+def partial_mark(path: str, digest: bytes) -> str:
+    """What names a file's temporary file in its folder: the same for each download of the same file to the same place."""
+    name = path.rpartition("/")[2]
+    return blake3(digest + name.encode()).hexdigest(length=12)
+
+
+def _is_ours(folder: int, name: str, descriptor: int) -> bool:
+    """Locks a temporary file; whether nobody else can have a hand in it."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    found = os.fstat(descriptor)
+    # Who held the lock before may have given the file its name by now.
+    named = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    is_same = (named.st_dev, named.st_ino) == (found.st_dev, found.st_ino)
+    return is_same and stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1
 
 
 def write_error(error: OSError, shown: str) -> HoldfastError:
