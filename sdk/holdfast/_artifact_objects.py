@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from holdfast._object_fields import ObjectFields, reading_file, reading_key
-from holdfast.errors import MalformedObjectError
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
@@ -142,20 +141,16 @@ def read_object(kind: type[StoredObject], local_path: str, artifact: Artifact, p
     Raises:
         MalformedObjectError: (a ValueError) the file holds no object of this type; it names the key.
     """
-    with open(local_path, "rb") as file:
-        try:
-            content = json.load(file)
-        except (ValueError, RecursionError) as error:
-            raise MalformedObjectError(f"holds no JSON: {error}").in_file(artifact.name, path) from error
-    if not isinstance(content, kind.json_type):
-        expected = "object" if kind.json_type is dict else "list"
-        text = f"{path} of {artifact.name} holds no {kind.__name__}: its JSON is no {expected}"
-        raise MalformedObjectError(text, detail={"artifact": artifact.name, "path": path})
     with reading_file(path):
-        try:
-            value = kind.from_json(content, artifact)
-        except MalformedObjectError as error:
-            raise error.in_file(artifact.name, path) from error
+        with open(local_path, "rb") as file:
+            try:
+                content = json.load(file)
+            except (ValueError, RecursionError) as error:
+                raise ObjectFields({}, kind.__name__, artifact).malformed("", f"it is no JSON ({error})") from error
+        if not isinstance(content, kind.json_type):
+            expected = "object" if kind.json_type is dict else "list"
+            raise ObjectFields({}, kind.__name__, artifact).malformed("", f"its JSON is no {expected}")
+        value = kind.from_json(content, artifact)
     value._source = ObjectPlace(artifact, path)
     return value
 

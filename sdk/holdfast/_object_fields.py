@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.errors import MalformedObjectError
 from holdfast_contract.errors import ManifestPathError
@@ -16,6 +16,8 @@ from holdfast_contract.paths import logical_path
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
+
+T = TypeVar("T")
 
 _SHOWN_CHARS_MAX = 80
 """Of a value in a message."""
@@ -79,9 +81,9 @@ class ObjectFields:
     def malformed(self, key: str, problem: str) -> MalformedObjectError:
         """Returns the error for a key (empty: for the object as a whole)."""
         where = _below(self.outer_key, key)
-        text = f"holds no {self.kind}: {problem}"
-        error = MalformedObjectError.of_key(where, text) if where else MalformedObjectError(text)
-        return error.in_file(self.artifact.name, self.file) if self.file else error
+        place = f"{self.file} of {self.artifact.name}" if self.file else self.artifact.name
+        text = f"{place} holds no {self.kind}: {f'{where}: ' if where else ''}{problem}"
+        return MalformedObjectError(text, detail={"artifact": self.artifact.name, "path": self.file, "key": where})
 
     def text(self, key: str) -> str:
         """Returns a text that must be there."""
@@ -132,6 +134,11 @@ class ObjectFields:
         """Returns the keys of an object that must be there under a key."""
         with reading_file(self.file), reading_key(self.outer_key), reading_key(key):
             return ObjectFields(self.mapping(key), self.kind, self.artifact)
+
+    def object_at(self, key: str, read: Callable[[Any, Artifact], T]) -> T:
+        """Returns the object whose JSON lies under a key, as the `from_json` of its type reads it."""
+        with reading_file(self.file), reading_key(self.outer_key), reading_key(key):
+            return read(self.values[key], self.artifact)
 
     def _required(self, key: str, types: Any, expected: str) -> Any:
         if key not in self.values:
