@@ -79,7 +79,7 @@ from holdfast_registry.rpc.admission import Admission
 from holdfast_registry.rpc.boundary import CallBoundary
 from holdfast_registry.rpc.collection_servicer import CollectionServicer
 from holdfast_registry.rpc.flow_limits import FlowLimits
-from holdfast_registry.rpc.health import HealthServicer, add_health
+from holdfast_registry.rpc.health import HealthServicer, add_health, tell_health
 from holdfast_registry.rpc.pack_servicer import PackServicer
 from holdfast_registry.rpc.registry_servicer import RegistryServicer
 from holdfast_registry.rpc.run_servicer import RunServicer
@@ -271,6 +271,11 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
             asyncio.create_task(catalogue.run(settings.catalogue_interval_s)),
             asyncio.create_task(parts.scrubber.run(settings.scrub_interval_s, settings.scrub_bytes_per_s)),
         ]
+
+        async def told(is_there: bool) -> None:
+            await tell_health(parts.health, is_ready=is_there)
+
+        beside.append(asyncio.create_task(database.watch(told)))
         if settings.metrics_address:
             beside.append(asyncio.create_task(parts.sources.figures.run()))
         try:

@@ -61,7 +61,7 @@ class RegistrySettings:
     store_encryption_key: str | None = None
     """Id of the key for aws:kms; default: the account's."""
     database_connections: int = 10
-    """Connections to PostgreSQL of this registry at most."""
+    """Connections to PostgreSQL of this registry at most, and one more that looks whether it answers."""
     retention_interval_s: float = 600.0
     """Seconds between two rounds in which policies of retention are applied; 0 = never."""
     gc_interval_s: float = 3600.0

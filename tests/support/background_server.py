@@ -66,6 +66,12 @@ class BackgroundServer:
             assert time.monotonic() < deadline, self._log.read_text(errors="replace")[-3000:]
             time.sleep(POLL_S)
 
+    @property
+    def pid(self) -> int:
+        """Of the process, which runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """Ends it at once: what it holds is thrown away in any case."""
         if self._process is not None:

@@ -86,6 +86,19 @@ class Postgres:
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The server with all its processes stands still while the block runs: it takes connections, and answers nothing."""
+        os.kill(self._server.pid, signal.SIGSTOP)  # first, so that it starts no others
+        stopped = [self._server.pid, *_children(self._server.pid)]
+        for pid in stopped[1:]:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+
     def cut_connections(self, url: str) -> int:
         """Ends all connections to a database, whatever they are doing; returns how many there were."""
         ended = self.execute(
@@ -120,6 +133,10 @@ class Postgres:
     def _is_ready(self) -> bool:
         command = [str(self._programs / "psql"), "-X", "-c", "SELECT 1", self.url("postgres")]
         return subprocess.run(command, capture_output=True, timeout=COMMAND_TIMEOUT_S, check=False).returncode == 0
+
+
+def _children(parent: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
 
 def _find_programs() -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -27,6 +27,8 @@ class DatabaseLoad:
     """Units that wait for a connection, on SQLite for the one that writes."""
     retries: Mapping[str, int]
     """Units that ran again since the start, by why: `lost_race`, `overtaken`, `connection`; and `pool_timeout`, which gave up."""
+    is_there: bool = True
+    """Whether it answers."""
 
 
 class Database(Protocol):
@@ -54,6 +56,9 @@ class OpenDatabase(Database, Protocol):
     @property
     def load(self) -> DatabaseLoad:
         """How busy it is at the moment; may be asked from any thread."""
+
+    async def watch(self, told: Callable[[bool], Awaitable[None]]) -> None:
+        """Tells whether the database can be reached, whenever that changes, until it is cancelled; ends where it cannot change."""
 
     async def aclose(self) -> None:
         """Finishes what is queued and closes; no unit may run any more."""

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from holdfast_contract.reasons import Reason
 from holdfast_registry.database.database import DatabaseLoad, OvertakenError, Unit
 from holdfast_registry.database.migrate import migrate, refuse_old
+from holdfast_registry.database.postgresql_watch import DatabaseWatch, Told
 from holdfast_registry.database.read_only import READ_ONLY_STATE, read_only
 from holdfast_registry.errors import DatabaseError, RegistryError
 
@@ -32,6 +33,10 @@ STATEMENT_TIMEOUT_S = 30
 """A statement that takes longer is a defect or a stuck lock; calls themselves end after a minute at most."""
 SILENCE_MAX_S = STATEMENT_TIMEOUT_S + 5
 """The server ends a statement before; one that is not answered by then has a connection that was lost without a word."""
+CONNECT_TIMEOUT_S = 5
+"""A server that takes a connection and then says nothing is as good as one that is away."""
+AWAY_RETRY_MS = 1000
+"""What calls are told while the database is away: it is asked twice in that time, see `postgresql_watch.py`."""
 LOCK_TIMEOUT_S = 10
 POOL_TIMEOUT_S = 15
 CONNECTION_AGE_MAX_S = 1800
@@ -73,7 +78,7 @@ def _meaning(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
     if isinstance(error, PoolTimeoutError):
         return RegistryError(Reason.UNAVAILABLE, "All connections to the registry's database are in use; repeat it.")
     if isinstance(error, OSError):
-        return RegistryError(Reason.UNAVAILABLE, f"The registry's database cannot be reached ({error}); repeat it.")
+        return _away(str(error) or "it does not answer")
     state = sqlstate(error)
     if state == READ_ONLY_STATE:
         return read_only()
@@ -84,6 +89,11 @@ def _meaning(error: DBAPIError | PoolTimeoutError | OSError) -> Exception:
     if may_pass(error) or state == "57014":
         return RegistryError(Reason.UNAVAILABLE, f"The registry's database is busy or restarting ({state}); repeat it.")
     return DatabaseError(f"{state}: {error.orig}")
+
+
+def _away(why: str) -> RegistryError:
+    message = f"The registry's database cannot be reached ({why}); repeat it."
+    return RegistryError(Reason.UNAVAILABLE, message, retry_after_ms=AWAY_RETRY_MS)
 
 
 def make_engine(url: str, pool_size: int, *, is_patient: bool = False) -> AsyncEngine:
@@ -113,7 +123,11 @@ def make_engine(url: str, pool_size: int, *, is_patient: bool = False) -> AsyncE
         # A ping would be two round trips more for each unit; one that meets a dead connection runs again on a new one.
         pool_pre_ping=False,
         isolation_level="READ COMMITTED",
-        connect_args={"server_settings": settings, "prepared_statement_cache_size": STATEMENTS_PREPARED_MAX},
+        connect_args={
+            "timeout": CONNECT_TIMEOUT_S,
+            "server_settings": settings,
+            "prepared_statement_cache_size": STATEMENTS_PREPARED_MAX,
+        },
     )
 
 
@@ -142,6 +156,7 @@ class PostgresDatabase:
         loop: asyncio.AbstractEventLoop,
         connections_max: int,
         silence_max_s: float = SILENCE_MAX_S,
+        watch: DatabaseWatch | None = None,
     ) -> None:
         """Wraps a pool whose schema is up to date; use `open_database`.
 
@@ -150,9 +165,14 @@ class PostgresDatabase:
             loop: that units run in.
             connections_max: of the pool.
             silence_max_s: that a statement may take before its connection counts as lost.
+            watch: knows when the server is away.
         """
+        self._watch = watch
+        self._under_way: set[asyncio.Timeout] = set()
         self._silence_max_s = silence_max_s
         event.listen(engine.sync_engine, "before_cursor_execute", _note_statement)
+        if watch is not None:
+            event.listen(engine.sync_engine, "after_cursor_execute", lambda *_: watch.note_answer())
         self._connections_max = connections_max
         self._engine = engine
         self._loop = loop
@@ -180,6 +200,8 @@ class PostgresDatabase:
     async def _with_patience(self, unit: Unit[T], isolation: str, *, read_only: bool) -> T:
         attempt = 0
         while True:
+            if self._is_away:
+                raise _away("it does not answer")
             try:
                 return await self._once(unit, isolation, read_only=read_only)
             except DBAPIError as error:
@@ -202,25 +224,52 @@ class PostgresDatabase:
 
     async def _once(self, unit: Unit[T], isolation: str, *, read_only: bool) -> T:
         self._running += 1
+        silence = asyncio.timeout(self._silence_max_s)
         try:
-            # Being cancelled, the driver lets go of the connection instead of asking over it for a rollback.
-            async with asyncio.timeout(self._silence_max_s) as silence, self._engine.connect() as connection:
-                (await connection.get_raw_connection()).info[_SILENCE] = (silence, self._silence_max_s)
-                await connection.execution_options(isolation_level=isolation, postgresql_readonly=read_only)
-                async with connection.begin():
-                    return await connection.run_sync(unit)
+            async with silence:
+                self._under_way.add(silence)
+                # Being cancelled, the driver lets go of the connection instead of asking over it for a rollback.
+                async with self._engine.connect() as connection:
+                    (await connection.get_raw_connection()).info[_SILENCE] = (silence, self._silence_max_s)
+                    await connection.execution_options(isolation_level=isolation, postgresql_readonly=read_only)
+                    async with connection.begin():
+                        return await connection.run_sync(unit)
         finally:
             self._running -= 1
+            self._under_way.discard(silence)
+
+    @property
+    def _is_away(self) -> bool:
+        return self._watch is not None and self._watch.is_away
 
     @property
     def load(self) -> DatabaseLoad:
         """Of the pool."""
         in_use = min(self._running, self._connections_max)
-        return DatabaseLoad(self._connections_max, in_use, self._running - in_use, dict(self._retries))
+        return DatabaseLoad(self._connections_max, in_use, self._running - in_use, dict(self._retries), is_there=not self._is_away)
+
+    async def watch(self, told: Told) -> None:
+        """Looks whether the server answers until it is cancelled; units are refused, and given up, as soon as it does not.
+
+        Units that were given up may have been committed, as with every connection that breaks: request ids tell.
+        """
+        if self._watch is None:
+            return
+
+        async def changed(is_there: bool) -> None:
+            if not is_there:
+                for silence in self._under_way:
+                    if not silence.expired():
+                        silence.reschedule(self._loop.time())
+            await told(is_there)
+
+        await self._watch.run(changed)
 
     async def aclose(self) -> None:
         """Closes all connections; no unit may run any more."""
         await self._engine.dispose()
+        if self._watch is not None:
+            await self._watch.aclose()
 
 
 async def open_database(url: str, pool_size: int, *, migrates: bool = True) -> PostgresDatabase:
@@ -245,4 +294,5 @@ async def open_database(url: str, pool_size: int, *, migrates: bool = True) -> P
     except BaseException:  # a cancellation, too: nobody else can close it
         await engine.dispose()
         raise
-    return PostgresDatabase(engine, asyncio.get_running_loop(), pool_size)
+    loop = asyncio.get_running_loop()
+    return PostgresDatabase(engine, loop, pool_size, watch=DatabaseWatch(make_engine(url, 1), loop))

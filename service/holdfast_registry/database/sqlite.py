@@ -16,7 +16,7 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import lru_cache
@@ -356,6 +356,9 @@ class SqliteDatabase:
     def load(self) -> DatabaseLoad:
         """Of the writer; nobody waits for long to read."""
         return DatabaseLoad(1, int(self._is_writing), self._jobs.qsize(), {})
+
+    async def watch(self, told: Callable[[bool], Awaitable[None]]) -> None:
+        """A file is always there."""
 
     async def aclose(self) -> None:
         """As `close`, without blocking the event loop."""

@@ -98,6 +98,7 @@ class RegistryCollector:
 
     def _database(self) -> Iterator[Metric]:
         load = self._sources.database()
+        yield GaugeMetricFamily("holdfast_registry_database_up", "Whether the database answers.", float(load.is_there))
         connections = GaugeMetricFamily(
             "holdfast_registry_database_connections", "Of the pool, by state.", labels=["state"]
         )

@@ -34,13 +34,19 @@ async def add_health(server: grpc.aio.Server, *, reflection: bool) -> HealthServ
         StartError: the package for reflection is not installed.
     """
     servicer: Any = aio.HealthServicer()
-    for name in service_names():
-        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    await tell_health(servicer, is_ready=True)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     if reflection:
         _add_reflection(server)
     made: HealthServicer = servicer
     return made
+
+
+async def tell_health(servicer: HealthServicer, *, is_ready: bool) -> None:
+    """Says of all services whether calls make sense; a registry that drains says no whatever is told here."""
+    status = health_pb2.HealthCheckResponse.SERVING if is_ready else health_pb2.HealthCheckResponse.NOT_SERVING
+    for name in ("", *service_names()):
+        await servicer.set(name, status)
 
 
 def _add_reflection(server: grpc.aio.Server) -> None:
