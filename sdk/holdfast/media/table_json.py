@@ -1,0 +1,308 @@
+"""The JSON form of tables: `{_type, columns, data, ncols, nrows, column_types, log_mode}`, with large arrays in files beside it.
+
+A column of arrays of one shape lies in `media/serialized_data/` as an `.npz` file; a column of short vectors, and one with Nones
+between the arrays, is written as lists.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from holdfast._object_fields import ObjectFields
+from holdfast.errors import MalformedObjectError
+from holdfast.media.column_types import ColumnTypes, is_key
+from holdfast.media.dtypes import (
+    ANY,
+    BOOLEAN,
+    NUMBER,
+    STRING,
+    TIMESTAMP,
+    UNKNOWN,
+    CannotAssign,
+    ListType,
+    NDArrayType,
+    Type,
+    TypedDictType,
+    UnionType,
+    assign_all,
+    is_array,
+    optional,
+)
+from holdfast.media.dtypes_json import TypeReader, type_to_json
+from holdfast.media.optional_package import load_package
+from holdfast.media.table_cells import array_of, decoder_of, encode_column
+from holdfast.media.table_keys import ForeignIndexType, ForeignKeyType, TableIndex, TableKey
+
+if TYPE_CHECKING:
+    from holdfast.artifact import Artifact
+    from holdfast.media.table import Table
+
+VECTOR_LENGTH_MAX = 150
+"""Of vectors that are written as lists, so that whoever shows the table can show them."""
+_ARRAYS_FOLDER = "media/serialized_data"
+_INCREMENT = re.compile(r"(\d+)(?:-(\d+))?\..*\.table\.json")
+"""Files of a table that was logged step by step."""
+_ELEMENTS = {"b": BOOLEAN, "U": STRING, "M": TIMESTAMP}
+"""By numpy's letter for the kind of an array's elements; others are numbers."""
+LOG_MODES = ("IMMUTABLE", "MUTABLE", "INCREMENTAL")
+
+
+def table_to_json(table: Table, artifact: Artifact) -> dict[str, Any]:
+    """Returns the JSON of a table; adds to the artifact what lies beside it.
+
+    Raises:
+        TypeError: a cell has no form in JSON; the message names row and column.
+    """
+    rows = table.data
+    types = dict(table.column_types)
+    replaced: dict[int, Sequence[Any]] = {}
+    for at, name in enumerate(table.columns):
+        cells = [row[at] for row in rows]
+        types[name], written = _written_column(types[name], cells, name, artifact)
+        if written is not cells:
+            replaced[at] = written
+    if replaced:
+        rows = list(map(list, rows))
+        for at, written in replaced.items():
+            for row, cell in zip(rows, written, strict=True):
+                row[at] = cell
+    content = {
+        "_type": "table",
+        "columns": table.columns,
+        "data": rows,
+        "ncols": len(table.columns),
+        "nrows": len(rows),
+        "column_types": type_to_json(TypedDictType(types), artifact),
+        "log_mode": table.log_mode,
+    }
+    return content | ({"_increment_num": 0} if table.log_mode == "INCREMENTAL" else {})
+
+
+def _written_column(dtype: Type, cells: list[Any], name: object, artifact: Artifact) -> tuple[Type, Sequence[Any]]:
+    """The type and the cells that stand in the file."""
+    array_type = _array_type(dtype)
+    if array_type is None or not cells:
+        return dtype, encode_column(cells, name, artifact)
+    found = [array_of(cell) for cell in cells if is_array(cell) or isinstance(cell, list | tuple)]
+    kinds = {array.dtype.kind for array in found}
+    short = len(array_type.shape) == 1 and array_type.shape[0] <= VECTOR_LENGTH_MAX
+    if kinds and not kinds & {"c", "O", "V"} and short:
+        element = _ELEMENTS.get(min(kinds), NUMBER) if len(kinds) == 1 else NUMBER
+        lists = ListType(element, array_type.shape[0])
+        return _with_member(dtype, array_type, lists), encode_column(cells, name, artifact)
+    if len(found) < len(cells) or "O" in kinds:
+        return _with_member(dtype, array_type, NDArrayType(array_type.shape)), encode_column(cells, name, artifact)
+    place = {"path": _add_arrays(found, str(name), artifact), "key": str(name)}
+    return _with_member(dtype, array_type, NDArrayType(array_type.shape, place)), [None] * len(cells)
+
+
+def _array_type(dtype: Type) -> NDArrayType | None:
+    members = dtype.allowed if isinstance(dtype, UnionType) else (dtype,)
+    return next((one for one in members if isinstance(one, NDArrayType)), None)
+
+
+def _with_member(dtype: Type, old: Type, new: Type) -> Type:
+    if not isinstance(dtype, UnionType):
+        return new
+    return UnionType([new if one is old else one for one in dtype.allowed])
+
+
+def _add_arrays(arrays: list[Any], key: str, artifact: Artifact) -> str:
+    """Adds a file of the arrays as one; equal ones of two tables are one file."""
+    numpy = load_package("numpy", "Table")
+    with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
+        path = os.path.join(folder, "column.npz")
+        # numpy's own savez takes the keys as arguments, of which "file" is none.
+        with (
+            zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open(zipfile.ZipInfo(f"{key}.npy"), "w", force_zip64=True) as file,
+        ):
+            numpy.lib.format.write_array(file, numpy.stack(arrays), allow_pickle=False)
+        return artifact.add_file(path, f"{_ARRAYS_FOLDER}/column.npz", is_tmp=True).path
+
+
+class TableReader:
+    """Reads one table."""
+
+    def __init__(self, json: Any, artifact: Artifact) -> None:
+        """Takes over the JSON.
+
+        Raises:
+            MalformedObjectError: it is no JSON object.
+        """
+        self._fields = ObjectFields(json, "Table", artifact)
+        self._artifact = artifact
+
+    def columns(self) -> list[Any]:
+        """Returns the names of the columns.
+
+        Raises:
+            MalformedObjectError: they are no names.
+        """
+        names = self._fields.sequence("columns")
+        for at, name in enumerate(names):
+            if type(name) not in (str, int):
+                raise self._fields.malformed(f"columns[{at}]", "is neither a text nor a whole number")
+        return names
+
+    def log_mode(self) -> str:
+        """Returns how the table was logged; a mode that nothing here knows is the first."""
+        written = self._fields.text_or_none("log_mode")
+        return written if written in LOG_MODES else LOG_MODES[0]
+
+    def types(self, columns: list[Any]) -> dict[Any, Type]:
+        """Returns the types of those columns that the file has types of.
+
+        Raises:
+            MalformedObjectError: they are no types.
+        """
+        written = self._fields.values.get("column_types")
+        if written is None:
+            return {}
+        dtype = TypeReader(self._fields, self._artifact).read(written, "column_types")
+        if not isinstance(dtype, TypedDictType):
+            raise self._fields.malformed("column_types", "is not the type of a dict of columns")
+        return {name: dtype.type_map[str(name)] for name in columns if str(name) in dtype.type_map}
+
+    def rows(self, columns: list[Any]) -> list[list[Any]]:
+        """Returns the rows as JSON has them.
+
+        Raises:
+            MalformedObjectError: they are no rows of these columns.
+        """
+        if self._fields.values.get("log_mode") == "INCREMENTAL":
+            rows = self._increments() or self._fields.sequence("data")
+        else:
+            rows = self._fields.sequence("data")
+        if set(map(type, rows)) - {list} or set(map(len, rows)) - {len(columns)}:
+            at = next(at for at, row in enumerate(rows) if type(row) is not list or len(row) != len(columns))
+            raise self._fields.malformed(f"data[{at}]", f"is no list of {len(columns)} cells")
+        return rows
+
+    def _increments(self) -> list[Any]:
+        """The rows of all the files of a table that was logged step by step."""
+        found = []
+        for path in self._artifact.manifest.entries:
+            match = _INCREMENT.fullmatch(path)
+            if match is not None:
+                found.append((int(match[1]), int(match[2] or 0), path))
+        rows: list[Any] = []
+        for _, _, path in sorted(found):
+            with self._artifact.get_entry(path).open("r") as file:
+                import json
+
+                part = json.load(file)
+            if not isinstance(part, dict) or not isinstance(part.get("data"), list):
+                raise self._fields.malformed("data", f"{path} has none")
+            rows.extend(part["data"])
+        return rows
+
+    def revive_cells(self, columns: list[Any], rows: list[list[Any]], types: dict[Any, Type]) -> None:
+        """Makes the cells, in place, of what JSON has for them.
+
+        Raises:
+            MalformedObjectError: it has no such cells.
+        """
+        known = set(types)
+        for at, name in enumerate(columns):
+            dtype = types.get(name)
+            place = _array_place(dtype)
+            if place is not None:
+                self._put_arrays(rows, at, place)
+                types[name] = _with_member(types[name], place, NDArrayType(place.shape))
+            elif dtype is None or not is_key(dtype):
+                self._decode(rows, at, dtype)
+            if name not in known:
+                types[name] = _found_type([row[at] for row in rows])
+        for at, name in enumerate(columns):
+            if is_key(types[name]):
+                self._wrap(rows, at, types[name])
+
+    def _decode(self, rows: list[list[Any]], at: int, dtype: Type | None) -> None:
+        decode = decoder_of(ANY if dtype is None else dtype, self._artifact)
+        if decode is None:
+            return
+        for number, row in enumerate(rows):
+            place = f"data[{number}][{at}]"
+            try:
+                row[at] = decode(row[at], place)
+            except MalformedObjectError:
+                raise
+            except (ValueError, TypeError, OverflowError, RecursionError) as error:
+                raise self._fields.malformed(
+                    place, f"{row[at]!r:.80} is none of the column's type ({error})"
+                ) from error
+
+    def _wrap(self, rows: list[list[Any]], at: int, dtype: Type) -> None:
+        for number, row in enumerate(rows):
+            wanted = int if isinstance(dtype, ForeignIndexType) else str
+            if type(row[at]) is not wanted:
+                raise self._fields.malformed(f"data[{number}][{at}]", f"{row[at]!r:.80} leads to no row of a table")
+
+    def _put_arrays(self, rows: list[list[Any]], at: int, place: NDArrayType) -> None:
+        assert place.serialization_path is not None, "only called for arrays in a file"
+        numpy = load_package("numpy", "Reading arrays of a table")
+        key = f"column_types.params.type_map.{at}.params.serialization_path"
+        try:
+            entry = self._artifact.get_entry(place.serialization_path["path"])
+            with numpy.load(entry.download(), allow_pickle=False) as archive:
+                arrays = archive[place.serialization_path["key"]]
+        except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            if isinstance(error, MalformedObjectError):
+                raise
+            raise self._fields.malformed(key, f"the arrays cannot be read ({error})") from error
+        if len(arrays) != len(rows):
+            raise self._fields.malformed(key, f"{len(arrays)} arrays are there for {len(rows)} rows")
+        for row, array in zip(rows, arrays, strict=True):
+            row[at] = array
+
+
+def _array_place(dtype: Type | None) -> NDArrayType | None:
+    found = None if dtype is None else _array_type(dtype)
+    return found if found is not None and found.serialization_path is not None else None
+
+
+def _found_type(cells: list[Any]) -> Type:
+    """The type of a column of an older file, which says none."""
+    try:
+        return assign_all(optional(UNKNOWN), cells, widen=True)
+    except CannotAssign:
+        return optional(ANY)
+
+
+def wrap_keys(cells: Sequence[Any], dtype: Type, table: Table, name: str | int) -> list[Any]:
+    """Returns the cells of a column as what leads to rows of a table.
+
+    Args:
+        cells: texts or numbers.
+        dtype: of the column.
+        table: that they are in.
+        name: of the column.
+    """
+    wrapped: list[Any] = []
+    for cell in cells:
+        if isinstance(dtype, ForeignIndexType):
+            index = TableIndex(cell)
+            index.set_table(dtype.table)
+            wrapped.append(index)
+        else:
+            key = TableKey(cell)
+            if isinstance(dtype, ForeignKeyType):
+                key.set_table(dtype.table, dtype.col_name)
+            else:
+                key.set_table(table, name)
+            wrapped.append(key)
+    return wrapped
+
+
+def read_types(types: dict[Any, Type]) -> ColumnTypes:
+    """Returns the types of columns that were read; cells that are added later must fit them."""
+    found = ColumnTypes()
+    for name, dtype in types.items():
+        found.set(name, dtype, declared=False)
+    return found
