@@ -106,6 +106,8 @@ def run_flow(host: SdkHost, registry: OwnRegistry, addresses: dict[str, str], tr
     metrics = scrape(addresses["registry"]), scrape(addresses["daemon"])
     host.stop_daemon()
     assert registry.terminate() == 0
+    limited = registry.command("quota", "set", "team", "--versions", "5", f"--data-dir={registry.data_dir}")
+    assert limited.returncode == 0, limited.stderr
     registry.start()
     later = scrape(addresses["registry"])
     while "\nholdfast_registry_stored_bytes " not in later:

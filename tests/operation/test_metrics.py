@@ -69,6 +69,12 @@ def test_figures_of_the_database_are_true(flow: Flow) -> None:
     assert value(metrics, "holdfast_registry_dedup_ratio") == pytest.approx(len("some content") / stored)
 
 
+def test_quotas_show_what_is_used_and_allowed(flow: Flow) -> None:
+    metrics = flow.later_metrics
+    assert value(metrics, 'holdfast_registry_quota_limit{quota="versions",scope="team"}') == 5
+    assert value(metrics, 'holdfast_registry_quota_used{quota="versions",scope="team"}') == 0
+
+
 def test_daemon_counts_what_it_did(flow: Flow) -> None:
     metrics, figures = flow.daemon_metrics, flow.status["figures"]
     assert value(metrics, 'holdfast_daemon_jobs_ended_total{state="committed"}') == 1

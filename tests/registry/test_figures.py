@@ -13,6 +13,9 @@ from holdfast_registry.blobstore.s3_place import S3Place
 from holdfast_registry.clock import SystemClock
 from holdfast_registry.database.figures import FiguresRepository
 from holdfast_registry.database.postgresql import open_database
+from holdfast_registry.database.quotas import QuotaRepository
+from holdfast_registry.domain.access import Scope
+from holdfast_registry.domain.quotas import QuotaChange
 from holdfast_registry.domain.records import PackState, VersionState
 from registry.client import Client, content_of
 from registry.processes import RegistryProcess
@@ -27,6 +30,10 @@ async def test_figures_of_postgresql_are_true(tmp_path: Path, postgres: Postgres
         client.log("b", content_of({"x": b"0123456789", "y": b"more"}))
         database = await open_database(url, 1)
         try:
+            quotas = QuotaRepository(database, SystemClock())
+            await quotas.set(Scope("team"), QuotaChange(bytes_max=10**6, requests_per_s=5.0))
+            await quotas.set(Scope("team", "vision"), QuotaChange(versions_max=3))
+            await quotas.set(Scope("other"), QuotaChange(requests_per_s=5.0))
             figures = await FiguresRepository(database, SystemClock()).stored()
             load = database.load
         finally:
@@ -35,6 +42,9 @@ async def test_figures_of_postgresql_are_true(tmp_path: Path, postgres: Postgres
     assert figures.versions[VersionState.COMMITTED].count == 2
     assert figures.logical_bytes == 24
     assert figures.packs[PackState.LIVE].size_bytes == figures.stored_bytes == packed > 0
+    assert [(str(one.scope), one.bytes_used, one.versions_used) for one in figures.quotas] == [
+        ("team", packed, 0), ("team/vision", 0, 2)
+    ]  # fmt: skip
     assert (figures.leases_active, figures.leases_overdue) == (0, 0)
     assert (load.connections_max, load.connections_in_use, load.waiting) == (1, 0, 0)
 

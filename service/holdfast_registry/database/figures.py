@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from holdfast_registry.clock import Clock
 from holdfast_registry.database.database import Database
+from holdfast_registry.database.quotas import read_quotas
 from holdfast_registry.database.schema import lease, pack, version
 from holdfast_registry.database.scrub_status import ScrubStatus, read_scrub_status
+from holdfast_registry.domain.quotas import PlacedQuota
 from holdfast_registry.domain.records import LeaseState, PackState, VersionState
+
+QUOTAS_SHOWN_MAX = 100
+"""Each is up to four time series, and a sum over the packs of its place."""
 
 _PACKS = (
     select(pack.c.state, func.count(), func.sum(pack.c.size_bytes))
@@ -50,6 +55,8 @@ class StoredFigures:
     leases_overdue: int
     """Their time is over, and maintenance has not ended them yet."""
     scrub: ScrubStatus
+    quotas: Sequence[PlacedQuota]
+    """Those that limit bytes or versions, `QUOTAS_SHOWN_MAX` at most; what is not limited is not counted."""
 
     @property
     def stored_bytes(self) -> int:
@@ -77,6 +84,7 @@ class FiguresRepository:
             packs = {PackState(row[0]): Amount(row[1], int(row[2] or 0)) for row in connection.execute(_PACKS)}
             versions = {VersionState(row[0]): Amount(row[1], int(row[2] or 0)) for row in connection.execute(_VERSIONS)}
             leases = connection.execute(_LEASES, {"now_ms": now_ms}).one()
-            return StoredFigures(packs, versions, leases[0], leases[1], read_scrub_status(connection))
+            quotas = read_quotas(connection, QUOTAS_SHOWN_MAX)
+            return StoredFigures(packs, versions, leases[0], leases[1], read_scrub_status(connection), quotas)
 
         return await self._database.read(unit)

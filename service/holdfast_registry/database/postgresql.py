@@ -246,7 +246,9 @@ class PostgresDatabase:
     def load(self) -> DatabaseLoad:
         """Of the pool."""
         in_use = min(self._running, self._connections_max)
-        return DatabaseLoad(self._connections_max, in_use, self._running - in_use, dict(self._retries), is_there=not self._is_away)
+        return DatabaseLoad(
+            self._connections_max, in_use, self._running - in_use, dict(self._retries), is_there=not self._is_away
+        )
 
     async def watch(self, told: Told) -> None:
         """Looks whether the server answers until it is cancelled; units are refused, and given up, as soon as it does not.

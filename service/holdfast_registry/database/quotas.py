@@ -65,6 +65,12 @@ _OF_ENTITY = (
     .where(quota.c.entity_id == bindparam("of_entity"))
     .order_by(project.c.name)
 )
+_LIMITING = (
+    _QUOTAS.outerjoin(project, project.c.id == quota.c.project_id)
+    .where(or_(quota.c.bytes_max.is_not(None), quota.c.versions_max.is_not(None)))
+    .order_by(quota.c.id)
+    .limit(bindparam("count"))
+)
 _LOCK_ENTITY = select(entity.c.id).where(entity.c.id == bindparam("of_entity")).with_for_update(key_share=True)
 
 PROJECT_OF_LEASE: Any = (
@@ -144,6 +150,15 @@ def _placed(connection: Connection, row: AnyRow, *, with_bytes: bool = True, wit
         versions = connection.execute(counted, {key: where[key]}).scalar_one()
     limits = Quota(row.bytes_max, row.versions_max, row.requests_per_s)
     return PlacedQuota(Scope(row.entity, row.project or ""), limits, int(used_bytes), int(versions))
+
+
+def read_quotas(connection: Connection, count: int) -> list[PlacedQuota]:
+    """Returns the oldest quotas that limit bytes or versions, with what is used of them."""
+    rows = connection.execute(_LIMITING, {"count": count}).all()
+    return [
+        _placed(connection, row, with_bytes=row.bytes_max is not None, with_versions=row.versions_max is not None)
+        for row in rows
+    ]
 
 
 class QuotaRepository:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -13,6 +13,7 @@ from holdfast_registry import __version__
 from holdfast_registry.auth.permissions import PREFIX
 from holdfast_registry.database.figures import Amount, StoredFigures
 from holdfast_registry.database.scrub_status import ScrubStatus
+from holdfast_registry.domain.quotas import PlacedQuota
 from holdfast_registry.domain.records import PackState, VersionState
 from holdfast_registry.gc.report import GcReport
 from holdfast_registry.metrics.sources import SlowFigures, Sources
@@ -44,6 +45,7 @@ class RegistryCollector:
             age.add_metric([], self._sources.clock.monotonic_s() - slow.taken_at_s)
         yield age
         yield from _stored(slow.stored if slow is not None else None)
+        yield from _quotas(slow.stored.quotas if slow is not None else ())
         yield from _garbage(slow)
         yield from _scrub(slow.stored.scrub if slow is not None else None)
 
@@ -155,6 +157,21 @@ def _stored(figures: StoredFigures | None) -> Iterator[Metric]:
     yield _gauge("stored_bytes", "What the store holds.", stored)
     yield _gauge("logical_bytes", "Files of all committed versions, each counted whole.", logical)
     yield _gauge("dedup_ratio", "Logical bytes for each stored one.", ratio)
+
+
+def _quotas(quotas: Sequence[PlacedQuota]) -> Iterator[Metric]:
+    labels = ["scope", "quota"]
+    used = GaugeMetricFamily("holdfast_registry_quota_used", "What is used of a quota.", labels=labels)
+    limit = GaugeMetricFamily("holdfast_registry_quota_limit", "What a quota allows.", labels=labels)
+    for placed in quotas:
+        for name, most, found in (
+            ("bytes", placed.quota.bytes_max, placed.bytes_used),
+            ("versions", placed.quota.versions_max, placed.versions_used),
+        ):
+            if most is not None:
+                used.add_metric([str(placed.scope), name], found)
+                limit.add_metric([str(placed.scope), name], most)
+    yield from (used, limit)
 
 
 def _garbage(slow: SlowFigures | None) -> Iterator[Metric]:
