@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from holdfast._artifact_objects import ObjectPlace, StoredObject, encode_object, require_object
@@ -247,6 +247,12 @@ class ArtifactFilling(VersionLinks):
         """Adds a file of an object whose digest is known, unless it is there; `add` waits for all files of an object at once."""
         if not self._contents.has_part(path, digest):
             self._contents.add_part(find_file(local_path), path, digest)
+        return path
+
+    def _add_small_part(self, read: Callable[[], bytes], path: str, digest: str) -> str:
+        """As `_add_part`, of at most 64 KiB, which are read if they are needed."""
+        if not self._contents.has_part(path, digest):
+            self._contents.add_small_part(read(), path, digest)
         return path
 
     def _has_part(self, path: str, digest: str | None = None) -> bool:

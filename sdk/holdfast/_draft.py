@@ -119,6 +119,19 @@ class Draft:
             if record.HasField("add_file"):
                 self._unread[seq] = path
 
+    def add_small_part(self, data: bytes, path: str, digest: str) -> None:
+        """As `add_part`, of at most 64 KiB that are no file.
+
+        Raises:
+            ValueError: the path has another content already.
+        """
+        if self._may_exist(path) and self._same_or_raise(path, digest) is not None:
+            return
+        record = log_pb2.Record(add_bytes=log_pb2.AddBytes(path=path, data=data))
+        with self._lock:
+            self._append(record, len(path) + len(data), path)
+            self._added[path] = digest
+
     def wait_for_parts(self) -> None:
         """Returns when the daemon has read all files of objects.
 

@@ -120,15 +120,11 @@ class Image(Media):
     def _take_data(self, data: Any, mode: str | None, file_type: str, *, normalize: bool) -> None:
         self._format = file_type
         if mode is None and file_type == "png" and is_figure(data):
-            # It is a file already.
-            encoded_image = png_of_figure(data)
-            with pil().open(io.BytesIO(encoded_image)) as image:
-                self._size_pixels = image.size
-        else:
-            image = image_of(data, mode, file_type, normalize=normalize)
-            self._size_pixels = image.size
-            encoded_image = encoded(image, file_type)
-        self._take_bytes(encoded_image, f".{file_type}")
+            self._take_encoded(png_of_figure(data))
+            return
+        image = image_of(data, mode, file_type, normalize=normalize)
+        self._size_pixels = image.size
+        self._take_bytes(encoded(image, file_type), f".{file_type}")
 
     def _take_layers(
         self,

@@ -6,12 +6,15 @@ Bytes are read and hashed once for each object, whatever it is added to.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from typing import IO, TYPE_CHECKING, Protocol
 
 from holdfast.errors import FileUnreadableError, MalformedObjectError
+from holdfast.media.spooled_bytes import SpooledBytes
 from holdfast.media.temporary_file import TemporaryFile
 from holdfast_contract.digest import hasher
+from holdfast_contract.limits import INLINE_BYTES_MAX
 
 if TYPE_CHECKING:
     from holdfast._object_fields import ObjectFields
@@ -87,40 +90,48 @@ def _hashes_of_file(path: str) -> _Hashes:
 class GeneratedFile:
     """A file that the object has made of what it was given.  Its name in artifacts is that of its content."""
 
-    def __init__(self, file: TemporaryFile, hashes: _Hashes) -> None:
-        """Takes over a file that nobody writes to any more; see `of_bytes` and `of_file`."""
-        self._file = file
-        self._hashes = hashes
-        self.sha256, self.size = hashes.sha256, hashes.size
-        _, dot, extension = os.path.basename(file.path).partition(".")
-        self._digest = hashes.digest
-        self.name = f"{self._digest[:HASH_CHARS_IN_PATH]}{dot}{extension}"
+    def __init__(self, kept: SpooledBytes | TemporaryFile, extension: str, hashes: _Hashes) -> None:
+        """Takes over what nobody writes to any more; see `of_bytes` and `of_file`."""
+        self._kept = kept
+        self._extension = extension
+        self.sha256, self.size, self._digest = hashes.sha256, hashes.size, hashes.digest
+        self.name = f"{self._digest[:HASH_CHARS_IN_PATH]}{extension}"
 
     @classmethod
     def of_bytes(cls, data: bytes, extension: str) -> GeneratedFile:
-        """Writes a file."""
+        """Puts bytes aside; `extension` is such as ".png"."""
         hashes = _Hashes()
         hashes.add(data)
+        if len(data) <= INLINE_BYTES_MAX:
+            return cls(SpooledBytes(data), extension, hashes)
         file = TemporaryFile(extension)
         file.write(data)
-        return cls(file, hashes)
+        return cls(file, extension, hashes)
 
     @classmethod
     def of_file(cls, file: TemporaryFile) -> GeneratedFile:
         """Takes a file that was written."""
-        return cls(file, _hashes_of_file(file.path))
+        _, dot, extension = os.path.basename(file.path).partition(".")
+        return cls(file, f"{dot}{extension}", _hashes_of_file(file.path))
 
     def put_into(self, artifact: Artifact, folder: str) -> str:
         """Adds the file, unless an equal one is there."""
-        return artifact._add_part(self._file.path, f"{folder}/{self.name}", self._digest)
+        path = f"{folder}/{self.name}"
+        if isinstance(self._kept, SpooledBytes):
+            return artifact._add_small_part(self._kept.read, path, self._digest)
+        return artifact._add_part(self._kept.path, path, self._digest)
 
     def open(self) -> IO[bytes]:
-        """Opens the file."""
-        return open(self._file.path, "rb")
+        """Opens what was put aside."""
+        return io.BytesIO(self._kept.read()) if isinstance(self._kept, SpooledBytes) else open(self._kept.path, "rb")
 
     def local_path(self) -> str:
-        """Returns its path, which is there as long as this object."""
-        return self._file.path
+        """Returns the path of a file, which is there as long as this object."""
+        if isinstance(self._kept, SpooledBytes):
+            file = TemporaryFile(self._extension)
+            file.write(self._kept.read())
+            self._kept = file
+        return self._kept.path
 
 
 class UserFile:

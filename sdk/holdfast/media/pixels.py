@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,12 @@ def is_figure(data: Any) -> bool:
     """Whether it is a figure of matplotlib, a part of one, or its module `pyplot`, which stands for the current figure."""
     if isinstance(data, ModuleType):
         return data.__name__ == "matplotlib.pyplot"
-    return any(cls.__module__.partition(".")[0] == "matplotlib" for cls in type(data).__mro__)
+    return _is_of_matplotlib(type(data))  # type: ignore[arg-type]  # every class is hashable
+
+
+@lru_cache(maxsize=64)
+def _is_of_matplotlib(kind: type) -> bool:
+    return any(cls.__module__.partition(".")[0] == "matplotlib" for cls in kind.__mro__)
 
 
 def png_of_figure(data: Any) -> bytes:
@@ -152,15 +158,16 @@ def _in_range(array: np.ndarray, *, normalize: bool) -> np.ndarray:
         array = array.astype(numpy.uint8)
     if not normalize:
         return array.astype(numpy.uint8)
-    least, most = array.min(), array.max()
+    most = array.max()
+    if array.dtype == numpy.uint8 and most > 1:
+        return array
+    least = array.min()
     if least < 0 or most > 255:
         warn_user("Data of an Image should lie in 0 … 255; what is beyond is brought into that range.")
     if least >= 0 and most <= 1:
         return (array * 255).astype(numpy.uint8) if array.dtype.kind == "f" else array.astype(numpy.uint8) * 255
     if least >= -1 and most <= 1:
         return (255 * 0.5 * (array.astype(numpy.float64) + 1)).astype(numpy.uint8)
-    if array.dtype == numpy.uint8:
-        return array
     return numpy.nan_to_num(array.clip(0, 255)).astype(numpy.uint8)  # type: ignore[no-any-return]
 
 
