@@ -63,10 +63,14 @@ class Fetcher:
             exclude=exclude,
             overwrite=overwrite,
         )
+        return list(self.run(request).unresolved_references)
+
+    def run(self, request: fetch_pb2.DownloadRequest) -> fetch_pb2.DownloadResponse:
+        """Puts files in place as `download`; returns all that the daemon has to say of it in the end."""
         last = self._last(lambda: self._stream("Download", request, fetch_pb2.DownloadResponse))
         for warning in last.warnings:
             warn_user(warning)
-        return list(last.unresolved_references)
+        return last
 
     def verify(self, version_id: str, root: str) -> fetch_pb2.VerifyResponse:
         """Compares a folder with a version; see `FetchService.Verify`."""

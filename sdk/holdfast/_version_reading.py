@@ -15,7 +15,7 @@ from holdfast._status_checks import ensure_logged
 from holdfast._text_list import text_list
 from holdfast._version_attributes import VersionAttributes
 from holdfast._warn_user import warn_user
-from holdfast.errors import ArtifactError, DamagedError, FileMissingError
+from holdfast.errors import ArtifactError, DamagedError, FileMissingError, NotFoundError
 from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
 from holdfast.references.registration import default_handler
 from holdfast_contract.errors import ManifestPathError
@@ -311,7 +311,14 @@ class VersionReading(VersionAttributes):
         from holdfast.public_runs import Run
 
         run_id = self._logged.logged_by_run_id
-        return Run(_calls().get_run(self._logged.entity, self._logged.project, run_id)) if run_id else None
+        if not run_id:
+            return None
+        try:
+            return Run(_calls().get_run(self._logged.entity, self._logged.project, run_id))
+        except NotFoundError:
+            # A run of another project; only the edge says which.
+            runs = _calls().version_runs(self._logged.version_id, run_pb2.EDGE_KIND_LOGGED)
+            return Run(runs[0]) if runs else None
 
 
 def _version_and_path(uri: str | None) -> tuple[str, str] | None:
