@@ -150,19 +150,19 @@ class Client:
     """All services of one registry."""
 
     def __init__(self, target: str, token: str | None = None) -> None:
-        self._channel = grpc.insecure_channel(target, [("grpc.use_local_subchannel_pool", 1)])
+        self.channel = grpc.insecure_channel(target, [("grpc.use_local_subchannel_pool", 1)])
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
-        self.hello = registry_pb2_grpc.RegistryServiceStub(self._channel).Hello
-        self.versions = version_pb2_grpc.VersionServiceStub(self._channel)
-        self.packs = pack_pb2_grpc.PackServiceStub(self._channel)
-        self.collections = collection_pb2_grpc.CollectionServiceStub(self._channel)
-        self.runs = run_pb2_grpc.RunServiceStub(self._channel)
+        self.hello = registry_pb2_grpc.RegistryServiceStub(self.channel).Hello
+        self.versions = version_pb2_grpc.VersionServiceStub(self.channel)
+        self.packs = pack_pb2_grpc.PackServiceStub(self.channel)
+        self.collections = collection_pb2_grpc.CollectionServiceStub(self.channel)
+        self.runs = run_pb2_grpc.RunServiceStub(self.channel)
 
     def __enter__(self) -> Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._channel.close()
+        self.channel.close()
 
     def call(self, method: Callable[..., Any], request: Any) -> Any:
         return method(request, timeout=CALL_TIMEOUT_S, metadata=self._metadata)

@@ -181,7 +181,7 @@ class Answer:
 
 
 def ask(channel: grpc.Channel, name: str, request: Any, token: str | None) -> Answer:
-    """Makes any call."""
+    """Makes any call.  Raises what gRPC does when no registry has answered."""
     method = methods()[name]
     answer_class = message_factory.GetMessageClass(method.output_type)
     codec = (type(request).SerializeToString, answer_class.FromString)
@@ -197,5 +197,7 @@ def ask(channel: grpc.Channel, name: str, request: Any, token: str | None) -> An
             return Answer("", response=list(channel.unary_stream(path, *codec)(request, **options)))
         return Answer("", response=channel.unary_unary(path, *codec)(request, **options))
     except grpc.RpcError as error:
+        if error.code() is grpc.StatusCode.UNAVAILABLE and not error.trailing_metadata():
+            raise
         detail = error_of(error)
         return Answer(detail.reason, detail)

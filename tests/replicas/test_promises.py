@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,11 +16,14 @@ from random import Random
 import grpc
 import pytest
 
-from holdfastpb.registry.v1.version_pb2 import Version
+from holdfastpb.registry.v1 import access_pb2, access_pb2_grpc
+from holdfastpb.registry.v1.version_pb2 import ResolveVersionRequest, Version
 from registry.client import Client, content_of, error_of, new_request_id
 from registry.kept import Kept, credentials
+from registry.permissions import Answer, Things, ask, request_for, things_of
+from registry.test_permissions import NEEDED, check_answer, tokens_of_all_kinds
 from replicas.balanced import Balanced
-from replicas.cluster import StubbornClient
+from replicas.cluster import PAUSE_S, StubbornClient
 from support.figures import figure
 from support.linearizability import ANY, Moved, Operation, Refused, Seen, Step, is_linearizable
 from support.log_client import LogClient, LogSession, bytes_record, tree_record
@@ -32,6 +38,11 @@ HISTORIES, CLIENTS, STEPS = figure(2, 1000), 4, 9
 ALIASES = ("best", "good", "next")
 SAME_FILES = figure(20, 100)
 COMMITS = figure(16, 10_000)
+IDLE, SILENT, GREEDY, HEALTHY = figure(20, 200), figure(4, 50), figure(1, 5), figure(4, 100)
+RATE = 5.0
+CALLS_AT_ONCE = 50
+OWN = [("grpc.use_local_subchannel_pool", 1)]
+RECONNECT = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 300)]
 CONTENTS = 12
 """That the daemons choose from: each is deleted, collected, logged again and named by others many times."""
 KILL_PAUSE_S = 2.0
@@ -45,6 +56,7 @@ SETTINGS = {
     "HOLDFAST_REGISTRY_GC_PAUSE_S": "0",
     "HOLDFAST_REGISTRY_SCRUB_INTERVAL_S": "1",
     "HOLDFAST_REGISTRY_SCRUB_BYTES_PER_S": "1000000000",
+    "HOLDFAST_REGISTRY_STREAM_IDLE_S": "2",
 }
 
 pytestmark = pytest.mark.timeout(figure(180, 7200))
@@ -271,6 +283,98 @@ def test_collection_without_grace_takes_nothing_that_daemons_name_again(cluster:
     assert sum(reuser.created for reuser in reusers) > COMMITS // 2
     logs = "".join(replica.log.read_text() for replica in cluster.replicas)
     assert logs.count("garbage collected") > 2, "it must have gone on meanwhile"
+
+
+def test_every_rpc_lets_in_whom_the_matrix_lets_in_at_both_replicas_while_they_are_killed(cluster: Balanced) -> None:
+    with Client(cluster.balancer.address, cluster.token) as admin:
+        access = access_pb2_grpc.AccessServiceStub(admin.channel)
+        things = things_of(admin, access, "team", "vision")
+        things_of(admin, access, "team", "other")
+        things_of(admin, access, "else", "vision")
+        tokens = tokens_of_all_kinds(admin, access) | {"everything": cluster.token, "none": ""}
+    ending = {"VersionService/AbortVersion", "VersionService/CommitVersion", "VersionService/AddPart"}
+    names = Random(20).sample(sorted(set(NEEDED) - ending), figure(12, len(NEEDED) - len(ending)))
+    channels = [grpc.insecure_channel(address, [*RECONNECT, *OWN]) for address in cluster.addresses]
+    with kills(cluster):
+        for number, (name, caller) in enumerate(itertools.product(names, tokens)):
+            answer = asked(channels, number, name, things, tokens[caller])
+            check_answer(name, caller, answer)
+    for channel in channels:
+        channel.close()
+
+
+def asked(channels: list[grpc.Channel], number: int, name: str, things: Things, token: str) -> Answer:
+    """What one replica answers, or the other when that one has just been killed."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while True:
+        with contextlib.suppress(grpc.RpcError):
+            answer = ask(channels[number % 2], name, request_for(name, things), token)
+            if answer.reason != "UNAVAILABLE":
+                return answer
+        assert time.monotonic() < deadline_s, "no replica answers"
+        number += 1
+        threading.Event().wait(PAUSE_S)
+
+
+def test_healthy_clients_work_beside_idle_silent_and_greedy_ones_while_replicas_are_killed(cluster: Balanced) -> None:
+    host, port = cluster.balancer.address.split(":")
+    idle = [socket.create_connection((host, int(port)), timeout=PATIENCE_S) for _ in range(IDLE)]
+    client = cluster.client(0)
+    for number in range(GREEDY):
+        limit = access_pb2.SetQuotaRequest(entity=f"greedy{number}", set_rate=True, requests_per_s=RATE)
+        assert (
+            client.insist(
+                lambda one, limit=limit: ask(one.channel, "AccessService/SetQuota", limit, cluster.token)
+            ).reason
+            == ""
+        )
+    ended = threading.Event()
+    with ThreadPoolExecutor(SILENT + GREEDY) as pool:
+        with kills(cluster):
+            silent = [pool.submit(says_nothing, cluster.balancer.address, cluster.token, ended) for _ in range(SILENT)]
+            greedy = [pool.submit(wants_more, cluster, number) for number in range(GREEDY)]
+            made = [client.log("healthy", content_of({"n": b"%d" % number})) for number in range(HEALTHY)]
+            told = [future.result() for future in silent]
+            assert [future.result() for future in greedy] == ["RATE_LIMITED"] * GREEDY
+        assert set(told) <= {"DEADLINE", "UNAVAILABLE"}
+        for address in cluster.addresses:
+            assert pool.submit(says_nothing, address, cluster.token, ended).result() == "DEADLINE"
+        ended.set()
+    assert [one.version.version_index for one in made] == list(range(HEALTHY))
+    for connection in idle:
+        connection.close()
+
+
+def says_nothing(address: str, token: str, ended: threading.Event) -> str:
+    """Begins a call whose message does not come; returns how it ends."""
+
+    def nothing() -> Iterator[ResolveVersionRequest]:
+        ended.wait()
+        yield from ()
+
+    path = "/holdfast.registry.v1.VersionService/ResolveVersion"
+    with grpc.insecure_channel(address, OWN) as channel:
+        call = channel.stream_unary(path, ResolveVersionRequest.SerializeToString)
+        metadata = (("authorization", f"Bearer {token}"),)
+        error = call.future(nothing(), timeout=PATIENCE_S, metadata=metadata).exception()
+        assert error is not None
+        return "UNAVAILABLE" if error.code() is grpc.StatusCode.UNAVAILABLE else error_of(error).reason
+
+
+def wants_more(cluster: Balanced, number: int) -> str:
+    """Makes calls as fast as it can until it is told to wait; a replica that was killed has forgotten what it had counted."""
+    request = access_pb2.CreateTokenRequest(name="greedy", role="writer", entity=f"greedy{number}")
+    made = cluster.client(number).insist(
+        lambda one: ask(one.channel, "AccessService/CreateToken", request, cluster.token)
+    )
+    deadline_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline_s:
+        with contextlib.suppress(grpc.RpcError), Client(cluster.addresses[number % 2]) as one:
+            for _ in range(CALLS_AT_ONCE):
+                answer = ask(one.channel, "AccessService/WhoAmI", access_pb2.WhoAmIRequest(), made.response.secret)
+                if answer.reason == "RATE_LIMITED":
+                    return answer.reason
+    return "nothing was refused"
 
 
 def wait_until(reached: Callable[[], bool]) -> None:
