@@ -7,7 +7,6 @@ from typing import Any
 
 from holdfast._artifact_objects import StoredObject
 from holdfast.media.dtypes import (
-    INVALID,
     NONE,
     NUMBER,
     TIMESTAMP,
@@ -76,9 +75,7 @@ class ColumnTypes:
         for (name, dtype), cell in zip(self.by_name.items(), row, strict=True):
             if type(cell) in self._taken[name]:
                 continue
-            result = dtype.assign(cell, widen=name not in self._declared)
-            if result is INVALID:
-                raise _refusal(CannotAssign(0, cell, dtype), at, name)
+            result = self.after(name, dtype, [cell], at)
             if result is not dtype:
                 changed[name] = result
             elif _leaves_as_it_is(dtype, type(cell)):

@@ -421,10 +421,18 @@ def _of_class(kind: type) -> Type:
 class CannotAssign(TypeError):
     """A value of a column is not of its type."""
 
-    def __init__(self, at: int, value: object, expected: Type) -> None:
+    def __init__(self, at: int, problem: str) -> None:
         """Makes the error for the value at an index."""
-        super().__init__(f"{value!r:.200} of type {type_of(value)!r:.200} is not assignable to {expected!r:.200}")
+        super().__init__(problem)
         self.at = at
+
+
+def refusal_of(value: object, expected: Type) -> str:
+    """Returns why a value does not fit."""
+    return f"{value!r:.200} of type {type_of(value)!r:.200} is not assignable to {expected!r:.200}"
+
+
+TOO_DEEP = "the value holds itself, or is too deep"
 
 
 def assign_all(current: Type, values: Sequence[object], *, widen: bool) -> Type:
@@ -447,9 +455,12 @@ def assign_all(current: Type, values: Sequence[object], *, widen: bool) -> Type:
             return result
     result = current
     for at, value in enumerate(values):
-        wider = result.assign(value, widen=widen)
+        try:
+            wider = result.assign(value, widen=widen)
+        except RecursionError:
+            raise CannotAssign(at, TOO_DEEP) from None
         if wider is INVALID:
-            raise CannotAssign(at, value, result)
+            raise CannotAssign(at, refusal_of(value, result))
         result = wider
     return result
 
@@ -497,6 +508,7 @@ __all__ = [
     "as_type",
     "assign_all",
     "optional",
+    "refusal_of",
     "register_class",
     "type_of",
     "union_of",

@@ -17,6 +17,7 @@ from holdfast._artifact_objects import StoredObject, object_from_json, object_ty
 from holdfast.media.dtypes import (
     NONE,
     TIMESTAMP,
+    TOO_DEEP,
     AnyType,
     ListType,
     NDArrayType,
@@ -142,7 +143,7 @@ def encode_column(values: Sequence[Any], name: object, artifact: Artifact) -> Se
         except NotEncodable as error:
             raise TypeError(f"Row {row}, column {name!r}: {error}.") from error
         except RecursionError as error:
-            raise TypeError(f"Row {row}, column {name!r}: the value holds itself, or is too deep.") from error
+            raise TypeError(f"Row {row}, column {name!r}: {TOO_DEEP}.") from error
     return encoded
 
 

@@ -31,7 +31,15 @@ def columns_of(source: Any) -> Columns | None:
 def _of_pandas(source: Any) -> Columns | None:
     if not hasattr(source, "iloc") or not hasattr(source, "columns"):
         return None
-    return list(source.columns), [source.iloc[:, at].tolist() for at in range(len(source.columns))]
+    return list(source.columns), [_of_series(source.iloc[:, at]) for at in range(len(source.columns))]
+
+
+def _of_series(series: Any) -> list[Any]:
+    cells: list[Any] = series.tolist()
+    if str(series.dtype).startswith("float"):
+        return cells
+    # Among texts and whole numbers, NaN is pandas' word for what is not there.
+    return [None if absent else cell for cell, absent in zip(cells, series.isna().tolist(), strict=True)]
 
 
 def _of_polars(source: Any) -> Columns | None:
