@@ -27,13 +27,20 @@ from support.registry_writer import Content
 
 COMMITS = figure(12, 2000)
 FILES = 6
+MAINTENANCE_S = 0.05
+"""Of both, in one process: several rounds beside each commit, and time left for the commits."""
 
 
 async def test_clocks_that_jump_apart_lose_no_commit(
     tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = RegistrySettings(
-        database_url=postgres.new_database(), store_dir=str(tmp_path / "store"), gc_interval_s=0.5, gc_grace_s=0
+        database_url=postgres.new_database(),
+        store_dir=str(tmp_path / "store"),
+        gc_interval_s=0.5,
+        gc_grace_s=0,
+        gc_pause_s=0,
+        maintenance_interval_s=MAINTENANCE_S,
     )
     writers: list[Writer] = []
     async with AsyncExitStack() as stack:

@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,8 +41,8 @@ async def registry_in_process(
     monkeypatch: pytest.MonkeyPatch,
     settings: RegistrySettings | None = None,
 ) -> AsyncIterator[str]:
-    """Serves on a socket; yields the address."""
-    settings = replace(settings or RegistrySettings(), maintenance_interval_s=MAINTENANCE_S)
+    """Serves on a socket; yields the address.  Without settings of the caller's its maintenance never rests."""
+    settings = settings or RegistrySettings(maintenance_interval_s=MAINTENANCE_S)
     ended = asyncio.Event()
 
     async def until_told(*_: object) -> None:
