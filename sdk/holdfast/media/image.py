@@ -141,7 +141,8 @@ class Image(Media):
             labels.update(mask.class_labels or {})
         if classes is not None:
             labels.update((classes if isinstance(classes, Classes) else Classes(classes)).labels)
-        if labels:
+        # Those of an artifact stay its own, so that they are taken over from there.
+        if labels and (self.classes is None or self.classes.labels != labels):
             self._own_classes = classes_of_labels(labels)
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -278,6 +279,8 @@ class Image(Media):
         self._decoded = None
         self._own_classes = None
         self._stored_classes = fields.below("classes") if fields.mapping_or_none("classes") else None
+        if self._stored_classes is not None:
+            self._stored_classes.path()
         self._boxes, self._masks = {}, {}
         if fields.mapping_or_none("boxes"):
             of_boxes = fields.below("boxes")

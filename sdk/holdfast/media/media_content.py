@@ -285,8 +285,11 @@ class StoredFile:
         raise ValueError(f"Cannot add {self.path!r}: the artifact has other files of this path and of its digest's.")
 
     def open(self) -> IO[bytes]:
-        """Opens the file where it is stored, or its downloaded copy."""
-        return self.entry.open() if self._local_path is None else open(self._local_path, "rb")
+        """Opens the file where it is stored, or its downloaded copy; what is only referred to is downloaded."""
+        entry = self.entry if self._local_path is None else None
+        if entry is None or entry.is_reference:
+            return open(self.local_path(), "rb")
+        return entry.open()
 
     def local_path(self) -> str:
         """Downloads this one file and returns where it is."""

@@ -161,14 +161,17 @@ def _in_range(array: np.ndarray, *, normalize: bool) -> np.ndarray:
     most = array.max()
     if array.dtype == numpy.uint8 and most > 1:
         return array
+    if most != most:
+        array = numpy.nan_to_num(array)
+        most = array.max()
     least = array.min()
-    if least < 0 or most > 255:
-        warn_user("Data of an Image should lie in 0 … 255; what is beyond is brought into that range.")
     if least >= 0 and most <= 1:
         return (array * 255).astype(numpy.uint8) if array.dtype.kind == "f" else array.astype(numpy.uint8) * 255
     if least >= -1 and most <= 1:
         return (255 * 0.5 * (array.astype(numpy.float64) + 1)).astype(numpy.uint8)
-    return numpy.nan_to_num(array.clip(0, 255)).astype(numpy.uint8)  # type: ignore[no-any-return]
+    if least < 0 or most > 255:
+        warn_user("Data of an Image should lie in 0 … 255; what is beyond is cut off.")
+    return array.clip(0, 255).astype(numpy.uint8)
 
 
 def _contiguous(array: np.ndarray) -> np.ndarray:

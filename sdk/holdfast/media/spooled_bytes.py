@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+from collections.abc import Callable
 
 SEGMENT_BYTES = 64 << 20
 """Of one nameless file: so much disk an object may keep that outlives its neighbours."""
@@ -20,7 +21,8 @@ class _Segment:
     """One nameless file, written at its end."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="holdfast-media-", buffering=0)  # noqa: SIM115  closed with its last object
+        self._descriptor, path = tempfile.mkstemp(prefix="holdfast-media-")
+        os.unlink(path)
         self.pid = os.getpid()
         self.end = 0
 
@@ -29,13 +31,17 @@ class _Segment:
         start = self.end
         left = memoryview(data)
         while left:
-            written = os.pwrite(self._file.fileno(), left, self.end)
+            written = os.pwrite(self._descriptor, left, self.end)
             left = left[written:]
             self.end += written
         return start
 
     def read(self, start: int, size: int) -> bytes:
-        return os.pread(self._file.fileno(), size, start)
+        return os.pread(self._descriptor, size, start)
+
+    # When the interpreter ends, modules may be gone before objects.
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        close(self._descriptor)
 
 
 _current: _Segment | None = None

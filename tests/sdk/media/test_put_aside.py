@@ -1,0 +1,75 @@
+"""What objects make for themselves is on disk as long as somebody has it, and neither process of a fork harms the other's."""
+
+import gc
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from holdfast.media import spooled_bytes
+from holdfast.media.spooled_bytes import SpooledBytes
+from holdfast.media.temporary_file import TemporaryFile
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_bytes_come_back_whoever_writes_at_the_same_time() -> None:
+    datas = [os.urandom(number % 700) for number in range(500)]
+    with ThreadPoolExecutor(8) as threads:
+        kept = list(threads.map(SpooledBytes, datas))
+    assert [one.read() for one in kept] == datas
+
+
+def test_a_full_file_is_followed_by_another_and_goes_with_its_last_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spooled_bytes, "SEGMENT_BYTES", 10)
+    monkeypatch.setattr(spooled_bytes, "_current", None)
+    before = open_files()
+    kept = [SpooledBytes(b"0123456789") for _ in range(5)]
+    assert open_files() == before + 5
+    del kept[1:]
+    gc.collect()
+    # The last file is the one that would be written to next.
+    assert (open_files(), kept[0].read()) == (before + 2, b"0123456789")
+
+
+def test_a_child_reads_what_its_parent_wrote_and_harms_none_of_it() -> None:
+    script = """
+import os
+from holdfast.media.spooled_bytes import SpooledBytes
+from holdfast.media.temporary_file import TemporaryFile
+kept, file = SpooledBytes(b"parent"), TemporaryFile(".png")
+file.write(b"parent")
+pid = os.fork()
+if pid == 0:
+    own, own_file = SpooledBytes(b"child"), TemporaryFile(".png")
+    own_file.write(b"child")
+    assert (kept.read(), own.read(), open(own_file.path, "rb").read()) == (b"parent", b"child", b"child")
+    assert os.path.dirname(own_file.path) != os.path.dirname(file.path)
+    del file
+    raise SystemExit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+later = SpooledBytes(b"later")
+assert (kept.read(), later.read(), open(file.path, "rb").read()) == (b"parent", b"later", b"parent")
+print(os.path.dirname(file.path))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not os.path.exists(done.stdout.strip())
+
+
+def test_a_file_goes_with_its_object() -> None:
+    file = TemporaryFile(".pts.json")
+    file.write(b"x" * 100_000)
+    path = Path(file.path)
+    assert (path.name.partition(".")[2], path.stat().st_size, path.stat().st_mode & 0o777) == (
+        "pts.json",
+        100_000,
+        0o600,
+    )
+    del file
+    assert not path.exists()
