@@ -16,7 +16,7 @@ class VersionName:
     project: str
     collection: str
     alias: str
-    """Alias, "vN", or a digest in hex."""
+    """Alias, "vN", semantic version, range of them, or a digest in hex."""
 
 
 def complete_name(text: str, *, entity: str, project: str) -> VersionName:

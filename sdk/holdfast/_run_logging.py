@@ -167,8 +167,9 @@ class RunLogging(RunBase):
         What this process has logged under the name before is waited for.
 
         Args:
-            artifact_or_name: `[[entity/]project/]name[:alias]`, where the alias may be "vN" or a digest; a digest alone, of this run's
-                project; or an artifact, which is logged and waited for when it is a draft.
+            artifact_or_name: `[[entity/]project/]name[:alias]`, where the alias may be "vN", a semantic version or a range of them
+                ("1.2.0", "^1.2"), or a digest; a digest alone, of this run's project; or an artifact, which is logged and waited for
+                when it is a draft.
             type: refuse a version of another type.
             aliases: move to the version.
             use_as: deprecated, ignored.

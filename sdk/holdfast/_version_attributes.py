@@ -9,12 +9,14 @@ from urllib.parse import quote
 
 from holdfast._process import this_process
 from holdfast._registry_calls import new_request_id
-from holdfast._status_checks import ensure_logged, not_logged
+from holdfast._status_checks import ensure_logged, ensure_not_finalized, not_logged
 from holdfast._times import iso_time
 from holdfast._ttl import ArtifactTTL, TimeToLive, ttl_message, ttl_of
 from holdfast._warn_user import warn_user
+from holdfast.errors import InvalidInputError
 from holdfast_contract.metadata import decode_metadata, encode_metadata, to_plain_metadata
 from holdfast_contract.names import check_tags, check_user_alias, is_version_alias
+from holdfast_contract.semantic_versions import check_semantic_version
 from holdfastpb.registry.v1 import version_pb2
 
 HISTORY_TYPE = "wandb-history"
@@ -25,6 +27,13 @@ _STATES = {
     version_pb2.VERSION_STATE_COMMITTED: "COMMITTED",
     version_pb2.VERSION_STATE_DELETED: "DELETED",
     version_pb2.VERSION_STATE_FAILED: "FAILED",
+}
+
+
+_BUMPS = {
+    "major": version_pb2.VERSION_BUMP_MAJOR,
+    "minor": version_pb2.VERSION_BUMP_MINOR,
+    "patch": version_pb2.VERSION_BUMP_PATCH,
 }
 
 
@@ -44,6 +53,8 @@ class VersionAttributes:
         self._use_as: str | None = None
         self._storage_region: str | None = None
         self._distributed_id: str | None = None
+        self._semantic_version: str | None = None
+        self._version_bump = "major"
         self._is_part = False
         self._version: version_pb2.Version | None = None
         self._finalized = False
@@ -129,6 +140,41 @@ class VersionAttributes:
     def version(self) -> str:
         """`vN`; counted from v0 in each collection, without gaps.  A link is counted by the collection it was linked into."""
         return f"v{self._place.version_index}"
+
+    @property
+    def semantic_version(self) -> str | None:
+        """`MAJOR.MINOR.PATCH[-prerelease][+build]`, unique in its collection: what the version is called beside `vN`.
+
+        None on a draft, which gets the next one by `version_bump`.  A draft may be given one that the collection has never given; then
+        it is a version of its own even where its content equals the latest's.
+        """
+        return self._version.semantic_version if self._version is not None else self._semantic_version
+
+    @semantic_version.setter
+    @ensure_not_finalized
+    def semantic_version(self, semantic_version: str | None) -> None:
+        if semantic_version is not None:
+            check_semantic_version(semantic_version)
+        self._semantic_version = semantic_version
+
+    @property
+    def version_bump(self) -> str:
+        """By how much the semantic version of a draft will be above the highest of its collection: "major", "minor" or "patch"."""
+        return self._version_bump
+
+    @version_bump.setter
+    @ensure_not_finalized
+    def version_bump(self, version_bump: str) -> None:
+        if version_bump not in _BUMPS:
+            raise InvalidInputError(f"version_bump is one of {', '.join(_BUMPS)}, not {version_bump!r:.80}")
+        self._version_bump = version_bump
+
+    def _say_semantic_version(self, wish: version_pb2.SemanticVersionWish) -> None:
+        """Fills in what a draft was told; the rest is as it was."""
+        if self._semantic_version is not None:
+            wish.exact = self._semantic_version
+        if self._version_bump != "major":
+            wish.bump = _BUMPS[self._version_bump]
 
     @property
     @ensure_logged

@@ -112,7 +112,8 @@ class Api:
         """Returns a logged version.
 
         Args:
-            name: `[[entity/]project/]name[:alias]`; the alias may be "vN" or a digest; default: latest.
+            name: `[[entity/]project/]name[:alias]`; the alias may be "vN", a semantic version or a range of them
+                ("1.2.0", "^1.2"), or a digest; default: latest.
             type: refuse a version of another type.
 
         Raises:

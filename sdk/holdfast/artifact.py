@@ -230,6 +230,7 @@ class Artifact(ArtifactFilling):
             request.incremental = self._incremental
             if not isinstance(self._ttl, ArtifactTTL):
                 request.ttl.CopyFrom(ttl_message(self._ttl))
+            self._say_semantic_version(request.semantic_version)
             with span("log_artifact", artifact=self._name):
                 request.traceparent = call_context.current.get().traceparent
                 self._job_id = self._contents.session().finalize(request)
@@ -398,6 +399,11 @@ class Artifact(ArtifactFilling):
         self._version = calls.restore_version(
             logged.entity, logged.project, logged.collection, int(logged.version_index)
         )
+
+    def _repr_html_(self) -> str:
+        from holdfast._artifact_view import artifact_html
+
+        return artifact_html(self)
 
     def __repr__(self) -> str:
         return f"<Artifact {self.qualified_name if self.is_logged else self.name}>"

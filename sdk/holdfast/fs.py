@@ -65,8 +65,9 @@ class _Place:
 class HoldfastFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
     """Files of logged versions.
 
-    Paths are `[[entity/]project/]name:alias/path`, where the alias may be "vN" or a digest.  Without ":alias" the version is the
-    latest, and entity and project must be there when a path follows.  Missing ones are those of the arguments, or the settings.
+    Paths are `[[entity/]project/]name:alias/path`, where the alias may be "vN", a semantic version, a range of them or a digest.
+    Without ":alias" the version is the latest, and entity and project must be there when a path follows.  Missing ones are those of the
+    arguments, or the settings.  fsspec takes "*" for a pattern of paths: the range 1.2.* is written 1.2.x here.
 
     Example:
         pandas.read_parquet("holdfast://team/digits/mnist:latest/train.parquet", columns=["label"])

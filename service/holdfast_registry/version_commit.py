@@ -66,10 +66,7 @@ class VersionCommitter:
         if not pending.has_base(wish.base_version_id):
             return BaseChanged(pending.latest)
         decision = decide_commit(
-            wish.artifact_digest,
-            pending.latest,
-            has_manifest=bool(manifest_root),
-            demanded=wish.semantic_version.demanded,
+            wish.artifact_digest, pending.latest, has_manifest=bool(manifest_root), wish=wish.semantic_version
         )
         if decision is CommitDecision.MANIFEST_NEEDED:
             return NotCommitted.MANIFEST_NEEDED

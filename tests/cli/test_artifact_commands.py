@@ -50,6 +50,21 @@ def test_put_prints_the_line_that_uses_the_version(data: Path) -> None:
     )
 
 
+def test_versions_are_put_listed_and_got_by_their_semantic_version(data: Path, working_folder: Path) -> None:
+    first = as_json("artifact", "put", data, "-n", "semver/cats", "--semantic-version", "1.4.0")
+    (data / "a.txt").write_text("other\n")
+    second = as_json("artifact", "put", data, "-n", "semver/cats", "--bump", "minor")
+    assert (first["semantic_version"], second["semantic_version"]) == ("1.4.0", "1.5.0")
+    assert [line.split()[3:] for line in done("artifact", "ls", "local/semver/cats").stdout.splitlines()] == [
+        ["KiB", "cats:v1", "1.5.0", "latest"],
+        ["KiB", "cats:v0", "1.4.0"],
+    ]
+    listed = as_json("artifact", "ls", "local/semver/cats")
+    assert [version["semantic_version"] for version in listed] == ["1.5.0", "1.4.0"]
+    assert done("artifact", "get", "semver/cats:~1.4").stdout.strip() == str(working_folder / "artifacts" / "cats:v0")
+    assert call("artifact", "put", data, "-n", "semver/cats", "--semantic-version", "1.4").exit_code == ExitCode.USAGE
+
+
 def test_put_and_get_give_the_same_folder_back(data: Path, working_folder: Path) -> None:
     put = as_json("artifact", "put", data, "-n", "round/cats", "-a", "clean", "-d", "two files", "-t", "pictures")
     assert (put["version"], put["type"], put["description"]) == ("v0", "pictures", "two files")

@@ -124,13 +124,33 @@ def test_committed_versions_share_their_chunks_in_a_bundle(
     versions = tuple(committed(one, session.session_id)[0].version.version_id for session in (first, second))
     export(one, tmp_path / "b.hfb", versions=versions)
     assert (tmp_path / "b.hfb").stat().st_size < 1.1 * sum(map(len, TREE.values()))
-    assert [v.version for v in describe(one, tmp_path / "b.hfb").versions] == ["v0", "v1"]
+    described = describe(one, tmp_path / "b.hfb").versions
+    assert [(v.version, v.semantic_version) for v in described] == [("v0", "1.0.0"), ("v1", "2.0.0")]
     jobs = import_(other, tmp_path / "b.hfb", entity="team", project="elsewhere")
     found = [committed(other, job) for job in jobs]
     assert [ended.version.version_index for ended, _ in found] == [0, 1]
     assert {(ended.version.entity, ended.version.project) for ended, _ in found} == {("team", "elsewhere")}
     assert [entries for _, entries in found] == [DIGESTS, {**DIGESTS, "small": blake3(b"changed").digest()}]
     assert other.fsck() == ""
+
+
+def test_committed_versions_keep_their_semantic_versions_where_these_are_free(
+    one: Host, other: Host, source: Path, tmp_path: Path
+) -> None:
+    versions = []
+    for text in (b"1", b"2", b"3"):
+        write_tree(source, {"small": text})
+        versions.append(committed(one, logged(one, "named", source).session_id)[0].version.version_id)
+    export(one, tmp_path / "b.hfb", versions=tuple(versions[1:]))
+    import_(other, tmp_path / "b.hfb", project="empty")
+    logged(other, "named", write_tree(tmp_path / "own", {"own": b"1"}))
+    logged(other, "named", write_tree(tmp_path / "own", {"own": b"2"}))
+
+    def given(project: str) -> list[str]:
+        jobs = import_(other, tmp_path / "b.hfb", project=project)
+        return [committed(other, job)[0].version.semantic_version for job in jobs]
+
+    assert (given("empty"), given("")) == (["2.0.0", "3.0.0"], ["3.0.0", "4.0.0"])
 
 
 def test_an_import_that_is_repeated_finds_its_job(one: Host, other: Host, source: Path, tmp_path: Path) -> None:

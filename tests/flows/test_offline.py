@@ -26,8 +26,9 @@ def calls() -> OfflineCalls:
     return OfflineCalls(this_process().daemon)
 
 
-def log_offline(source: Path, name: str = NAME) -> holdfast.Artifact:
-    artifact = holdfast.Artifact(name, type="dataset", description="from afar", metadata={"host": "a"})
+def log_offline(source: Path, semantic_version: str | None = None) -> holdfast.Artifact:
+    artifact = holdfast.Artifact(NAME, type="dataset", description="from afar", metadata={"host": "a"})
+    artifact.semantic_version = semantic_version
     artifact.add_dir(str(source))
     with holdfast.init(project=PROJECT, mode="offline", id="the-run") as run:
         return run.log_artifact(artifact, aliases=["clean"], tags=["checked"])
@@ -73,14 +74,14 @@ def test_a_bundle_and_the_late_registry_of_its_first_host_make_one_version(
     expected = digest_when_logged_directly(tmp_path / "direct", source)
     bundle = tmp_path / "out.hfb"
     with host_of(tmp_path / "a", own):
-        log_offline(source)
+        log_offline(source, "1.4.0-rc.1")
         assert list(calls().export_bundle(str(bundle), job_ids=[held_job()]))[-1].done
     own.start()
     with host_of(tmp_path / "b", own):
         [job] = calls().import_bundle(str(bundle))
         bundle.unlink()
         [there] = wait_for_versions(job)
-        assert (there.version, there.digest) == ("v0", expected)
+        assert (there.version, there.semantic_version, there.digest) == ("v0", "1.4.0-rc.1", expected)
         assert (there.description, there.metadata, there.aliases) == ("from afar", {"host": "a"}, ["clean", "latest"])
         assert there.tags == ["checked"]
         logged_by = there.logged_by()
@@ -131,7 +132,7 @@ def test_a_bundle_that_comes_after_the_sync_changes_nothing_though_the_collectio
 def test_a_sync_is_done_once_though_the_daemon_dies(own: OwnRegistry, tmp_path: Path, source: Path, place: str) -> None:
     own.start()
     with host_of(tmp_path / "a", own) as host:
-        log_offline(source)
+        log_offline(source, "1.4.0")
         job = held_job()
         host.stop_daemon()
         # The SDK starts the next daemon with this process's environment, and the one after that without the failpoint.
@@ -141,6 +142,7 @@ def test_a_sync_is_done_once_though_the_daemon_dies(own: OwnRegistry, tmp_path: 
         calls().sync()
         calls().sync()
         [version] = wait_for_versions(job)
+        assert version.semantic_version == "1.4.0"
         assert read_tree(download(version, tmp_path / "there")) == TREE
 
 

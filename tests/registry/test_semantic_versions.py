@@ -69,9 +69,7 @@ def test_version_of_what_was_deleted_is_not_given_again_until_it_is_restored(cli
     assert found(client, collection, "5.0.0", "^5") == ["5.0.0", "5.0.0"]
 
 
-def test_equal_content_is_a_version_of_its_own_only_under_another_version_that_is_demanded(
-    client: Client, collection: str
-) -> None:
+def test_equal_content_is_a_version_of_its_own_only_where_that_is_asked_for(client: Client, collection: str) -> None:
     content = content_of({"a": b"a"})
     assert client.log(collection, content).created
     for wish, created in (
@@ -80,9 +78,10 @@ def test_equal_content_is_a_version_of_its_own_only_under_another_version_that_i
         (SemanticVersionWish(exact="7.0.0", if_free=True), False),
         (SemanticVersionWish(exact="1.0.1"), True),
         (SemanticVersionWish(exact="1.0.1"), False),
+        (SemanticVersionWish(always_new=True), True),
     ):
         assert client.log(collection, content, semantic_version=wish).created is created
-    assert given(client, collection) == ["1.0.0", "1.0.1"]
+    assert given(client, collection) == ["1.0.0", "1.0.1", "2.0.0"]
     begun = client.begin(collection)
     asked = client.commit(begun, content, manifest_root=b"", semantic_version=SemanticVersionWish(exact="1.0.2"))
     assert asked.manifest_needed

@@ -28,7 +28,7 @@ from holdfast_daemon.workers import Workers
 from holdfastpb.common.v1.bundle_pb2 import CarriedVersion
 from holdfastpb.daemon.v1.log_pb2 import JOB_STATE_COMMITTED
 from holdfastpb.registry.v1.run_pb2 import GetRunRequest, Run
-from holdfastpb.registry.v1.version_pb2 import Version
+from holdfastpb.registry.v1.version_pb2 import SemanticVersionWish, Version
 
 PROGRESS_S = 0.25
 
@@ -198,6 +198,7 @@ def _carried_from_version(version: Version) -> CarriedVersion:
         has_history_step=version.has_history_step,
         history_step=version.history_step,
         origin_id=version.version_id,
+        semantic_version=SemanticVersionWish(exact=version.semantic_version, if_free=True),
     )
     if version.HasField("ttl"):
         carried.ttl.CopyFrom(version.ttl)

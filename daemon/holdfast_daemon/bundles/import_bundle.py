@@ -152,6 +152,8 @@ def _finalize(version: CarriedVersion, entity: str, project: str) -> Finalize:
     )
     if version.HasField("ttl"):
         finalize.ttl.CopyFrom(version.ttl)
+    if version.HasField("semantic_version"):
+        finalize.semantic_version.CopyFrom(version.semantic_version)
     if version.HasField("run"):
         finalize.run.CopyFrom(version.run)
         # The run goes where its version goes.

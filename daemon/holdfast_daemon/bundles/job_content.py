@@ -138,6 +138,8 @@ class JobContent:
             carried.ttl.CopyFrom(finalize.ttl)
         if finalize.HasField("run"):
             carried.run.CopyFrom(finalize.run)
+        if finalize.HasField("semantic_version"):
+            carried.semantic_version.CopyFrom(finalize.semantic_version)
         return carried
 
     async def segments(self) -> AsyncIterator[Segment]:

@@ -18,7 +18,7 @@ from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import IngestYield
 from holdfast_daemon.pipeline.assemble import Assembled, AssembleOutcome, AssembleTask, assemble
-from holdfast_daemon.pipeline.commit_calls import CommitCalls, finalize_of
+from holdfast_daemon.pipeline.commit_calls import CommitCalls, finalize_of, may_be_no_op
 from holdfast_daemon.pipeline.entry_sources import draft_versions
 from holdfast_daemon.pipeline.incremental import ROUNDS_MAX as INCREMENTAL_ROUNDS_MAX
 from holdfast_daemon.pipeline.incremental import IncrementalBases, Place
@@ -183,8 +183,7 @@ class Committer:
         return _unwrap(await self._workers.in_process(assemble, task))
 
     async def _assemble(self, job: Job) -> Assembled:
-        is_whole = job.manifest_wanted or bool(finalize_of(job).distributed_id)  # no part is a no-op
-        latest_digest = "" if is_whole else job.latest_digest
+        latest_digest = job.latest_digest if may_be_no_op(job) and not job.manifest_wanted else ""
 
         async def step() -> Assembled:
             async with self._spool.borrow(job.entity, held=job.is_held, priority=job.priority) as pack:

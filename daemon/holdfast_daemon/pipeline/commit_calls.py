@@ -122,7 +122,15 @@ def _said(job: Job) -> dict[str, Any]:
         "use_after_commit": finalize.use_after_commit,
         "ttl": finalize.ttl if finalize.HasField("ttl") else None,
         "origin_id": origin_of(job),
+        "semantic_version": finalize.semantic_version if finalize.HasField("semantic_version") else None,
     }
+
+
+def may_be_no_op(job: Job) -> bool:
+    """Whether content that the registry has as its latest version may come to nothing but names there; no part of a version does."""
+    finalize = finalize_of(job)
+    wish = finalize.semantic_version
+    return not (finalize.distributed_id or wish.always_new or (wish.exact and not wish.if_free))
 
 
 def origin_of(job: Job) -> str:

@@ -20,6 +20,7 @@ from holdfast_contract.names import (
 )
 from holdfast_contract.paths import check_path
 from holdfast_contract.reasons import Reason
+from holdfast_contract.semantic_versions import check_semantic_version
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.journal.journal import Journal
 from holdfast_daemon.journal.rows import IngestYield, JobRow
@@ -224,6 +225,8 @@ def check_finalize(finalize: Finalize) -> None:
         check_type_name(finalize.type, finalize.collection, internal=True)
         check_user_aliases([alias for alias in finalize.aliases if alias != "latest"])
         check_tags(list(finalize.tags))
+        if finalize.semantic_version.exact:
+            check_semantic_version(finalize.semantic_version.exact)
         if finalize.incremental and finalize.distributed_id:
             raise HoldfastError(
                 Reason.INVALID_ARGUMENT, "an incremental artifact cannot be a part of a distributed version"

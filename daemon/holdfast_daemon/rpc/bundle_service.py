@@ -59,6 +59,7 @@ class BundleService(BundleServiceServicer):
                     entry_count=v.entry_count,
                     aliases=v.aliases,
                     tags=v.tags,
+                    semantic_version=v.semantic_version.exact,
                 )
                 for v in versions
             ]

@@ -26,6 +26,14 @@ class Policy(StrEnum):
     IMMUTABLE = "immutable"
 
 
+class Bump(StrEnum):
+    """What of the highest semantic version is raised."""
+
+    MAJOR = "major"
+    MINOR = "minor"
+    PATCH = "patch"
+
+
 @artifact_app.command("put")
 def put(  # noqa: PLR0913 - one parameter an option, as typer wants it
     path: Annotated[str, typer.Argument(help="A file, a folder, or a URI to log as a reference.")],
@@ -37,6 +45,10 @@ def put(  # noqa: PLR0913 - one parameter an option, as typer wants it
     alias: Annotated[list[str] | None, typer.Option("--alias", "-a", help="May be given several times.")] = None,
     run_id: Annotated[str | None, typer.Option("--id", help="Id of the run that logs it; default: a new run.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of --id.")] = False,
+    semantic_version: Annotated[
+        str | None, typer.Option("--semantic-version", help="Such as 1.2.0; default: the next one by --bump.")
+    ] = None,
+    bump: Annotated[Bump, typer.Option(help="What of the semantic version is raised.")] = Bump.MAJOR,
     skip_cache: Annotated[
         bool, typer.Option("--skip_cache", "--skip-cache", help="Accepted for compatibility; nothing is staged anyway.")
     ] = False,
@@ -52,6 +64,7 @@ def put(  # noqa: PLR0913 - one parameter an option, as typer wants it
     """
     target = _target_name(path, name)
     artifact = holdfast.Artifact(target.collection, type=type_, description=description)
+    artifact.semantic_version, artifact.version_bump = semantic_version, bump.value
     _add(artifact, path, skip_cache=skip_cache, policy=policy)
     with holdfast.init(
         entity=target.entity,
@@ -164,6 +177,7 @@ def version_as_json(artifact: "Artifact") -> dict[str, Any]:
         "qualified_name": artifact.qualified_name,
         "name": artifact.name,
         "version": artifact.version,
+        "semantic_version": artifact.semantic_version,
         "type": artifact.type,
         "state": str(artifact.state),
         "digest": artifact.digest,

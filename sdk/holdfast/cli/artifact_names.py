@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from holdfast.artifact import Artifact
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="[[ENTITY/]PROJECT/]NAME[:ALIAS], default latest.")]
+NameArgument = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="[[ENTITY/]PROJECT/]NAME[:ALIAS]; also :vN, :1.2.0, :^1.2; default latest."),
+]
 
 
 def fetch_artifact(name: str, type_: str | None = None) -> Artifact:

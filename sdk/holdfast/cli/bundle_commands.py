@@ -103,6 +103,7 @@ def _as_json(version: BundledVersion) -> dict[str, Any]:
         "qualified_name": f"{version.entity}/{version.project}/{version.collection}",
         "type": version.type,
         "version": version.version or None,
+        "semantic_version": version.semantic_version or None,
         "digest": version.digest,
         "size_bytes": version.size_bytes,
         "entry_count": version.entry_count,

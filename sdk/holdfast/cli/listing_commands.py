@@ -86,7 +86,10 @@ def _collection_line(collection: "Collection") -> str:
 def _version_line(version: "Version") -> str:
     aliases = f"  {', '.join(version.aliases)}" if version.aliases else ""
     name = f"{version.collection}:v{version.version_index}"
-    return _line(version.type, version.created_at_ms, version.size_bytes, name) + aliases
+    return (
+        _line(version.type, version.created_at_ms, version.size_bytes, f"{name:<20} {version.semantic_version:<9}")
+        + aliases
+    )
 
 
 def _line(type_: str, changed_ms: int, size_bytes: int, name: str) -> str:
@@ -114,6 +117,7 @@ def _version_as_json(version: "Version") -> dict[str, Any]:
         "project": version.project,
         "name": f"{version.collection}:v{version.version_index}",
         "version": f"v{version.version_index}",
+        "semantic_version": version.semantic_version,
         "type": version.type,
         "digest": version.digest,
         "size_bytes": version.size_bytes,

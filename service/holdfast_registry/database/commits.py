@@ -463,9 +463,9 @@ class CommitRepository:
             return known
         if not pending.has_base(wish.base_version_id):
             return BaseChanged(pending.latest)
-        demanded = wish.semantic_version.demanded
-        has_manifest = manifest is not None
-        decision = decide_commit(wish.artifact_digest, pending.latest, has_manifest=has_manifest, demanded=demanded)
+        decision = decide_commit(
+            wish.artifact_digest, pending.latest, has_manifest=manifest is not None, wish=wish.semantic_version
+        )
         if decision is CommitDecision.NO_OP and pending.latest is not None:
             target = pending.latest.version_id
             connection.execute(_SET_STATE, {"version": wish.version_id, "new_state": VersionState.FAILED.value})

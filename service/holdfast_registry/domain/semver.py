@@ -111,11 +111,19 @@ class SemanticVersionWish:
     bump: VersionBump = VersionBump.MAJOR
     if_free: bool = False
     """`exact` is no demand: it is carried from elsewhere."""
+    always_new: bool = False
+    """Equal content is no reason to make no version."""
 
     @property
     def demanded(self) -> SemanticVersion | None:
         """The one that the version must have; None: any will do."""
         return None if self.if_free else self.exact
+
+    def is_met_by(self, semantic_version: str) -> bool:
+        """Tells whether the latest version, where it has the content that is brought, is all that is wanted."""
+        if self.always_new:
+            return False
+        return self.demanded is None or str(self.demanded) == semantic_version
 
 
 FIRST = SemanticVersion(1, 0, 0)

@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from holdfast_contract.reasons import Reason
 from holdfast_registry.domain.records import VersionState
-from holdfast_registry.domain.semver import SemanticVersion
+from holdfast_registry.domain.semver import ANY_VERSION, SemanticVersionWish
 from holdfast_registry.errors import RegistryError
 
 _FOLLOWERS = {
@@ -46,7 +46,7 @@ def decide_commit(
     latest: LatestVersion | None,
     *,
     has_manifest: bool,
-    demanded: SemanticVersion | None = None,
+    wish: SemanticVersionWish = ANY_VERSION,
 ) -> CommitDecision:
     """Decides from the state of the collection at this moment; only the commit's own transaction may ask for good.
 
@@ -54,10 +54,9 @@ def decide_commit(
         artifact_digest: of the content that is brought.
         latest: None: there is none.
         has_manifest: the writer sent one.
-        demanded: a semantic version by which the content must be found; the latest version may be it already.
+        wish: a semantic version that is demanded makes a version of the same content, unless the latest is the one that has it.
     """
-    is_named = latest is not None and demanded is not None and str(demanded) != latest.semantic_version
-    if latest is not None and latest.digest == artifact_digest and not is_named:
+    if latest is not None and latest.digest == artifact_digest and wish.is_met_by(latest.semantic_version):
         return CommitDecision.NO_OP
     return CommitDecision.CREATE if has_manifest else CommitDecision.MANIFEST_NEEDED
 

@@ -153,7 +153,8 @@ def semantic_version_wish(message: version_pb2.SemanticVersionWish) -> SemanticV
         raise invalid("`bump` must be MAJOR, MINOR or PATCH.")
     if message.exact:
         check_semantic_version(message.exact)
-    return SemanticVersionWish(parse_version(message.exact), VersionBump(message.bump), message.if_free)
+    exact = parse_version(message.exact)
+    return SemanticVersionWish(exact, VersionBump(message.bump), message.if_free, message.always_new)
 
 
 def ttl_message(ttl: Ttl) -> version_pb2.Ttl:
