@@ -19,6 +19,8 @@ def as_array(value: Any, numpy: Any) -> Array:
     """
     if hasattr(value, "detach"):
         value = value.detach().cpu()
+        # NumPy has no such type.
+        value = value.float() if "bfloat16" in str(value.dtype) else value
     if not isinstance(value, numpy.ndarray) and hasattr(value, "numpy"):
         value = value.numpy()
     return numpy.asarray(value)  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from holdfast.media.content_errors import unreadable
 from holdfast.media.given_files import given_path, known_extension
-from holdfast.media.json_text import json_bytes, read_json
+from holdfast.media.json_text import first_line, json_bytes, read_json
 from holdfast.media.media_file import Media
 from holdfast.media.optional_package import load_package
 
@@ -45,7 +45,9 @@ class Bokeh(Media):
             self.content  # noqa: B018 - tells a wrong file at once
         else:
             self._document = _as_document(data_or_path)
-            self._take_bytes(json_bytes(self._document.to_json(deferred=False)), f".{EXTENSION}")
+            content = self._document.to_json(deferred=False)
+            # Bokeh wants to read each part before the first reference to it.
+            self._take_bytes(json_bytes(content, sort_keys=False), f".{EXTENSION}")
 
     @property
     def content(self) -> dict[str, Any]:
@@ -68,9 +70,12 @@ class Bokeh(Media):
             MissingPackageError: Bokeh is not installed.
         """
         if self._document is None:
-            self._document = load_package("bokeh.document", "a plot as an object of Bokeh").Document.from_json(
-                self.content
-            )
+            documents = load_package("bokeh.document", "a plot as an object of Bokeh")
+            content = self.content
+            try:
+                self._document = documents.Document.from_json(content)
+            except Exception as error:  # Bokeh raises whatever comes up in JSON that it does not know
+                raise unreadable(self._content, f"Bokeh does not take it ({first_line(error)})") from error
         return self._document
 
 

@@ -1,4 +1,4 @@
-"""JSON as the files of media hold it: without spaces, equal for equal values."""
+"""JSON as the files of media hold it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from holdfast.media.media_file import Media
 
 
-def json_bytes(value: Any) -> bytes:
-    """Returns the bytes of a value."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+def json_bytes(value: Any, *, sort_keys: bool = True) -> bytes:
+    """Returns the bytes of a value, without spaces; with sorted keys equal ones for equal values."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=sort_keys).encode()
 
 
 def read_json(media: Media) -> Any:
@@ -28,3 +28,8 @@ def read_json(media: Media) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise unreadable(media._content, f"it is no JSON ({error})") from error
+
+
+def first_line(error: Exception) -> str:
+    """Returns what a library says, short: some print all that they know."""
+    return str(error).strip().partition("\n")[0]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from holdfast.media.content_errors import unreadable
 from holdfast.media.given_files import given_path, known_extension
-from holdfast.media.json_text import json_bytes, read_json
+from holdfast.media.json_text import first_line, json_bytes, read_json
 from holdfast.media.media_file import Media
 from holdfast.media.optional_package import load_package
 
@@ -92,9 +92,7 @@ class Plotly(Media):
         try:
             return figures.Figure(content)
         except ValueError as error:
-            raise unreadable(
-                self._content, f"Plotly does not take it ({str(error).strip().partition(chr(10))[0]})"
-            ) from error
+            raise unreadable(self._content, f"Plotly does not take it ({first_line(error)})") from error
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return {MIME_TYPE: self.content, "text/plain": repr(self)}
