@@ -73,8 +73,6 @@ class LinkContent:
     """A reference as it will be recorded."""
 
     record: AddReference
-    must_be_read: bool = False
-    """By the daemon: a file of this machine."""
 
 
 Content = FileContent | DataContent | LinkContent

@@ -38,7 +38,7 @@ def may_hold(entry: ArtifactManifestEntry, path: str) -> bool | None:
         return False
     if not entry.is_reference:
         return digest_of_file(LocalFile(path, found.st_size)) == entry.digest
-    digest = str(entry.extra.get("etag") or entry.digest)
+    digest = entry.digest
     if _BLAKE3.fullmatch(digest) and digest != file_digest(entry.ref_target().encode()).hex():
         return digest_of_file(LocalFile(path, found.st_size)) == digest
     # Not every ETag that looks like an MD5 is one, so only an equal one tells.

@@ -251,13 +251,14 @@ class Experiment:
         """
         with self._lock:
             pending = list(self._pending)
-        return not wait_for_all(pending, timeout_s=timeout, standstill_s=None).open
+        outcome = wait_for_all(pending, timeout_s=timeout, standstill_s=None)
+        return not (outcome.failed or outcome.unfinished)
 
     def end(self) -> None:
         """Waits for what was logged, and ends the experiment.  A registry that is away is not waited for: the daemon goes on alone.
 
         Raises:
-            ExperimentCleaningException: an artifact has failed; the message says which and why.
+            ExperimentCleaningException: an artifact has failed, and no `wait()` has said so; the message says which and why.
         """
         if self.ended:
             return
@@ -265,11 +266,11 @@ class Experiment:
             pending, self._pending = self._pending, []
         offline = self._run.offline or self.disabled
         outcome = wait_for_all([] if offline else pending, timeout_s=None, standstill_s=STANDSTILL_S)
-        self._run.finish(exit_code=1 if outcome.failures else 0)
+        self._run.finish(exit_code=1 if outcome.failed else 0)
         _alive.discard(self)
-        if outcome.failures:
-            first = outcome.failures[0]
-            more = f" (and {len(outcome.failures) - 1} more)" if len(outcome.failures) > 1 else ""
+        if outcome.untold:
+            first = outcome.untold[0]
+            more = f" (and {len(outcome.untold) - 1} more)" if len(outcome.untold) > 1 else ""
             raise ExperimentCleaningException(f"Experiment {self.get_key()}: {first}{more}") from first
 
     def generate_summary(self, level: str = "full") -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from holdfast.comet._immutable_dict import ImmutableDict
 from holdfast.comet._names import shown_aliases, stored_aliases
 from holdfast.comet._semantic_versions import semantic_version_of
 from holdfast.comet._strategies import strategy_of
-from holdfast.comet.exceptions import ArtifactAssetNotFound, not_found, not_logged, told_as
+from holdfast.comet.exceptions import ArtifactAssetNotFound, LogArtifactException, not_found, not_logged, told_as
 from holdfast.comet.summary import Summary
 from holdfast.errors import ArtifactStatusError, Error, WaitTimeoutError
 from holdfast_contract.names import check_tags, check_user_aliases
@@ -92,6 +92,7 @@ class LoggedArtifact:
         self._source_experiment_key = source_experiment_key
         self._summary = summary or Summary()
         self._config = config
+        self._failure_is_told = False
         self._lock = threading.RLock()
         self._stored: StoredArtifact | None = None
         self._assets: list[LoggedArtifactAsset] | None = None
@@ -147,9 +148,7 @@ class LoggedArtifact:
                     stored = StoredArtifact._of_version(_calls().get_version(self._version_id))
                 self._take(stored)
             elif not self._version_id:
-                with told_as(not_logged):
-                    stored.wait()
-                self._take(stored)
+                self.wait()
             return stored
 
     def wait(self, timeout: float | None = None) -> Self:
@@ -162,7 +161,11 @@ class LoggedArtifact:
             WaitTimeoutError: not yet committed; it goes on.
             LogArtifactException: it has failed; the cause says which file and why.
         """
-        self._wait(timeout, None)
+        try:
+            self._wait(timeout, None)
+        except LogArtifactException:
+            self._failure_is_told = True
+            raise
         return self
 
     def _wait(self, timeout: float | None, progress: ProgressCallback | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,8 @@ from holdfast.comet._artifact_asset import (
 )
 from holdfast.errors import Error
 from holdfast.manifest import ArtifactManifestEntry
-from holdfast.references.handlers import AddedReference, ReferenceRequest
+from holdfast.references.handlers import ReferenceRequest
+from holdfast.references.local_file import LocalFileHandler
 from holdfast.references.registration import default_handler
 from holdfast_contract.paths import logical_path as checked_path
 from holdfastpb.daemon.v1.log_pb2 import AddReference
@@ -64,50 +64,29 @@ def find_links(
     if not sync:
         return [_plain(uri, path, metadata, {SYNCED_KEY: False})]
     try:
-        return [_synced(added, metadata) for added in _look(uri, path, objects_max)]
+        return [_synced(record, metadata) for record in _look(uri, path, objects_max)]
     except (Error, ValueError, OSError) as error:
         text = str(error)
-        warn_user(f"{uri} is noted as a link that cannot be downloaded: {text}")
+        warn_user(f"{uri} is noted as a link that cannot be downloaded (max_synced_objects={objects_max:,}): {text}")
         return [_plain(uri, path, {**metadata, "error_message": text, "synced": False}, {SYNCED_KEY: False})]
 
 
-def _look(uri: str, path: str, objects_max: int) -> Iterator[AddedReference]:
+def _look(uri: str, path: str, objects_max: int) -> Iterator[AddReference]:
+    if scheme_of(uri) == "file":
+        # Read here and now: each asset has a digest of its own, and the daemon would read them one by one.
+        for entry in LocalFileHandler().store_path(None, uri, path, max_objects=objects_max):
+            yield AddReference(path=entry.path, uri=entry.ref, digest=entry.digest, size=entry.size)
+        return
     for added in default_handler().references(ReferenceRequest(None, uri, path, True, objects_max)):
-        if added.is_folder:
-            yield from _files(added, objects_max)
-        else:
-            yield added
+        assert isinstance(added.record, AddReference), "entries of other artifacts have another scheme"
+        yield added.record
 
 
-def _files(folder: AddedReference, objects_max: int) -> Iterator[AddedReference]:
-    """The files of a `file://` folder, which the daemon would walk: assets are listed one by one."""
-    record = folder.record
-    assert isinstance(record, AddReference), "only file references are folders"
-    root = os.fsdecode(record.local_path)
-    found = 0
-    for directory, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted(names):
-            local = os.path.join(directory, name)
-            if not os.path.isfile(local):
-                continue
-            found += 1
-            if found > objects_max:
-                raise ValueError(f"Exceeded {objects_max} objects tracked, pass max_synced_objects ({record.uri})")
-            relative = os.path.relpath(local, root)
-            request = ReferenceRequest(None, f"file://{local}", f"{record.path}/{relative}")
-            yield from default_handler().references(request)
-
-
-def _synced(added: AddedReference, metadata: dict[str, Any]) -> Link:
-    record = added.record
-    assert isinstance(record, AddReference), "links to entries of other artifacts have another scheme"
-    if added.must_be_read:
-        record.size = os.path.getsize(os.fsdecode(record.local_path))
+def _synced(record: AddReference, metadata: dict[str, Any]) -> Link:
     if metadata:
         extra = json.loads(record.extra_json) if record.extra_json else {}
         record.extra_json = _encoded(extra | {METADATA_KEY: metadata})
-    return Link(LinkContent(record, added.must_be_read))
+    return Link(LinkContent(record))
 
 
 def _plain(uri: str, path: str, metadata: dict[str, Any], kept: dict[str, Any] | None = None) -> Link:

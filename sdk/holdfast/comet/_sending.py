@@ -113,7 +113,7 @@ class _Filling:
                 copy_stream(content, file)
             self._send_file(path, FileContent(temporary, mutable=True), overwrite=overwrite)
         else:
-            self._send_link(path, content, overwrite=overwrite)
+            self._send_link(content, overwrite=overwrite)
 
     def _send_file(self, path: str, content: FileContent, *, overwrite: bool) -> None:
         file = find_file(content.path)
@@ -121,14 +121,11 @@ class _Filling:
         self._must_wait = self._must_wait or (content.mutable and data is None)
         self._send(*file_record(file, path, data, overwrite=overwrite, mutable=content.mutable))
 
-    def _send_link(self, path: str, content: LinkContent, *, overwrite: bool) -> None:
+    def _send_link(self, content: LinkContent, *, overwrite: bool) -> None:
         record = log_pb2.AddReference()
         record.CopyFrom(content.record)
         record.overwrite = overwrite
         self._send(log_pb2.Record(add_reference=record), record.ByteSize())
-        self._must_wait = self._must_wait or content.must_be_read
-        if content.must_be_read and record.extra_json:
-            self._send_extra(path, record.extra_json)  # of what the daemon reads it takes path and digest only
 
     def _send_extra(self, path: str, extra_json: bytes) -> None:
         extra = log_pb2.SetExtra(path=path, extra_json=extra_json)

@@ -19,13 +19,10 @@ if TYPE_CHECKING:
 class Outcome:
     """What became of them."""
 
-    failures: list[CometException] = field(default_factory=list)
+    failed: int = 0
+    untold: list[CometException] = field(default_factory=list)
+    """Failures that no `wait()` has raised."""
     unfinished: int = 0
-
-    @property
-    def open(self) -> bool:
-        """Whether not all of them are committed."""
-        return bool(self.failures or self.unfinished)
 
 
 class _StandsStillError(Exception):
@@ -66,5 +63,7 @@ def wait_for_all(pending: Sequence[LoggedArtifact], *, timeout_s: float | None, 
         except (WaitTimeoutError, _StandsStillError):
             outcome.unfinished += 1
         except CometException as error:
-            outcome.failures.append(error)
+            outcome.failed += 1
+            if not logged._failure_is_told:
+                outcome.untold.append(error)
     return outcome
