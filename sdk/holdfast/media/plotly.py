@@ -12,6 +12,7 @@ from holdfast.media.given_files import given_path, known_extension
 from holdfast.media.json_text import first_line, json_bytes, read_json
 from holdfast.media.media_file import Media
 from holdfast.media.optional_package import load_package
+from holdfast.media.pixels import is_figure
 
 if TYPE_CHECKING:
     from holdfast.media.image import Image
@@ -62,7 +63,7 @@ class Plotly(Media):
             ValueError: something else.
             MissingPackageError: a library that it needs is not installed.
         """
-        if _is_matplotlib(val) and _has_images(_matplotlib_figure(val)):
+        if is_figure(val) and _has_images(_matplotlib_figure(val)):
             from holdfast.media.image import Image
 
             return Image(val)
@@ -103,7 +104,7 @@ def _as_json(val: Any) -> Any:
         if "data" not in val:
             raise ValueError("JSON of a Plotly figure has 'data', and this has not")
         return dict(val)
-    if _is_matplotlib(val):
+    if is_figure(val):
         figure = _matplotlib_figure(val)
         if _has_images(figure):
             raise ValueError(
@@ -117,11 +118,6 @@ def _as_json(val: Any) -> Any:
         )
     # Always by the same encoder: the one that Plotly prefers depends on what else is installed.
     return json.loads(val.to_json(engine="json"))
-
-
-def _is_matplotlib(val: Any) -> bool:
-    module = val.__name__ if isinstance(val, ModuleType) else type(val).__module__
-    return module.partition(".")[0] == "matplotlib"
 
 
 def _matplotlib_figure(val: Any) -> Any:
