@@ -66,6 +66,35 @@ def download(task: dict[str, Any]) -> dict[str, Any]:
     return {"done_s": done_s, "growth_bytes": _memory_bytes("VmHWM") - before_bytes}
 
 
+def images(task: dict[str, Any]) -> dict[str, Any]:
+    """Logs a table of images of random pixels; times from the arrays to the end of `wait()`, and the encoding alone before that."""
+    import io
+
+    import numpy
+    import PIL.Image
+
+    import holdfast
+
+    side = int(task["side"])
+    shape = (int(task["count"]), side, side, 3)
+    pixels = numpy.random.default_rng(int(task["seed"])).integers(0, 256, shape, dtype=numpy.uint8)
+    with holdfast.init(project=PROJECT, job_type="benchmark") as run:
+        draft = holdfast.Artifact("connection", type="dataset")
+        draft.add(holdfast.Table(columns=["image"], data=[[holdfast.Image(pixels[0])]]), "table")
+        run.log_artifact(draft).wait()
+        started = time.perf_counter()
+        for one in pixels:
+            PIL.Image.fromarray(one).save(io.BytesIO(), format="png")
+        encode_s = time.perf_counter() - started
+        started = time.perf_counter()
+        table = holdfast.Table(columns=["image"], data=[[holdfast.Image(one)] for one in pixels])
+        draft = holdfast.Artifact(task["name"], type="dataset")
+        draft.add(table, "table")
+        run.log_artifact(draft).wait()
+        done_s = time.perf_counter() - started
+    return {"encode_s": encode_s, "done_s": done_s}
+
+
 def first_log(task: dict[str, Any]) -> dict[str, Any]:
     """Times the first `log_artifact` of a process, connection and all, after `import holdfast`."""
     import holdfast
@@ -109,7 +138,14 @@ def _memory_bytes(field: str) -> int:
         return 0
 
 
-TASKS = {"log": log, "new_draft": new_draft, "download": download, "first_log": first_log, "warm_up": warm_up}
+TASKS = {
+    "log": log,
+    "new_draft": new_draft,
+    "download": download,
+    "images": images,
+    "first_log": first_log,
+    "warm_up": warm_up,
+}
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])

@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.data_sets import DATA_SETS, human_size
 from benchmarks.draft_steps import measure_new_drafts
 from benchmarks.host import BenchmarkError
+from benchmarks.image_steps import measure_images
 from benchmarks.limit_steps import measure_limits
 from benchmarks.place import memory_to_touch, touch_memory, working_folder
 from benchmarks.process_steps import measure_processes
@@ -28,6 +29,8 @@ NEW_DRAFT = "new_draft"
 """One file of a large version changed."""
 READING = "reading"
 """Downloads of what is there, and parts of files."""
+IMAGES = "images"
+"""A table of images."""
 LIMITS = "limits"
 """How well limits of bandwidth are held."""
 S3 = "s3"
@@ -40,7 +43,7 @@ SCALE = "scale"
 """A registry of ten million chunks; the only set that is not among the defaults, since it takes hours."""
 
 # Smallest first: the page cache that mid and big fill pushes nothing out that is still needed.
-DEFAULT = ("small", "tiny", NEW_DRAFT, FIND_MISSING, REGISTRY, "mid", "big", READING, LIMITS, S3, PROCESSES)
+DEFAULT = ("small", "tiny", NEW_DRAFT, IMAGES, FIND_MISSING, REGISTRY, "mid", "big", READING, LIMITS, S3, PROCESSES)
 ORDER = (*DEFAULT, SCALE)
 
 
@@ -88,6 +91,8 @@ def _measure(name: str, folder: Path, options: argparse.Namespace) -> list[Row]:
         return measure_processes(folder / PROCESSES, _say)
     if name == NEW_DRAFT:
         return measure_new_drafts(folder / NEW_DRAFT, repeat, _say)
+    if name == IMAGES:
+        return measure_images(folder / IMAGES, repeat, _say)
     if name == LIMITS:
         return measure_limits(folder / LIMITS, _say)
     if name == READING:

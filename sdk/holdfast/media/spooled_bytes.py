@@ -13,31 +13,50 @@ from collections.abc import Callable
 
 SEGMENT_BYTES = 64 << 20
 """Of one nameless file: so much disk an object may keep that outlives its neighbours."""
+WINDOW_BYTES = 1 << 20
+"""Written and read at a time: a system call for each image cost as much as hashing it twice."""
 
 _lock = threading.Lock()
 
 
 class _Segment:
-    """One nameless file, written at its end."""
+    """One nameless file, written at its end, by a mebibyte at a time; all with the lock held."""
 
     def __init__(self) -> None:
         self._descriptor, path = tempfile.mkstemp(prefix="holdfast-media-")
         os.unlink(path)
         self.pid = os.getpid()
-        self.end = 0
+        self._written = 0
+        # What comes after it.  A child has its own copy, and its parent writes the original.
+        self._unwritten = bytearray()
+        # What was read last: most objects are read in the order in which they were made.
+        self._window_start = 0
+        self._window = b""
 
-    def write(self, data: bytes) -> int:
-        """Appends bytes and returns where they begin; with the lock held."""
+    @property
+    def end(self) -> int:
+        return self._written + len(self._unwritten)
+
+    def append(self, data: bytes) -> int:
+        """Returns where the bytes begin."""
         start = self.end
-        left = memoryview(data)
-        while left:
-            written = os.pwrite(self._descriptor, left, self.end)
-            left = left[written:]
-            self.end += written
+        self._unwritten += data
+        if len(self._unwritten) >= WINDOW_BYTES:
+            left = memoryview(bytes(self._unwritten))
+            while left:
+                done = os.pwrite(self._descriptor, left, self.end - len(left))
+                left = left[done:]
+            self._written += len(self._unwritten)
+            self._unwritten = bytearray()
         return start
 
     def read(self, start: int, size: int) -> bytes:
-        return os.pread(self._descriptor, size, start)
+        if start >= self._written:
+            return bytes(self._unwritten[start - self._written : start - self._written + size])
+        if not self._window_start <= start <= start + size <= self._window_start + len(self._window):
+            self._window = os.pread(self._descriptor, min(max(size, WINDOW_BYTES), self._written - start), start)
+            self._window_start = start
+        return self._window[start - self._window_start : start - self._window_start + size]
 
     # When the interpreter ends, modules may be gone before objects.
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
@@ -53,7 +72,7 @@ class SpooledBytes:
     __slots__ = ("_segment", "_start", "size")
 
     def __init__(self, data: bytes) -> None:
-        """Writes them down.
+        """Takes them.
 
         Raises:
             OSError: the disk is full, or the like; TMPDIR chooses another one.
@@ -63,13 +82,14 @@ class SpooledBytes:
             segment = _current
             if segment is None or segment.pid != os.getpid() or segment.end >= SEGMENT_BYTES:
                 segment = _current = _Segment()
-            self._start = segment.write(data)
+            self._start = segment.append(data)
         self._segment = segment
         self.size = len(data)
 
     def read(self) -> bytes:
         """Returns them."""
-        return self._segment.read(self._start, self.size)
+        with _lock:
+            return self._segment.read(self._start, self.size)
 
 
 # A child forked while another thread writes would wait for that thread for ever.

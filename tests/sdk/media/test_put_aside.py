@@ -18,11 +18,13 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def test_bytes_come_back_whoever_writes_at_the_same_time() -> None:
-    datas = [os.urandom(number % 700) for number in range(500)]
+def test_bytes_come_back_whoever_writes_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spooled_bytes, "WINDOW_BYTES", 2_000)
+    datas = [os.urandom(number * 37 % 3_000) for number in range(500)]
     with ThreadPoolExecutor(8) as threads:
         kept = list(threads.map(SpooledBytes, datas))
     assert [one.read() for one in kept] == datas
+    assert [one.read() for one in reversed(kept)] == datas[::-1]
 
 
 def test_a_full_file_is_followed_by_another_and_goes_with_its_last_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
