@@ -254,6 +254,8 @@ def test_an_object_of_a_link_that_is_in_the_way_is_found_before_anything_is_writ
             version.get_asset("object").download(str(folder), overwrite_strategy="PRESERVE")
         version.download(str(folder), overwrite_strategy=True)
         version.download(str(folder))
+        with version.get_asset("object").open_stream() as stream:
+            assert stream.read() == b"theirs"
     assert read_tree(folder) == {"object": b"theirs", "file": b"f"}
 
 

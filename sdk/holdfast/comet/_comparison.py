@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 import stat
+import tempfile
+from typing import IO
 
 from holdfast._local_file import LocalFile, digest_of_file
 from holdfast.manifest import ArtifactManifestEntry
-from holdfast.references.target_file import md5_of
+from holdfast.references.registration import default_handler
+from holdfast.references.target_file import TargetFile, md5_of
 from holdfast_contract.digest import file_digest
 
 BLOCK_BYTES = 1 << 20
@@ -51,10 +54,22 @@ def _md5_of(path: str) -> str:
 
 
 def _reads_alike(entry: ArtifactManifestEntry, path: str) -> bool:
-    with entry.open("rb") as theirs, open(path, "rb") as mine:
+    with fetched_stream(entry) as theirs, open(path, "rb") as mine:
         while True:
             one, other = theirs.read(BLOCK_BYTES), mine.read(BLOCK_BYTES)
             if one != other:
                 return False
             if not one:
                 return True
+
+
+def fetched_stream(entry: ArtifactManifestEntry) -> IO[bytes]:
+    """Opens a copy of a link's object, checked as far as can be, that has no name and goes when it is closed.
+
+    Raises:
+        Error: the object cannot be had.
+    """
+    with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
+        target = TargetFile(folder, "object")
+        default_handler().fetch(entry, target)
+        return open(target.path, "rb")

@@ -8,9 +8,11 @@ import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
 from holdfast.comet._artifact_asset import ASSET_TYPE, ArtifactAsset, asset_id, is_synced, link_of, metadata_of
+from holdfast.comet._comparison import fetched_stream
 from holdfast.comet._placing import place_entry
 from holdfast.comet._strategies import strategy_of
-from holdfast.comet.exceptions import ArtifactDownloadException
+from holdfast.comet.exceptions import ArtifactDownloadException, not_downloaded, told_as
+from holdfast.references.registration import default_handler
 from holdfast_contract.paths import logical_path as checked_path
 
 if TYPE_CHECKING:
@@ -143,11 +145,16 @@ class LoggedArtifactAsset:
     def open_stream(self) -> IO[bytes]:
         """Opens the asset for reading where it lies; nothing but the parts that are read is brought.  As Java's `openStream`.
 
+        Of a place that cannot be read in parts, such as a web server, all of it is brought first, and no file stays.
+
         Raises:
             ArtifactDownloadException: a link that cannot be followed.
         """
         self._check_downloadable()
-        return self._entry.open("rb")
+        with told_as(not_downloaded):
+            if self.remote and not hasattr(default_handler().handler_of(self._entry.ref_target()), "open_reference"):
+                return fetched_stream(self._entry)
+            return self._entry.open("rb")
 
     def write_to(self, stream: IO[bytes]) -> None:
         """Writes the asset into a binary stream, without a file in between.  As Java's `writeTo`.
