@@ -75,7 +75,7 @@ class FakeRegistry:
 
     folder: Path
     how: str = "filesystem"
-    """Kind of read grants: "filesystem" or "grpc"."""
+    """Kind of read grants: "filesystem", "grpc", or the address of a store that serves the folder."""
     segment_entries: int = 1000
     long_list_chunks: int = 4096
     """Files of more chunks have their list in chunks of its own, of so many each; real registries: 4,096."""
@@ -280,6 +280,8 @@ class _Packs(PackServiceServicer):
         grant = PackReadGrant(pack_id=pack_id, size_bytes=self._registry.pack_sizes[pack_id])
         if self._registry.how == "filesystem":
             grant.filesystem.path = str(path)
+        elif self._registry.how.startswith("http"):
+            grant.http.url = f"{self._registry.how}/{path.name}"
         else:
             grant.grpc.SetInParent()
         return grant

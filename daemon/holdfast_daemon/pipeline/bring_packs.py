@@ -15,7 +15,7 @@ from typing import Any
 
 from holdfast_contract import os_layer
 from holdfast_contract.errors import PackError
-from holdfast_contract.limits import DIGEST_BYTES, FIND_MISSING_DEADLINE_S, KIB, PACK_BYTES_MAX
+from holdfast_contract.limits import DIGEST_BYTES, FIND_MISSING_DEADLINE_S, KIB, MIB, PACK_BYTES_MAX
 from holdfast_contract.pack import read_index, verify_frames
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.cache.pack_cache import PackCache
@@ -23,7 +23,7 @@ from holdfast_daemon.codec import decompress
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, run_to_end
 from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile, check_located
-from holdfast_daemon.pipeline.http_transfers import PIECE_S, AddressRefusedError, HttpTransfers
+from holdfast_daemon.pipeline.http_transfers import PIECE_BYTES, PIECE_S, AddressRefusedError, HttpTransfers
 from holdfast_daemon.pipeline.pacing import WEIGHTS, Share
 from holdfast_daemon.pipeline.pack_chunks import PackChunks, PackUnusableError
 from holdfast_daemon.pipeline.straight import FirstReaders, IntoFile, Scatter, raw_positions
@@ -53,6 +53,8 @@ TRANSFER_ATTEMPTS = 2
 """A pack that arrives damaged twice is damaged at its source."""
 ADDRESS_ATTEMPTS = 3
 """An address that has expired is asked for anew; a third one that is refused has not expired."""
+STRAIGHT_PIECE_BYTES = 32 * MIB
+"""Of one GET for a large file: its other pieces come at the same time, and servers spend a fifth less on it than on 8 MiB."""
 PARTS_AT_ONCE = 3
 """Pieces of one pack under a limit: two wait for their turn or are on their way while one is written."""
 USE_ATTEMPTS = 3
@@ -178,7 +180,9 @@ class PackSource:
             return positions
         scatter = Scatter(located, raw, into.offsets, into.write)
         async with self._transfers:
-            await self._get(scatter.write, reader, grant, _merged(scatter.frames))
+            is_much = sum(located.lengths) >= STRAIGHT_PIECE_BYTES
+            piece_bytes = STRAIGHT_PIECE_BYTES if is_much else PIECE_BYTES
+            await self._get(scatter.write, reader, grant, _merged(scatter.frames), piece_bytes)
         for position in raw:
             into.in_place[position] = True
         return sorted(set(positions).difference(raw))
@@ -273,10 +277,11 @@ class PackSource:
         reader: Reader,
         grant: PackReadGrant,
         ranges: list[tuple[int, int]],
+        piece_bytes: int = PIECE_BYTES,
     ) -> None:
         for attempt in range(1, ADDRESS_ATTEMPTS + 1):
             try:
-                await self._http.get(grant.http.url, grant.http.headers, ranges, write, reader.share)
+                await self._http.get(grant.http.url, grant.http.headers, ranges, write, reader.share, piece_bytes)
             except AddressRefusedError as error:
                 if attempt == ADDRESS_ATTEMPTS:
                     text = f"the S3 server refuses the registry's addresses ({error}); check the registry's clock and its rights"

@@ -39,7 +39,7 @@ ATTEMPTS = 6
 RETRY_BASE_S = 0.2
 RETRY_MAX_S = 10.0
 PIECE_BYTES = 8 * MIB
-"""Of one GET: several bring one pack faster than one, and a cut costs no more than this."""
+"""Of one GET: several bring one pack faster than one."""
 PIECE_S = 0.1
 """With a limit pieces are as short as this: they come at the line's speed, one after another."""
 SEND_BYTES = 1 * MIB
@@ -127,6 +127,7 @@ class HttpTransfers:
         ranges: Sequence[tuple[int, int]],
         write: Callable[[memoryview, int], None],
         share: Share,
+        piece_bytes: int = PIECE_BYTES,
     ) -> None:
         """Brings ranges (offset, length) of an object, in any order; what came before a connection broke is not asked for again.
 
@@ -136,6 +137,7 @@ class HttpTransfers:
             ranges: that do not overlap.
             write: takes a block, which is good until it returns, and its offset; is called in threads, several at a time.
             share: for whom, when there is a limit.
+            piece_bytes: of one request, at most.
 
         Raises:
             AddressRefusedError: see there.
@@ -165,7 +167,7 @@ class HttpTransfers:
             for offset, length in ranges:
                 start, end = offset, offset + length
                 while start < end:
-                    size_bytes = min(self.down.piece_bytes(PIECE_BYTES, PIECE_S), end - start)
+                    size_bytes = min(self.down.piece_bytes(piece_bytes, PIECE_S), end - start)
                     await tasks.start(piece, start, size_bytes)
                     start += size_bytes
 

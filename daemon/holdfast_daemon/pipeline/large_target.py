@@ -27,6 +27,9 @@ from holdfast_daemon.pipeline.target_tree import TargetTree, write_error
 BUFFER_BYTES = 4 * MIB
 """Two of them a large file: long enough to make calls free, short enough that hash and copy find each other's bytes in the cache."""
 
+READ_BACK_BYTES = 1 * MIB
+"""Small enough to be hashed out of the processor's cache, which is faster than to hand it to another thread."""
+
 
 class LargeTarget:
     """A large file on its way into place.
@@ -153,15 +156,15 @@ class LargeTarget:
         return total
 
     def _read_back(self, offset: int, size: int) -> None:
+        self._await_hash()
         end = offset + size
-        turn = 0
         while offset < end:
-            data = self._buffers[turn][: min(BUFFER_BYTES, end - offset)]
+            data = self._buffers[0][: min(READ_BACK_BYTES, end - offset)]
             count = os.preadv(self._descriptor, [data], offset)
             if not count:
                 raise _cut_off(self.shown)
-            self._hash(data[:count])
-            offset, turn = offset + count, 1 - turn
+            self._hasher.update(data[:count])
+            offset += count
 
     def _copy(self, chunks: PackChunks, located: Located, digests: bytes, offset: int) -> None:
         for turn, run in enumerate(contiguous_runs(located, BUFFER_BYTES)):

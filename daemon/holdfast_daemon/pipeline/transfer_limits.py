@@ -11,7 +11,7 @@ CONNECTIONS_START = 8
 CONNECTIONS_MAX = 32
 """More only compete for one line; AWS takes 3,500 PUTs a second for each prefix, so it is never the store that needs fewer."""
 BYTES_MAX = 256 * MIB
-"""On their way at once: 32 ranges of 8 MiB, which are in memory, or four packs, which are not."""
+"""On their way at once: eight ranges of a large file, or four packs."""
 
 
 class TransferLimits:
