@@ -18,6 +18,8 @@ Error                            all of ours but the status errors; `reason` say
     InvalidInputError            a name, path, metadata or argument breaks its rules
     PathConflictError            two entries want one path
     TypeMismatchError            the collection holds artifacts of another type
+    SemanticVersionExistsError   another version has this semantic version
+    SemanticVersionDeletedError  a deleted version had it, and none is given twice
     FileMissingError             (FileNotFoundError) a file was gone when it was to be read
     FileUnreadableError          a file cannot be opened or read, or is no regular file
     FileChangedError             a file was written to while it was being read
