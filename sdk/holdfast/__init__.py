@@ -63,11 +63,18 @@ if TYPE_CHECKING:
     from holdfast.manifest import ArtifactEntry, ArtifactManifest, ArtifactManifestEntry, ArtifactManifestV1
     from holdfast.media.audio import Audio
     from holdfast.media.bokeh import Bokeh
+    from holdfast.media.bounding_boxes import BoundingBoxes2D
+    from holdfast.media.classes import Classes
     from holdfast.media.html import Html
+    from holdfast.media.image import Image
+    from holdfast.media.image_mask import ImageMask
+    from holdfast.media.joined_table import JoinedTable
     from holdfast.media.molecule import Molecule
     from holdfast.media.object3d import Object3D
+    from holdfast.media.partitioned_table import PartitionedTable
     from holdfast.media.plotly import Plotly
     from holdfast.media.point_clouds import box3d
+    from holdfast.media.table import Table
     from holdfast.media.video import Video
     from holdfast.progress import Progress
     from holdfast.references.artifact_entry import ArtifactHandler, WBArtifactHandler, WBLocalArtifactHandler
@@ -102,23 +109,30 @@ __all__ = [
     "Audio",
     "AzureHandler",
     "Bokeh",
+    "BoundingBoxes2D",
+    "Classes",
     "CommError",
     "Error",
     "FileChangedError",
     "GCSHandler",
     "HTTPHandler",
     "Html",
+    "Image",
+    "ImageMask",
+    "JoinedTable",
     "LocalFileHandler",
     "Molecule",
     "MultiHandler",
     "NotFoundError",
     "Object3D",
+    "PartitionedTable",
     "Plotly",
     "Progress",
     "Run",
     "S3Handler",
     "Settings",
     "StorageHandler",
+    "Table",
     "TrackingHandler",
     "UnavailableError",
     "UsageError",
