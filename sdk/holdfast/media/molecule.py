@@ -117,6 +117,8 @@ class Molecule(Media):
             raise ValueError(
                 f"Molecule.from_rdkit only supports files of the type: {supported}; {path!r} ends in neither"
             )
+        if not os.path.isfile(path):
+            raise ValueError(f"Path is not a file: {path!r}")
         if extension == "mol":
             molecule = chem.MolFromMolFile(path)
         else:
