@@ -99,7 +99,7 @@ class Object3D(Media):
     def from_point_cloud(
         cls,
         points: Sequence[Sequence[float]],
-        boxes: Sequence[Mapping[str, Any]] = (),
+        boxes: Sequence[Mapping[str, Any]],
         vectors: Sequence[Mapping[str, Any]] | None = None,
         point_cloud_type: str = "lidar/beta",
     ) -> Self:

@@ -81,7 +81,7 @@ def test_arrays_of_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
 )
 def test_a_point_that_is_none_is_named(points: Any, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        holdfast.Object3D.from_point_cloud(points)
+        holdfast.Object3D.from_point_cloud(points, [])
 
 
 @pytest.mark.parametrize(
