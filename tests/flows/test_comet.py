@@ -209,6 +209,16 @@ def test_everything_below_an_inherited_folder_can_be_removed(experiment: comet_m
     assert [asset.logical_path for asset in found.assets] == ["a/b/n", "ab"]
 
 
+def test_files_of_a_dataset_are_brought_once(experiment: comet_ml.Experiment, tmp_path: Path) -> None:
+    version = logged(experiment, {"train/a.csv": b"a" * 1_000, "train/b.txt": b"b", "c.csv": b"c"})
+    for _ in range(2):
+        found = experiment.get_hf_dataset(version.name, download_directory=str(tmp_path), pathname="**/*.csv")
+        assert found == [str(tmp_path / "c.csv"), str(tmp_path / "train/a.csv")]
+        assert brought(experiment) == 1_002
+    assert len(experiment.get_hf_dataset(version.name, download_directory=str(tmp_path), use_cached_dataset=False)) == 3
+    assert brought(experiment) == 2 * 1_002
+
+
 # --- links ------------------------------------------------------------------------------------------------------------
 
 
@@ -381,6 +391,14 @@ def test_the_read_calls_tell_everything(experiment: comet_ml.Experiment) -> None
         api.get_artifact("local", fresh_name())
     with pytest.raises(exceptions.GetArtifactException):
         api.get_artifact_details("local")
+
+
+def test_one_made_by_hand_reads_the_version_of_its_id(experiment: comet_ml.Experiment) -> None:
+    version = logged(experiment, {"f": b"f"})
+    known = ("", "", "", version._version_id, "", None, None, "", [], None, [], 0, {}, None, comet_ml.Summary(), None)
+    made = comet_ml.LoggedArtifact(*known)
+    assert [asset.logical_path for asset in made.assets] == ["f"]
+    assert (made.name, made.version, made.size, made.artifact_tags) == (version.name, version.version, 1, frozenset())
 
 
 # --- experiments ------------------------------------------------------------------------------------------------------

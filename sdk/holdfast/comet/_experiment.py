@@ -232,6 +232,36 @@ class Experiment:
             RegistryCalls(process.daemon).record_use(self._run.as_message(), version.version_id)
         return LoggedArtifact._of(StoredArtifact._of_version(version), self.get_key(), self._summary)
 
+    def get_hf_dataset(
+        self,
+        name: str,
+        workspace: str | None = None,
+        version_or_alias: str | None = None,
+        download_directory: str | None = None,
+        pathname: str = "**",
+        recursive: bool = True,
+        use_cached_dataset: bool = True,
+    ) -> list[str]:
+        """Returns the paths of an artifact's files that match a pattern, for loaders of datasets; brings what is not there yet.
+
+        Args:
+            name: as of `get_artifact`.
+            workspace: as of `get_artifact`.
+            version_or_alias: as of `get_artifact`.
+            download_directory: default: a folder for the version below the setting `artifact_dir`.
+            pathname: pattern as of `glob`, below the folder.
+            recursive: "**" stands for folders of any depth.
+            use_cached_dataset: files that are right already are left alone; False brings all of them again.
+
+        Raises:
+            ArtifactNotFound: (a GetArtifactException) there is no such version.
+            ArtifactDownloadException: something cannot be had.
+        """
+        from holdfast.comet._hf_dataset import dataset_files
+
+        logged = self.get_artifact(name, workspace, version_or_alias)
+        return dataset_files(logged, download_directory, pathname, recursive=recursive, use_cached=use_cached_dataset)
+
     def _check_alive(self, method: str) -> None:
         if self.disabled:
             raise ExperimentDisabledException(f"Experiment {self.get_key()} is disabled; {method} does nothing there.")

@@ -59,7 +59,7 @@ class API:
         """
         return LoggedArtifact._of(_resolve(workspace, artifact_name, version or alias), None, None)
 
-    def get_artifact_list(self, workspace: str | None = None, artifact_type: str | None = None) -> dict[str, Any]:
+    def get_artifact_list(self, workspace: str, artifact_type: str | None = None) -> dict[str, Any]:
         """Returns all artifacts of a workspace: `{"artifacts": [{"name", "version", "description", …}]}`.
 
         Args:
@@ -225,12 +225,10 @@ def _resolve(workspace: str | None, name: str, version_or_alias: str | None) -> 
         return StoredArtifact._of_version(resolve_after_own_writes(wanted, process.daemon, process.own_writes))
 
 
-def _collections(workspace: str | None) -> Iterator[ArtifactCollection]:
+def _collections(workspace: str) -> Iterator[ArtifactCollection]:
     """The artifacts of a workspace; none where nothing was ever logged."""
     try:
-        yield from ProjectArtifactCollections(
-            workspace or default_workspace(), artifact_project(), per_page=PAGE_SIZE_MAX
-        )
+        yield from ProjectArtifactCollections(workspace, artifact_project(), per_page=PAGE_SIZE_MAX)
     except NotFoundError:
         return
 

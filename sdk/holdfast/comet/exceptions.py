@@ -88,11 +88,11 @@ class ArtifactNotFinalException(GetArtifactException):
 class ArtifactAssetNotFound(CometException):
     """The artifact has no asset of this logical path."""
 
-    def __init__(self, asset_logical_path: str, artifact: object) -> None:
+    def __init__(self, logical_path: str, logged_artifact: object) -> None:
         """Makes the exception of the path that was asked for and the artifact that does not have it."""
-        super().__init__(f"There is no asset with the logical path {asset_logical_path!r} in {artifact}")
-        self.asset_logical_path = asset_logical_path
-        self.artifact = artifact
+        super().__init__(f"There is no asset with the logical path {logical_path!r} in {logged_artifact}")
+        self.logical_path = logical_path
+        self.logged_artifact = logged_artifact
 
 
 class ArtifactDownloadException(CometException):

@@ -43,7 +43,7 @@ class Summary:
             counted[0] += count
             counted[1] += size or 0
 
-    def generate_summary(self, level: str = "full") -> dict[str, dict[str, Any]]:
+    def generate_summary(self, level: str) -> dict[str, dict[str, Any]]:
         """Returns what was counted: by topic and section how many, and how many bytes where there were any.
 
         Args:
