@@ -34,6 +34,11 @@ Overwrite = bool | Literal["keep", "fail"]
 
 ENTRY_SCHEME = "holdfast-artifact://"
 """Of the URI of an entry of a logged version: its id, then the path."""
+SINGLE_LOOKUPS_MAX = 16
+"""Of entries, one request each; whoever asks for more is likely to ask for many, and the whole manifest costs a few requests."""
+SMALL_MANIFEST_ENTRIES = 200_000
+"""Of a manifest that may be fetched whole for that: about 20 MB."""
+PARQUET_TABLE_SUFFIX = ".table.parquet"
 VERIFY_PATHS_MAX = 1_000
 """Paths of each kind that the daemon names at most."""
 
@@ -42,6 +47,7 @@ class VersionReading(VersionAttributes):
     """Base of `Artifact`: what can be read of a logged version."""
 
     _manifest: ArtifactManifest | None
+    _single_lookups = 0
 
     @property
     def manifest(self) -> ArtifactManifest:
@@ -76,8 +82,10 @@ class VersionReading(VersionAttributes):
         return self.get_entry(name)
 
     def _find(self, path: str) -> ArtifactManifestEntry | None:
-        if self._manifest is not None:
-            return self._manifest.get_entry_by_path(path)
+        self._single_lookups += 1
+        asks_for_many = self._single_lookups > SINGLE_LOOKUPS_MAX
+        if self._manifest is not None or (asks_for_many and self._logged.entry_count <= SMALL_MANIFEST_ENTRIES):
+            return self.manifest.get_entry_by_path(path)
         # One segment instead of all: an entry of a large artifact costs no more than one of a small one.
         segments = _calls().manifest_segments(self._logged.version_id, path_prefix=path)
         return ArtifactManifest(segments, parent=cast("Artifact", self)).get_entry_by_path(path)
@@ -117,7 +125,7 @@ class VersionReading(VersionAttributes):
         except ManifestPathError:
             return None
         if entry is None:
-            return None
+            return self._parquet_table(logical_path(name))
         source = _version_and_path(entry.ref)
         if source is not None and source[0] != self.id:
             # What lies beside the object lies in the artifact that it came from.
@@ -125,6 +133,16 @@ class VersionReading(VersionAttributes):
         kind = object_type(log_type)
         assert kind is not None, "found among the known ones"
         return read_object(kind, entry.download(), cast("Artifact", self), entry.path)
+
+    def _parquet_table(self, path: str) -> StoredObject | None:
+        """The table of a Parquet file, with its description beside it or without."""
+        name = path.removesuffix(PARQUET_TABLE_SUFFIX)
+        described = self.get(name) if name != path else None
+        if described is not None or self._find(name + PARQUET_TABLE_SUFFIX) is None:
+            return described
+        from holdfast.media.table import Table
+
+        return Table.from_parquet(name + PARQUET_TABLE_SUFFIX, cast("Artifact", self))
 
     def _other_version(self, version_id: str) -> VersionReading:
         artifact: Artifact = cast("Artifact", self)

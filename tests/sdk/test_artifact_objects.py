@@ -1,16 +1,18 @@
 """`add` and `get`: objects become files by their type, and come back; whose they are decides whether bytes are added."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import pytest
 
 import holdfast
-from holdfast import _artifact_objects
+from holdfast import _artifact_objects, _version_reading
 from holdfast._artifact_objects import StoredObject
 from holdfast.artifact import Artifact
-from holdfast.errors import ArtifactFinalizedError, ArtifactNotLoggedError
+from holdfast.errors import ArtifactFinalizedError, ArtifactNotLoggedError, MalformedObjectError
 from holdfast.runs import Run
 from support.fake_daemon import FakeDaemon
 
@@ -126,3 +128,74 @@ def test_object_file_that_is_none_is_said_to_be(run: Run) -> None:
         file.write("[]")
     with pytest.raises(ValueError, match=r"n\.note\.json of a:v0 holds no Note"):
         run.log_artifact(artifact).wait().get("n")
+
+
+MANIFEST = "ListManifestSegments"
+
+
+def test_an_object_is_looked_for_under_all_types_at_once(logged: Artifact, daemon: FakeDaemon) -> None:
+    for name in ("folder/n", "absent"):
+        daemon.calls.methods.clear()
+        logged.get(name)
+        assert daemon.calls.methods.count(MANIFEST) == 1
+
+
+def test_who_asks_for_many_entries_gets_the_whole_manifest(logged: Artifact, daemon: FakeDaemon) -> None:
+    daemon.calls.methods.clear()
+    for _ in range(100):
+        assert logged.get_entry("media/notes/hello.txt").path == "media/notes/hello.txt"
+    assert daemon.calls.methods.count(MANIFEST) == _version_reading.SINGLE_LOOKUPS_MAX + 1
+
+
+def test_types_are_named_without_being_loaded() -> None:
+    script = """
+import sys
+from holdfast import Artifact, _artifact_objects as objects
+try:
+    objects.require_object(5)
+except TypeError as error:
+    print(error)
+assert not [name for name in sys.modules if name.startswith("holdfast.media")], sys.modules
+assert objects.object_type("classes").__name__ == objects.object_type("wandb.Classes").__name__ == "Classes"
+assert "holdfast.media.image" not in sys.modules
+assert objects.object_type("unheard of") is None
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        "expected one of: Table, JoinedTable, PartitionedTable, Classes, Image, ImageMask, BoundingBoxes2D"
+        in done.stdout
+    )
+
+
+def test_every_type_has_its_home() -> None:
+    for log_type in _artifact_objects.log_types():
+        kind = _artifact_objects.object_type(log_type)
+        assert kind is not None
+        assert kind.log_type == log_type
+        assert kind.file_name("a/b") == f"a/b.{log_type}.json"
+
+
+def test_an_object_within_another_is_found_by_its_type_and_its_place_is_named() -> None:
+    artifact = Artifact("a", "dataset")
+    content = {"_type": "wandb.Classes", "class_set": [{"id": 1, "name": "one"}]}
+    found = _artifact_objects.object_from_json(content, artifact, "data[0][1]")
+    assert found == holdfast.Classes([{"id": 1, "name": "one"}])
+    for wrong, said in [
+        ({"_type": "unheard of"}, r"data\[0\]\[1\]\._type: nothing here knows objects of the type 'unheard of'"),
+        ({"_type": "classes"}, r"data\[0\]\[1\]\.class_set: is missing"),
+        ({}, r"data\[0\]\[1\]\._type: is missing"),
+        ([], r"data\[0\]\[1\]: its JSON is no object"),
+    ]:
+        with pytest.raises(MalformedObjectError, match=said):
+            _artifact_objects.object_from_json(wrong, artifact, "data[0][1]")
+
+
+@pytest.mark.parametrize("text", ["{", "\xff", "[" * 100_000], ids=["cut off", "bytes", "nested"])
+def test_a_file_that_is_no_json_is_named(run: Run, tmp_path: Path, text: str) -> None:
+    artifact = Artifact("a", "dataset")
+    (tmp_path / "n").write_bytes(text.encode("latin-1"))
+    artifact.add_file(str(tmp_path / "n"), "n.note.json")
+    with pytest.raises(MalformedObjectError, match=r"n\.note\.json of a:v0 holds no Note: it is no JSON") as caught:
+        run.log_artifact(artifact).wait().get("n")
+    assert caught.value.detail == {"artifact": "a:v0", "path": "n.note.json", "key": ""}
