@@ -20,6 +20,10 @@ from holdfast_registry.settings import SECTION, RegistrySettings
 
 DEPLOY = PROJECT_ROOT / "deploy"
 SETTINGS = {environment_name(SECTION, field.name) for field in dataclasses.fields(RegistrySettings)}
+KEYS_OF_A_SERVICE = {
+    "image", "build", "command", "entrypoint", "environment", "depends_on", "healthcheck", "stop_grace_period", "restart", "volumes",
+    "ports", "shm_size",
+}  # fmt: skip
 METRIC = re.compile(r"holdfast_(?:registry|daemon)_\w+")
 
 
@@ -83,6 +87,24 @@ def test_volumes_and_files_of_the_containers_exist() -> None:
     for name in registry_names():
         assert (DEPLOY / services()[name]["build"]["context"]).resolve() == PROJECT_ROOT
         assert (PROJECT_ROOT / services()[name]["build"]["dockerfile"]).is_file()
+
+
+def test_services_wait_for_what_there_is_and_nothing_is_spelled_wrong() -> None:
+    for name, service in services().items():
+        assert set(service) <= KEYS_OF_A_SERVICE, name
+        awaited = service.get("depends_on", {})
+        conditions = awaited if isinstance(awaited, dict) else dict.fromkeys(awaited, {"condition": "service_started"})
+        for other, how in conditions.items():
+            assert how["condition"] in ("service_started", "service_healthy", "service_completed_successfully")
+            assert how["condition"] != "service_healthy" or "healthcheck" in services()[other]
+    published = [port.split(":")[0] for service in services().values() for port in service.get("ports", ())]
+    assert len(published) == len(set(published))
+
+
+def test_balancer_lets_through_what_the_registries_take_and_starts_with_few_open_files() -> None:
+    text = (DEPLOY / "haproxy.cfg").read_text(encoding="utf-8")
+    [connections] = re.findall(r"^ *maxconn (\d+)$", text, re.MULTILINE)
+    assert len(registry_names()) * RegistrySettings().connections_max <= int(connections) < 20_000 // 2
 
 
 def test_image_is_built_from_files_that_exist() -> None:
