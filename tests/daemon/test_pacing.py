@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast_contract.limits import GIB, PACK_BYTES_MAX
 from holdfast_contract.rates import parse_rate
 from holdfast_daemon.pipeline.bandwidth import Bandwidth
-from holdfast_daemon.pipeline.pacing import BURST_S, FairShares, Share, TokenBucket
+from holdfast_daemon.pipeline.pacing import BURST_S, EARLY_PACK_BYTES, FairShares, Share, TokenBucket, due_bytes
 from holdfast_daemon.pipeline.upload_queue import UploadQueue
 from holdfast_daemon.spool.spool import SpoolPack
 
@@ -119,6 +120,37 @@ async def test_a_pack_of_higher_priority_does_not_wait_for_the_end_of_others_and
     queue.give_back(high)
     assert await following is other_high
     assert queue.qsize() == 1
+
+
+def test_an_idle_line_gets_a_small_pack_and_a_busy_one_waits_for_full_ones() -> None:
+    assert [due_bytes(under_way, 0) for under_way in range(5)] == [
+        EARLY_PACK_BYTES,
+        2 * EARLY_PACK_BYTES,
+        4 * EARLY_PACK_BYTES,
+        PACK_BYTES_MAX,
+        PACK_BYTES_MAX,
+    ]
+
+
+def test_a_large_artifact_goes_in_full_packs_though_the_line_is_idle_all_the_time() -> None:
+    sent_bytes, packs = 0, 0
+    while sent_bytes < 4 * GIB:
+        sent_bytes += due_bytes(0, sent_bytes)
+        packs += 1
+    assert packs < 1.5 * 4 * GIB / PACK_BYTES_MAX
+
+
+async def test_the_queue_has_room_only_while_a_pack_would_go_at_once() -> None:
+    queue = UploadQueue(lambda: 1, lambda p: Share(min(p.jobs), 1))
+    first, second = pack(1), pack(2)
+    assert queue.has_room
+    queue.put(first)
+    assert not queue.has_room
+    await queue.take()
+    assert (queue.has_room, queue.under_way) == (False, 1)
+    queue.put(second)
+    queue.give_back(first)
+    assert (queue.has_room, queue.under_way) == (False, 0)
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,13 @@ def wait_for(logged: holdfast.Artifact) -> None:
             return
 
 
+def until_sent(place: Place, sent_bytes: int) -> None:
+    deadline = time.monotonic() + STALL_S
+    while place.wire.sent_bytes < sent_bytes:
+        assert time.monotonic() < deadline, "nothing moves any more"
+        threading.Event().wait(0.01)
+
+
 def kill_on_the_way(place: Place, is_over: Callable[[], bool]) -> list[str]:
     """Kills in turn, each when some more bytes have gone since the last; returns what was killed while they went."""
     order = [what for what, times in KILLS.items() for _ in range(times)]
@@ -144,6 +151,43 @@ def test_pack_that_is_in_the_store_does_not_go_again_when_the_registry_dies_befo
         place.registry.start()
         logged.wait(60)
     assert 2 * BLOCK_BYTES <= place.wire.sent_bytes - before < 2.5 * BLOCK_BYTES
+    assert digest_of_file(download(logged, tmp_path / "out", skip_cache=True) / "file") == digest
+
+
+def test_pack_that_a_killed_daemon_had_brought_does_not_go_again(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = write_random(tmp_path / "file", 2 * BLOCK_BYTES)
+    place.host.stop_daemon()
+    before = place.wire.sent_bytes
+    monkeypatch.setenv("HOLDFAST_FAILPOINTS", "upload.after_transfer=kill@1")
+    with holdfast.init(project=PROJECT) as run:
+        artifact = holdfast.Artifact(fresh_name(), "dataset")
+        artifact.add_file(str(tmp_path / "file"))
+        logged = run.log_artifact(artifact)
+        killed = place.host.daemon()
+        monkeypatch.delenv("HOLDFAST_FAILPOINTS")
+        wait_for(logged)
+    assert killed != place.host.daemon()
+    assert 2 * BLOCK_BYTES <= place.wire.sent_bytes - before < 2.5 * BLOCK_BYTES
+    assert digest_of_file(download(logged, tmp_path / "out", skip_cache=True) / "file") == digest
+
+
+def test_after_an_interruption_a_cut_costs_a_piece_of_a_pack(place: Place, tmp_path: Path) -> None:
+    digest = write_random(tmp_path / "file", 4 * BLOCK_BYTES)
+    place.host.stop_daemon()
+    place.wire.set_fault(SLOW)
+    with holdfast.init(project=PROJECT) as run:
+        artifact = holdfast.Artifact(fresh_name(), "dataset")
+        artifact.add_file(str(tmp_path / "file"), policy="immutable")
+        logged = run.log_artifact(artifact)
+        for more_bytes in (1 * MIB, 20 * MIB):
+            until_sent(place, place.wire.sent_bytes + more_bytes)
+            place.kill("daemon")
+        killed_at_bytes = place.wire.sent_bytes
+        place.wire.set_fault(Fault())
+        wait_for(logged)
+    assert place.wire.sent_bytes - killed_at_bytes < 3 * BLOCK_BYTES
     assert digest_of_file(download(logged, tmp_path / "out", skip_cache=True) / "file") == digest
 
 

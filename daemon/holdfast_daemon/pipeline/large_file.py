@@ -19,7 +19,8 @@ from holdfast_daemon.pipeline.ingest_files import single_file_key
 from holdfast_daemon.pipeline.ingest_large import CutBlock, LargeFileReader, has_room
 from holdfast_daemon.pipeline.job import Job
 from holdfast_daemon.pipeline.read_file import is_settled, stat5, unreadable
-from holdfast_daemon.spool.pack_writer import PackWriter
+from holdfast_daemon.spool.pack_writer import PackTarget, PackWriter
+from holdfast_daemon.spool.spool import SpoolPack
 
 if TYPE_CHECKING:
     from holdfast_daemon.pipeline.ingest import Ingest
@@ -134,6 +135,7 @@ class _Pass:
         self._seen: set[bytes] = set()
         self._stack = AsyncExitStack()
         self._writer: PackWriter | None = None
+        self._pack: SpoolPack | None = None
         self._counted = 0
         self._known_bytes = 0
 
@@ -185,12 +187,19 @@ class _Pass:
         if not new:
             self._known_bytes += sum(block.lengths)
             return
-        if self._writer is None or not has_room(self._writer.target):
+        if self._writer is None or not self._has_place(self._writer.target):
             await self._release_pack()
             await self._borrow_pack()
         assert self._writer is not None, "just borrowed"
         self._known_bytes += await self._ingest.workers.in_thread(reader.pack_block, block, known, self._writer)
         self._seen |= new
+
+    def _has_place(self, target: PackTarget) -> bool:
+        """Whether the pack at hand should take another block: it is neither full nor to be sent already."""
+        assert self._pack is not None, "borrowed with the writer"
+        if not has_room(target) or self._pack.closing:
+            return False
+        return not self._ingest.spool.is_due({self._job.job_id}, target.offset)
 
     async def _known_of(self, block: CutBlock) -> set[bytes]:
         digests = {block.digests[i : i + DIGEST_BYTES] for i in range(0, len(block.digests), DIGEST_BYTES)}
@@ -205,7 +214,7 @@ class _Pass:
         pack = await self._stack.enter_async_context(
             self._ingest.spool.borrow(self._job.entity, held=self._job.is_held, priority=self._job.priority)
         )
-        self._writer = PackWriter(self._ingest.spool.target(pack))
+        self._pack, self._writer = pack, PackWriter(self._ingest.spool.target(pack))
         self._stack.push(self._writer.__exit__)
 
     async def _release_pack(self) -> None:

@@ -26,6 +26,16 @@ class UploadQueue:
         """Packs that wait."""
         return len(self._waiting)
 
+    @property
+    def under_way(self) -> int:
+        """Packs that have a slot."""
+        return len(self._occupied())
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a pack that came now would be sent at once."""
+        return not self._waiting and self.under_way < self._slots()
+
     def put(self, pack: SpoolPack) -> None:
         """Adds a pack."""
         self._waiting.append(pack)

@@ -13,7 +13,7 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +58,12 @@ class SpoolPack:
     """Size of the whole file once it is sealed; 0 before."""
     is_put: bool = False
     """The store has all of it, and the registry was away when it should have sealed it: it need not go again."""
+    maybe_put: bool = False
+    """The daemon before this one had sealed it, so it may have brought it, too: the store is asked before it goes again."""
+    piece: "SpoolPack | None" = None
+    """A copy of some of its frames that is on its way instead of it; the journal does not know of it."""
+    brought_bytes: int = 0
+    """Of its frames, by pieces: what the registry calls present because we have brought it."""
     id_taken: bool = False
     """The registry knows its id from another upload: it must be rewritten under a new one."""
     refusals: int = 0
@@ -104,6 +110,8 @@ class Spool:
         self._room = asyncio.Condition()
         self.on_wanted: Callable[[SpoolPack], None] = lambda pack: None
         """Called when a pack is to be sent; the uploader sets it."""
+        self.is_due: Callable[[Collection[str], int], bool] = lambda job_ids, size_bytes: False
+        """Whether an open pack of these jobs should go before it is full, since too little else does; the uploader sets it."""
         self.only_set_aside: Callable[[set[str]], bool] = lambda job_ids: False
         """Whether those of the jobs that have not ended are all held or paused, and there is one; the jobs' registry sets it."""
 
@@ -160,7 +168,12 @@ class Spool:
             if not pack.written:
                 self._forget(pack)
                 os_layer.unlink_if_exists(pack_path(self.folder, pack.pack_id))
-            elif pack.closing or pack.is_full:
+            elif pack.closing:
+                self.want(pack, again=True)
+            elif pack.is_full:
+                self.want(pack)
+            elif self.is_due(pack.jobs, pack.end):
+                pack.closing = True  # a slot is free, so its turn has come
                 self.want(pack, again=True)
 
     def target(self, pack: SpoolPack) -> PackTarget:
@@ -235,7 +248,9 @@ class Spool:
     async def drop(self, pack: SpoolPack) -> None:
         """Removes a pack whose chunks are in the registry (or needed by nobody)."""
         await self._journal.drop_pack(pack.pack_id)
-        await self._workers.in_thread(os_layer.unlink_if_exists, pack_path(self.folder, pack.pack_id))
+        for gone in (pack, pack.piece):
+            if gone is not None:
+                await self._workers.in_thread(os_layer.unlink_if_exists, pack_path(self.folder, gone.pack_id))
         self._forget(pack)
         await self.note_room()
 
@@ -301,7 +316,7 @@ class Spool:
             await self._journal.keep_fragments(row.pack_id, kept)
             # Sealed or not, it is sealed (again): that flushes what a crash may have caught unflushed.  But one that was
             # sealed gets no more frames: its file may be the very one that the registry serves (a link).
-            pack.closing = row.sealed
+            pack.closing = pack.maybe_put = row.sealed
             pack.jobs = {job_id for job_id, _, _ in row.fragments[:kept]}
             self.packs[row.pack_id] = pack
         return {(job_id, seq) for job_id, seq, _ in lost}
