@@ -93,10 +93,10 @@ def test_services_wait_for_what_there_is_and_nothing_is_spelled_wrong() -> None:
     for name, service in services().items():
         assert set(service) <= KEYS_OF_A_SERVICE, name
         awaited = service.get("depends_on", {})
-        conditions = awaited if isinstance(awaited, dict) else dict.fromkeys(awaited, {"condition": "service_started"})
-        for other, how in conditions.items():
-            assert how["condition"] in ("service_started", "service_healthy", "service_completed_successfully")
-            assert how["condition"] != "service_healthy" or "healthcheck" in services()[other]
+        for other in awaited:
+            condition = awaited[other]["condition"] if isinstance(awaited, dict) else "service_started"
+            assert condition in ("service_started", "service_healthy", "service_completed_successfully")
+            assert condition != "service_healthy" or "healthcheck" in services()[other]
     published = [port.split(":")[0] for service in services().values() for port in service.get("ports", ())]
     assert len(published) == len(set(published))
 
