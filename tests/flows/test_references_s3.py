@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 import holdfast
+import holdfast.comet as comet
 from holdfast.errors import (
     CommError,
     MissingPackageError,
@@ -19,7 +20,7 @@ from holdfast.errors import (
 )
 from holdfast.references import cloud
 from support.own_registry import free_port
-from support.sdk_calls import download, log, new_artifact
+from support.sdk_calls import PROJECT, download, fresh_name, log, new_artifact
 from support.sdk_host import SdkHost
 from support.seaweedfs import SeaweedFS
 from support.trees import read_tree
@@ -460,3 +461,54 @@ def test_a_handler_by_itself_answers_as_in_wandb(seaweedfs: SeaweedFS, bucket: s
     assert (entry.path, entry.ref, entry.size) == ("n/x", f"s3://{bucket}/d/x", 7)
     assert handler.load_path(entry) == entry.ref
     assert Path(handler.load_path(entry, local=True)).read_bytes() == b"content"
+
+
+# --- in Comet's words -------------------------------------------------------------------------------------------------
+
+
+def test_comet_pins_the_versions_of_a_prefix_and_brings_them_back(
+    seaweedfs: SeaweedFS, versioned: str, tmp_path: Path
+) -> None:
+    first = seaweedfs.put(versioned, "data/train/x", b"first")
+    seaweedfs.put(versioned, "data/train/sub/y", b"y")
+    artifact = comet.Artifact(fresh_name(), "dataset")
+    artifact.add_remote(f"s3://{versioned}/data/train", metadata={"k": 1})
+    seaweedfs.put(versioned, "data/train/x", b"second")
+    with comet.Experiment(project_name=PROJECT) as experiment:
+        logged = experiment.log_artifact(artifact).wait()
+        assert [asset.logical_path for asset in logged.assets] == ["train/sub/y", "train/x"]
+        asset = logged.get_asset("train/x")
+        uri = f"s3://{versioned}/data/train/x"
+        assert asset.metadata == {
+            "k": 1,
+            "synced": True,
+            "s3_platform": "aws",
+            "s3_path": uri,
+            "checksum": md5_hex(b"first"),
+            "version_id": first.version_id,
+            "file_size": 5,
+        }
+        assert artifact.assets[1].metadata == asset.metadata
+        brought = logged.download(str(tmp_path))
+        assert read_tree(tmp_path) == {"train/x": b"first", "train/sub/y": b"y"}
+        logged.download(str(tmp_path))
+        with asset.open_stream() as stream:
+            assert stream.read() == b"first"
+        again = experiment.log_artifact(brought).wait()
+        assert [one.link for one in again.assets] == [one.link for one in logged.assets]
+        (tmp_path / "train" / "x").write_bytes(b"other")
+        with pytest.raises(comet.exceptions.ArtifactDownloadException, match="train/x"):
+            logged.download(str(tmp_path))
+
+
+@pytest.mark.parametrize("objects", [pytest.param(1_100, marks=pytest.mark.long), 30])
+def test_comet_makes_an_asset_of_every_object(seaweedfs: SeaweedFS, bucket: str, objects: int) -> None:
+    for number in range(objects):
+        seaweedfs.put(bucket, f"d/{number:04}", b"x")
+    artifact = comet.Artifact(fresh_name(), "dataset")
+    artifact.add_remote(f"s3://{bucket}/d", max_synced_objects=objects)
+    assert len(artifact.assets) == objects
+    other = comet.Artifact(fresh_name(), "dataset")
+    with pytest.warns(UserWarning, match=f"max_synced_objects={objects - 1:,}"):
+        other.add_remote(f"s3://{bucket}/d", max_synced_objects=objects - 1)
+    assert [asset.metadata["synced"] for asset in other.assets] == [False]
