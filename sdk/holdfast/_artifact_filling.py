@@ -229,7 +229,7 @@ class ArtifactFilling(VersionLinks):
             if place is not None and place.artifact is not self and place.artifact.is_final:
                 entry = place.artifact.manifest.entries[place.path]
                 return self.add_reference(entry, path)[0]
-        text = encode_object(value, cast("Artifact", self))
+        text = encode_object(value, cast("Artifact", self), path)
         import tempfile  # 4 ms that most programs need not spend
 
         with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from holdfast._object_fields import ObjectFields, reading_file, reading_key
+from holdfast._object_fields import ObjectFields, reading_file, reading_key, writing_file
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
@@ -130,9 +130,16 @@ def require_object(value: object) -> StoredObject:
     raise TypeError(f"Found object of type {type(value)}, expected one of: {expected}")
 
 
-def encode_object(value: StoredObject, artifact: Artifact) -> str:
-    """Returns the text of an object's file; equal objects have equal texts."""
-    return json.dumps(value.to_json(artifact), sort_keys=True)
+def encode_object(value: StoredObject, artifact: Artifact, path: str = "") -> str:
+    """Returns the text of an object's file; equal objects have equal texts.
+
+    Args:
+        value: the object.
+        artifact: takes what belongs to it.
+        path: of the file.
+    """
+    with writing_file(path):
+        return json.dumps(value.to_json(artifact), sort_keys=True)
 
 
 def read_object(kind: type[StoredObject], local_path: str, artifact: Artifact, path: str) -> StoredObject:

@@ -24,6 +24,7 @@ _SHOWN_CHARS_MAX = 80
 
 _file: ContextVar[str] = ContextVar("holdfast_object_file", default="")
 _key: ContextVar[str] = ContextVar("holdfast_object_key", default="")
+_written: ContextVar[str] = ContextVar("holdfast_written_object", default="")
 
 
 @contextlib.contextmanager
@@ -35,6 +36,21 @@ def reading_file(path: str) -> Generator[None, None, None]:
     finally:
         _file.reset(file)
         _key.reset(key)
+
+
+@contextlib.contextmanager
+def writing_file(path: str) -> Generator[None, None, None]:
+    """Says meanwhile which file of the artifact an object is written to, for what is named after it; empty: none of its own."""
+    token = _written.set(path)
+    try:
+        yield
+    finally:
+        _written.reset(token)
+
+
+def path_being_written() -> str:
+    """Returns the path of the file that is written to; empty: none, or the object lies within another one's file."""
+    return _written.get()
 
 
 @contextlib.contextmanager

@@ -38,7 +38,8 @@ SINGLE_LOOKUPS_MAX = 16
 """Of entries, one request each; whoever asks for more is likely to ask for many, and the whole manifest costs a few requests."""
 SMALL_MANIFEST_ENTRIES = 200_000
 """Of a manifest that may be fetched whole for that: about 20 MB."""
-PARQUET_TABLE_SUFFIX = ".table.parquet"
+PARQUET_TABLE = ".table.parquet"
+"""Suffix of the rows of tables in Parquet form; their description lies beside it, unless somebody else has written the file."""
 VERIFY_PATHS_MAX = 1_000
 """Paths of each kind that the daemon names at most."""
 
@@ -91,7 +92,8 @@ class VersionReading(VersionAttributes):
         return ArtifactManifest(segments, parent=cast("Artifact", self)).get_entry_by_path(path)
 
     def _find_object(self, path: str) -> tuple[ArtifactManifestEntry | None, str]:
-        """Returns the file of the object of this name, and the object's log type."""
+        """Returns the file of the object of this name, and the object's log type; `PARQUET_TABLE` for a table's that stands alone."""
+        path = path.removesuffix(PARQUET_TABLE)
         known = log_types()
         named = next((one for one in known if object_file_name(one, path) == path), None)
         entry = self._find(path) if named else None
@@ -105,7 +107,7 @@ class VersionReading(VersionAttributes):
             entry = manifest.get_entry_by_path(object_file_name(log_type, path))
             if entry is not None:
                 return entry, log_type
-        return None, ""
+        return manifest.get_entry_by_path(path + PARQUET_TABLE), PARQUET_TABLE
 
     @ensure_logged
     def get(self, name: str) -> StoredObject | None:
@@ -125,24 +127,18 @@ class VersionReading(VersionAttributes):
         except ManifestPathError:
             return None
         if entry is None:
-            return self._parquet_table(logical_path(name))
+            return None
         source = _version_and_path(entry.ref)
         if source is not None and source[0] != self.id:
             # What lies beside the object lies in the artifact that it came from.
             return self._other_version(source[0]).get(source[1])
+        if log_type == PARQUET_TABLE:
+            from holdfast.media.table import Table
+
+            return Table.from_parquet(entry.path, cast("Artifact", self))
         kind = object_type(log_type)
         assert kind is not None, "found among the known ones"
         return read_object(kind, entry.download(), cast("Artifact", self), entry.path)
-
-    def _parquet_table(self, path: str) -> StoredObject | None:
-        """The table of a Parquet file, with its description beside it or without."""
-        name = path.removesuffix(PARQUET_TABLE_SUFFIX)
-        described = self.get(name) if name != path else None
-        if described is not None or self._find(name + PARQUET_TABLE_SUFFIX) is None:
-            return described
-        from holdfast.media.table import Table
-
-        return Table.from_parquet(name + PARQUET_TABLE_SUFFIX, cast("Artifact", self))
 
     def _other_version(self, version_id: str) -> VersionReading:
         artifact: Artifact = cast("Artifact", self)

@@ -15,6 +15,7 @@ from holdfast._artifact_objects import (
     object_type,
     read_object,
 )
+from holdfast.media.table import Table
 from holdfast_contract.digest import digest_of, to_hex
 
 
@@ -56,10 +57,10 @@ class FolderArtifact:
     def get_entry_by_path(self, path: str) -> FolderEntry | None:
         return self.entries.get(path)
 
-    def add_file(self, local_path: str, name: str, is_tmp: bool = False) -> FolderEntry:
+    def add_file(self, local_path: str, name: str, is_tmp: bool = False, overwrite: bool = False) -> FolderEntry:
         path = Path(name)
         if is_tmp:
-            path = path.with_name(to_hex(digest_of(Path(local_path).read_bytes()))[:20] + path.suffix)
+            path = path.with_name(to_hex(digest_of(Path(local_path).read_bytes()))[:20] + "".join(path.suffixes))
         target = self._folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(local_path, target)
@@ -73,7 +74,7 @@ class FolderArtifact:
 
     def add(self, value: StoredObject, name: str) -> FolderEntry:
         path = value.file_name(name)
-        self.write(path, encode_object(value, self))  # type: ignore[arg-type]
+        self.write(path, encode_object(value, self, path))  # type: ignore[arg-type]
         return FolderEntry(path, self._folder / path)
 
     def get(self, name: str) -> StoredObject | None:
@@ -82,4 +83,5 @@ class FolderArtifact:
             kind = object_type(log_type)
             if entry is not None and kind is not None:
                 return read_object(kind, entry.download(), self, entry.path)  # type: ignore[arg-type]
-        return None
+        path = name.removesuffix(".table.parquet") + ".table.parquet"
+        return Table.from_parquet(path, self) if path in self.entries else None  # type: ignore[arg-type]

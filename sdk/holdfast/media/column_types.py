@@ -35,7 +35,8 @@ class ColumnTypes:
         self.by_name: dict[ColumnName, Type] = {}
         self.keys: dict[ColumnName, Type] = {}
         """Those of the columns whose cells lead to rows."""
-        self._declared: set[ColumnName] = set()
+        self.declared: set[ColumnName] = set()
+        """Columns that take what their types say and no more."""
         # Classes whose values leave a column's type as it is: what nearly every cell that is added alone is of.
         self._taken: dict[ColumnName, set[type]] = {}
 
@@ -43,9 +44,9 @@ class ColumnTypes:
         """Gives a column its type; `declared`: only what it says is taken."""
         self.by_name[name] = dtype
         self._taken[name] = set()
-        self._declared.discard(name)
+        self.declared.discard(name)
         if declared:
-            self._declared.add(name)
+            self.declared.add(name)
         self.keys.pop(name, None)
         if is_key(dtype):
             self.keys[name] = dtype
@@ -55,7 +56,7 @@ class ColumnTypes:
         self.by_name.pop(name)
         self._taken.pop(name)
         self.keys.pop(name, None)
-        self._declared.discard(name)
+        self.declared.discard(name)
 
     def as_dict_type(self) -> TypedDictType:
         """Returns the type of a row as a dict."""
@@ -115,7 +116,7 @@ class ColumnTypes:
             TypeError: a cell does not fit.
         """
         try:
-            return assign_all(dtype, cells, widen=name not in self._declared)
+            return assign_all(dtype, cells, widen=name not in self.declared)
         except CannotAssign as error:
             raise _refusal(error, first_row + error.at, name) from None
 

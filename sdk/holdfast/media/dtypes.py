@@ -44,8 +44,15 @@ _SCALARS: Mapping[type, Type] = {
 _OF_CLASS: dict[type, Callable[[Any], Type]] = {}
 """Classes whose values say themselves what they are of; filled by the modules that define them."""
 
+DEPTH_MAX = 100
+"""Of lists and dicts within each other: more than anybody means, and what holds itself is found out."""
+TOO_DEEP = "the value holds itself, or is too deep"
 _ALTERNATIVES_MAX = 16
 """Types in one list; what is more varied than that is of any type."""
+
+
+class TooDeepError(TypeError):
+    """A value has lists or dicts within each other without end."""
 
 
 def register_class(kind: type, type_of_value: Callable[[Any], Type]) -> None:
@@ -88,17 +95,27 @@ def _numpy_scalar(numpy: Any, kind: type) -> Type | None:
     return STRING if issubclass(kind, numpy.str_) else None
 
 
-def type_of(value: object) -> Type:
-    """Returns what a value is of."""
+def type_of(value: object, depth: int = 0) -> Type:
+    """Returns what a value is of.
+
+    Args:
+        value: the value.
+        depth: of lists and dicts that it lies in.
+
+    Raises:
+        TooDeepError: it holds itself.
+    """
+    if depth > DEPTH_MAX:
+        raise TooDeepError(TOO_DEEP)
     kind = type(value)
     scalar = scalar_type(kind)
     if scalar is not None:
         # NaN and NaT alone differ from themselves.
         return NONE if (scalar is NUMBER or scalar is TIMESTAMP) and value != value else scalar
     if isinstance(value, list | tuple | set | frozenset):
-        return ListType(_joined(value), len(value))
+        return ListType(_joined(value, depth + 1), len(value))
     if isinstance(value, Mapping):
-        return TypedDictType({str(key): _of_field(item) for key, item in value.items()})
+        return TypedDictType({str(key): _of_field(item, depth + 1) for key, item in value.items()})
     for base in kind.__mro__:
         if base in _OF_CLASS:
             return _OF_CLASS[base](value)
@@ -109,9 +126,9 @@ def type_of(value: object) -> Type:
     return PythonObjectType(kind.__name__)
 
 
-def _of_field(value: object) -> Type:
+def _of_field(value: object, depth: int) -> Type:
     # What is None here may be something in another dict.
-    found = type_of(value)
+    found = type_of(value, depth)
     return optional(UNKNOWN) if found is NONE else found
 
 
@@ -124,7 +141,7 @@ def is_array(value: object) -> bool:
     return hasattr(value, "__array__") and hasattr(value, "shape") and not hasattr(value, "columns")
 
 
-def _joined(values: Iterable[object]) -> Type:
+def _joined(values: Iterable[object], depth: int) -> Type:
     """The type of all the values together."""
     kinds = set(map(type, values))
     if not kinds:
@@ -134,7 +151,7 @@ def _joined(values: Iterable[object]) -> Type:
         if only is STRING or only is BOOLEAN or only is NONE:
             return only if only is not NONE else optional(UNKNOWN)
     found: Type = UNKNOWN
-    for one in dict.fromkeys(map(type_of, values)):
+    for one in dict.fromkeys(type_of(value, depth) for value in values):
         if found is UNKNOWN and one is NONE:
             found = optional(UNKNOWN)
             continue
@@ -432,9 +449,6 @@ def refusal_of(value: object, expected: Type) -> str:
     return f"{value!r:.200} of type {type_of(value)!r:.200} is not assignable to {expected!r:.200}"
 
 
-TOO_DEEP = "the value holds itself, or is too deep"
-
-
 def assign_all(current: Type, values: Sequence[object], *, widen: bool) -> Type:
     """Returns the type of a column after values were put into it.
 
@@ -457,8 +471,8 @@ def assign_all(current: Type, values: Sequence[object], *, widen: bool) -> Type:
     for at, value in enumerate(values):
         try:
             wider = result.assign(value, widen=widen)
-        except RecursionError:
-            raise CannotAssign(at, TOO_DEEP) from None
+        except TooDeepError as error:
+            raise CannotAssign(at, str(error)) from None
         if wider is INVALID:
             raise CannotAssign(at, refusal_of(value, result))
         result = wider

@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from holdfast._artifact_objects import StoredObject
+from holdfast._object_fields import path_being_written, reading_file, writing_file
 from holdfast._warn_user import warn_user
 from holdfast.media.cell_equality import columns_equal
 from holdfast.media.column_types import ColumnName, declared_type, has_keys, is_key, key_type_in, types_for
 from holdfast.media.dtypes import ANY, UNKNOWN, Type, TypedDictType, optional
 from holdfast.media.optional_package import load_package
-from holdfast.media.table_display import SHOWN_ROWS, as_html, as_text
-from holdfast.media.table_json import LOG_MODES, TableReader, read_types, table_to_json, wrap_keys
+from holdfast.media.table_display import as_html, as_text
+from holdfast.media.table_json import LOG_MODES, TableReader, known_type, read_types, table_to_json, wrap_keys
 from holdfast.media.table_keys import ForeignKeyType, PrimaryKeyType, TableIndex
+from holdfast.media.table_parquet import BATCH_ROWS, load_pyarrow
+from holdfast.media.table_rows import Format, TableRows
 from holdfast.media.table_sources import cells_of, check_lengths, columns_of, rows_of
+from holdfast.media.table_storage import (
+    as_arrow,
+    described_content,
+    opened,
+    plain_description,
+    read_stored,
+    write_rows,
+)
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
 
 LogMode = Literal["IMMUTABLE", "MUTABLE", "INCREMENTAL"]
+PARQUET_SUFFIX = ".table.parquet"
+NAMELESS_FOLDER = "media/tables/"
+_SUFFIX = ".table.json"
+FORMATS: tuple[Format, ...] = ("json", "parquet")
 
 
-class Table(StoredObject):
+class Table(TableRows):
     """Rows of cells in columns with names and types.
 
     Cells may be numbers, texts, booleans, datetimes, None, arrays of numpy's, lists and dicts of all these, and objects such as
@@ -31,6 +46,7 @@ class Table(StoredObject):
     Attributes:
         columns: names, texts or whole numbers.
         log_mode: accepted for compatibility; a table that has changed is logged with its changes, whatever this says.
+        format: "json" or "parquet".
 
     Example:
         table = holdfast.Table(columns=["image", "label"])
@@ -43,10 +59,9 @@ class Table(StoredObject):
     MAX_ARTIFACT_ROWS: ClassVar[int] = 200_000
     """A table with more rows is written whole in JSON, too, with a warning that Parquet is the better form."""
 
-    columns: list[ColumnName]
-    log_mode: str
+    _is_being_written = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - those of W&B, and the format
         self,
         columns: Sequence[ColumnName] | None = None,
         data: Any = None,
@@ -56,6 +71,7 @@ class Table(StoredObject):
         optional: bool | Sequence[bool] = True,
         allow_mixed_types: bool = False,
         log_mode: LogMode | None = "IMMUTABLE",
+        format: Format = "json",
     ) -> None:
         """Makes a table.
 
@@ -70,6 +86,8 @@ class Table(StoredObject):
             optional: whether None and NaN are allowed; a list: in each column.
             allow_mixed_types: columns take anything.
             log_mode: "IMMUTABLE", "MUTABLE" or "INCREMENTAL".
+            format: of the file.  "json" is W&B's; "parquet", for millions of rows, needs pyarrow: columns are read singly, and rows of
+                plain cells are kept in a temporary file while they are added.
 
         Raises:
             TypeError: a cell is not of its column's type; the message names row and column.
@@ -77,6 +95,11 @@ class Table(StoredObject):
         """
         if log_mode is not None and log_mode not in LOG_MODES:
             raise ValueError(f"Invalid log_mode: {log_mode}. Must be one of {list(LOG_MODES)}")
+        if format not in FORMATS:
+            raise ValueError(f"format must be one of {list(FORMATS)}, not {format!r:.80}")
+        if format == "parquet":
+            load_pyarrow()  # better missed now than after hours of work
+        self.format = format
         self.log_mode = log_mode or LOG_MODES[0]
         source: Any = next((one for one in (dataframe, data, rows) if one is not None), [])
         found = columns_of(source)
@@ -108,27 +131,14 @@ class Table(StoredObject):
         if found is not None and not set(names) <= set(found):
             raise ValueError(f"There are no columns {sorted(set(map(str, names)) - set(map(str, found)))} in the data")
         self.columns = names
-        self._rows: list[list[Any]] = []
-        self._is_being_written = False
+        self._rows = []
+        self._head = []
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
     @property
-    def data(self) -> list[list[Any]]:
-        """The rows, each a list of cells.  Cells may be replaced; what is put there is not checked."""
-        return self._rows
-
-    @property
-    def column_types(self) -> Mapping[ColumnName, Type]:
-        """What each column takes."""
-        return self._types.by_name
-
-    @property
     def _column_types(self) -> TypedDictType:
         return self._types.as_dict_type()
-
-    def __len__(self) -> int:
-        return len(self._rows)
 
     def add_data(self, *data: Any) -> None:
         """Adds a row.
@@ -145,12 +155,14 @@ class Table(StoredObject):
         row = list(data)
         if has_keys(row):
             self._take_keys([[cell] for cell in row])
-        self._types.add_row(row, len(self._rows))
+        self._types.add_row(row, len(self))
         for name, dtype in self._types.keys.items():
             at = self.columns.index(name)
             row[at] = wrap_keys([row[at]], dtype, self, name)[0]
         self._rows.append(row)
         self._changed()
+        if len(self._rows) >= BATCH_ROWS:
+            self._spill()
 
     def add_row(self, *row: Any) -> None:
         """Adds a row; older name for `add_data`."""
@@ -160,13 +172,44 @@ class Table(StoredObject):
         """Adds rows that nobody else holds."""
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(self.columns)
         self._take_keys(columns)
-        self._types.add_columns(columns, len(self._rows))
+        self._types.add_columns(columns, len(self))
         for name, dtype in self._types.keys.items():
             at = self.columns.index(name)
             for row, cell in zip(rows, wrap_keys(columns[at], dtype, self, name), strict=True):
                 row[at] = cell
         self._rows.extend(rows)
         self._changed()
+        if len(self._rows) >= BATCH_ROWS:
+            self._spill()
+
+    def add_batch(self, batch: Any) -> None:
+        """Adds many rows.
+
+        A table in Parquet form does not keep them in memory, if their cells are plain; it takes batches of data frames and of
+        Arrow's as they are.
+
+        Args:
+            batch: a list of rows or of dicts, an array, a data frame of pandas' or polars', a table or batch of pyarrow's, or a dict of
+                columns.
+
+        Raises:
+            TypeError: a cell is not of its column's type; the message names row and column.
+            ValueError: the batch has other columns.
+        """
+        arrow = as_arrow(batch) if self.format == "parquet" else None
+        if arrow is not None and self._add_arrow(arrow):
+            return
+        found = (
+            columns_of(batch) if not isinstance(batch, Mapping) else (list(batch), list(map(cells_of, batch.values())))
+        )
+        if found is None:
+            rows = rows_of(batch)
+            check_lengths(self.columns, rows)
+            self._add_rows(rows)
+            return
+        by_name = dict(zip(*found, strict=True))
+        self._check_names(list(by_name))
+        self._add_columns([by_name[name] for name in self.columns])
 
     def _add_columns(self, columns: list[list[Any]]) -> None:
         if len(set(map(len, columns))) > 1:
@@ -182,26 +225,14 @@ class Table(StoredObject):
             if dtype is not None:
                 self.cast(name, dtype)
 
-    def _changed(self) -> None:
-        # What was logged, or read, is not this table any more.
-        self._source = self._target = None
-
     def iterrows(self) -> Generator[tuple[TableIndex, list[Any]], None, None]:
         """Yields the number of each row, which another table may have in a cell to lead to this row, and the row."""
-        for number, row in enumerate(self.data):
-            yield self.index_ref(number), row
+        stored = self._sealed()
+        batches = () if stored is None else stored.batches()
+        for number, row in enumerate(chain(chain.from_iterable(batches), self._rows)):
+            yield self._index(number), row
 
     # --- columns ------------------------------------------------------------------------------------------------------
-
-    def column_index(self, name: ColumnName) -> int:
-        """Returns the place of a column in the rows.
-
-        Raises:
-            ValueError: there is no such column.
-        """
-        if name not in self.columns:
-            raise ValueError(f"The table has no column {name!r}; its columns: {self.columns}")
-        return self.columns.index(name)
 
     def add_column(self, name: str, data: Any, optional: bool = False) -> None:
         """Adds a column.
@@ -281,10 +312,6 @@ class Table(StoredObject):
             return cells
         numpy = load_package("numpy", "Table.get_column")
         return numpy.array([cell.to_data_array() if hasattr(cell, "to_data_array") else cell for cell in cells])
-
-    def _cells(self, name: ColumnName) -> list[Any]:
-        at = self.column_index(name)
-        return [row[at] for row in self.data]
 
     def cast(self, col_name: ColumnName, dtype: Any, optional: bool = False) -> Type:
         """Says what a column takes.
@@ -408,15 +435,31 @@ class Table(StoredObject):
         """
         if self._is_being_written:
             raise ValueError(f"Tables lead to each other in a circle; one of them has the columns {self.columns}")
-        if len(self) > self.MAX_ARTIFACT_ROWS:
+        path = path_being_written()
+        if self.format == "json" and len(self) > self.MAX_ARTIFACT_ROWS:
             warn_user(
                 f"A table of {len(self):,} rows is slow to read as JSON, and others show only {self.MAX_ARTIFACT_ROWS:,} of them."
             )
         self._is_being_written = True
         try:
-            return table_to_json(self, artifact)
+            with writing_file(""):  # tables in cells have no name
+                return self._to_parquet(artifact, path) if self.format == "parquet" else table_to_json(self, artifact)
         finally:
             self._is_being_written = False
+
+    def _to_parquet(self, artifact: Artifact, path: str) -> dict[str, Any]:
+        """Adds a file of the rows beside the one that is written at a path; if it has no name, a file named by its content."""
+        if self._spool is not None and self._spill():
+            spool, description = self._spool, plain_description(self, len(self))
+            local_path = spool.finish(description)
+            self._stored, self._spool = opened(local_path, self._revive_plain, spool), None
+        else:
+            spool, description = write_rows(self, artifact)
+            local_path = spool.finish(description)
+        is_named = path.endswith(_SUFFIX) and not path.startswith(NAMELESS_FOLDER)
+        name = path.removesuffix(_SUFFIX) + PARQUET_SUFFIX if is_named else f"{NAMELESS_FOLDER}rows{PARQUET_SUFFIX}"
+        entry = artifact.add_file(local_path, name, is_tmp=not is_named, overwrite=True)
+        return description | {"data": [], "parquet_path": entry.path}
 
     @classmethod
     def from_json(cls, json: Any, artifact: Artifact) -> Self:
@@ -429,16 +472,39 @@ class Table(StoredObject):
         table = cls.__new__(cls)
         table.columns = reader.columns()
         table.log_mode = reader.log_mode()
-        table._is_being_written = False
+        table._head, table._rows = [], []
         types = reader.types(table.columns)
-        table._rows = reader.rows(table.columns)
-        reader.revive_cells(table.columns, table._rows, types)
-        table._types = read_types({name: types[name] for name in table.columns})
+        path = reader.parquet_path()
+        table.format = "json" if path is None else "parquet"
+        if path is None:
+            table._rows = reader.rows(table.columns)
+            reader.revive_rows(table.columns, table._rows, types)
+        else:
+            open_file = reader.opener(path)
+            table._stored, types = read_stored(open_file, reader, types, table.columns)
+        table._types = read_types({name: known_type(types[name], (), 0) for name in table.columns})
+        if table._types.keys and table._stored is not None:
+            table._rows, table._stored = table.data, None
         for name, dtype in table._types.keys.items():
             at = table.columns.index(name)
             for row in table._rows:
                 row[at] = wrap_keys([row[at]], dtype, table, name)[0]
         return table
+
+    @classmethod
+    def from_parquet(cls, path: str, artifact: Artifact) -> Self:
+        """Returns the table of a Parquet file, whoever has written it.
+
+        Args:
+            path: of the file in the artifact.
+            artifact: a logged one.
+
+        Raises:
+            MalformedObjectError: it is no such file.
+        """
+        with reading_file(path):
+            reader = TableReader({}, artifact)
+            return cls.from_json(described_content(reader.opener(path), reader, path), artifact)
 
     def __eq__(self, other: object) -> bool:
         """Says whether columns, their types and all cells are equal; one NaN is equal to another."""
@@ -461,9 +527,6 @@ class Table(StoredObject):
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:
         return {"text/plain": repr(self), "text/html": self._repr_html_()}
-
-    def _first_rows(self) -> list[list[Any]]:
-        return self.data[:SHOWN_ROWS]
 
 
 def _optional_type(dtype: Type) -> Type:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast._artifact_objects import StoredObject, object_from_json, object_type
 from holdfast.media.dtypes import (
+    DEPTH_MAX,
     NONE,
     TIMESTAMP,
     TOO_DEEP,
@@ -49,8 +50,13 @@ class NotEncodable(TypeError):
     """A value that has no form in JSON."""
 
 
-def encode_cell(value: Any, artifact: Artifact) -> Any:
+def encode_cell(value: Any, artifact: Artifact, depth: int = 0) -> Any:
     """Returns the JSON of a cell; adds to the artifact what belongs to it.
+
+    Args:
+        value: the cell.
+        artifact: takes what lies beside it.
+        depth: of lists and dicts that it lies in.
 
     Raises:
         NotEncodable: it has none.
@@ -58,17 +64,19 @@ def encode_cell(value: Any, artifact: Artifact) -> Any:
     kind = type(value)
     if kind in PLAIN_KINDS:
         return value
+    if depth > DEPTH_MAX:
+        raise NotEncodable(TOO_DEEP)
     if kind is list or kind is tuple:
-        return [encode_cell(item, artifact) for item in value]
+        return [encode_cell(item, artifact, depth + 1) for item in value]
     if isinstance(value, StoredObject):
         return value.to_json(artifact)
     if isinstance(value, Mapping):
-        return {_key(key): encode_cell(item, artifact) for key, item in value.items()}
+        return {_key(key): encode_cell(item, artifact, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [encode_cell(item, artifact) for item in value]
+        return [encode_cell(item, artifact, depth + 1) for item in value]
     if isinstance(value, set | frozenset):
         # One order, whatever order this process has for them.
-        return sorted((encode_cell(item, artifact) for item in value), key=repr)
+        return sorted((encode_cell(item, artifact, depth + 1) for item in value), key=repr)
     scalar = scalar_type(kind)
     if scalar is NONE:
         return None
@@ -142,9 +150,24 @@ def encode_column(values: Sequence[Any], name: object, artifact: Artifact) -> Se
             encoded.append(encode_cell(value, artifact))
         except NotEncodable as error:
             raise TypeError(f"Row {row}, column {name!r}: {error}.") from error
-        except RecursionError as error:
-            raise TypeError(f"Row {row}, column {name!r}: {TOO_DEEP}.") from error
     return encoded
+
+
+def encode_plain(values: Sequence[Any], name: object) -> Sequence[Any]:
+    """Returns the JSON of a column's cells, none of which is an object of an artifact.
+
+    Raises:
+        TypeError: a cell has no form in JSON; the message names row and column.
+    """
+    nowhere: Any = None
+    return encode_column(values, name, nowhere)
+
+
+def revive_plain(dtype: Type, cells: list[Any]) -> list[Any]:
+    """Returns the cells of a column, none of which is an object of an artifact, of what JSON has for them."""
+    nowhere: Any = None
+    decode = decoder_of(dtype, nowhere)
+    return cells if decode is None else [decode(cell, "") for cell in cells]
 
 
 def decoder_of(dtype: Type, artifact: Artifact) -> Decode | None:

@@ -6,15 +6,16 @@ between the arrays, is written as lists.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any
 
 from holdfast._object_fields import ObjectFields
-from holdfast.errors import MalformedObjectError
+from holdfast.errors import ArtifactError, MalformedObjectError
 from holdfast.media.column_types import ColumnTypes, is_key
 from holdfast.media.dtypes import (
     ANY,
@@ -35,12 +36,13 @@ from holdfast.media.dtypes import (
 )
 from holdfast.media.dtypes_json import TypeReader, type_to_json
 from holdfast.media.optional_package import load_package
-from holdfast.media.table_cells import array_of, decoder_of, encode_column
+from holdfast.media.table_cells import Decode, array_of, decoder_of, encode_column
 from holdfast.media.table_keys import ForeignIndexType, ForeignKeyType, TableIndex, TableKey
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
     from holdfast.media.table import Table
+    from holdfast.media.table_rows import TableRows
 
 VECTOR_LENGTH_MAX = 150
 """Of vectors that are written as lists, so that whoever shows the table can show them."""
@@ -52,7 +54,7 @@ _ELEMENTS = {"b": BOOLEAN, "U": STRING, "M": TIMESTAMP}
 LOG_MODES = ("IMMUTABLE", "MUTABLE", "INCREMENTAL")
 
 
-def table_to_json(table: Table, artifact: Artifact) -> dict[str, Any]:
+def table_to_json(table: TableRows, artifact: Artifact) -> dict[str, Any]:
     """Returns the JSON of a table; adds to the artifact what lies beside it.
 
     Raises:
@@ -63,7 +65,7 @@ def table_to_json(table: Table, artifact: Artifact) -> dict[str, Any]:
     replaced: dict[int, Sequence[Any]] = {}
     for at, name in enumerate(table.columns):
         cells = [row[at] for row in rows]
-        types[name], written = _written_column(types[name], cells, name, artifact)
+        types[name], written = written_column(types[name], cells, name, artifact)
         if written is not cells:
             replaced[at] = written
     if replaced:
@@ -71,20 +73,28 @@ def table_to_json(table: Table, artifact: Artifact) -> dict[str, Any]:
         for at, written in replaced.items():
             for row, cell in zip(rows, written, strict=True):
                 row[at] = cell
+    return description_of(table, types, len(rows), artifact) | {"data": rows}
+
+
+def description_of(table: TableRows, types: Mapping[Any, Type], row_count: int, artifact: Artifact) -> dict[str, Any]:
+    """Returns all of the JSON but the rows."""
     content = {
         "_type": "table",
         "columns": table.columns,
-        "data": rows,
         "ncols": len(table.columns),
-        "nrows": len(rows),
+        "nrows": row_count,
         "column_types": type_to_json(TypedDictType(types), artifact),
         "log_mode": table.log_mode,
     }
     return content | ({"_increment_num": 0} if table.log_mode == "INCREMENTAL" else {})
 
 
-def _written_column(dtype: Type, cells: list[Any], name: object, artifact: Artifact) -> tuple[Type, Sequence[Any]]:
-    """The type and the cells that stand in the file."""
+def written_column(dtype: Type, cells: list[Any], name: object, artifact: Artifact) -> tuple[Type, Sequence[Any]]:
+    """Returns the type and the cells that stand in the file; adds to the artifact what lies beside it.
+
+    Raises:
+        TypeError: a cell has no form in JSON; the message names row and column.
+    """
     array_type = _array_type(dtype)
     if array_type is None or not cells:
         return dtype, encode_column(cells, name, artifact)
@@ -129,13 +139,13 @@ def _add_arrays(arrays: list[Any], key: str, artifact: Artifact) -> str:
 class TableReader:
     """Reads one table."""
 
-    def __init__(self, json: Any, artifact: Artifact) -> None:
+    def __init__(self, content: Any, artifact: Artifact) -> None:
         """Takes over the JSON.
 
         Raises:
             MalformedObjectError: it is no JSON object.
         """
-        self._fields = ObjectFields(json, "Table", artifact)
+        self._fields = ObjectFields(content, "Table", artifact)
         self._artifact = artifact
 
     def columns(self) -> list[Any]:
@@ -149,6 +159,30 @@ class TableReader:
             if type(name) not in (str, int):
                 raise self._fields.malformed(f"columns[{at}]", "is neither a text nor a whole number")
         return names
+
+    def malformed(self, key: str, problem: str) -> MalformedObjectError:
+        """Returns the error for a key; see `ObjectFields`."""
+        return self._fields.malformed(key, problem)
+
+    def parquet_path(self) -> str | None:
+        """Returns the path of the file that has the rows; None: they are in this one.
+
+        Raises:
+            MalformedObjectError: it is no path.
+        """
+        return self._fields.path("parquet_path") if self._fields.values.get("parquet_path") is not None else None
+
+    def opener(self, path: str) -> Callable[[], IO[bytes]]:
+        """Returns what opens another file of the artifact.
+
+        Raises:
+            MalformedObjectError: there is none.
+        """
+        try:
+            entry = self._artifact.get_entry(path)
+        except KeyError as error:
+            raise self._fields.malformed("parquet_path", f"there is no {path!r:.200} in the artifact") from error
+        return lambda: entry.open("rb")
 
     def log_mode(self) -> str:
         """Returns how the table was logged; a mode that nothing here knows is the first."""
@@ -194,72 +228,94 @@ class TableReader:
         rows: list[Any] = []
         for _, _, path in sorted(found):
             with self._artifact.get_entry(path).open("r") as file:
-                import json
-
                 part = json.load(file)
             if not isinstance(part, dict) or not isinstance(part.get("data"), list):
                 raise self._fields.malformed("data", f"{path} has none")
             rows.extend(part["data"])
         return rows
 
-    def revive_cells(self, columns: list[Any], rows: list[list[Any]], types: dict[Any, Type]) -> None:
-        """Makes the cells, in place, of what JSON has for them.
+    def revive_rows(self, columns: list[Any], rows: list[list[Any]], types: dict[Any, Type]) -> None:
+        """Makes the cells, in place, of what JSON has for them, and finds the types that the file does not say.
 
         Raises:
             MalformedObjectError: it has no such cells.
         """
-        known = set(types)
         for at, name in enumerate(columns):
             dtype = types.get(name)
-            place = _array_place(dtype)
-            if place is not None:
-                self._put_arrays(rows, at, place)
-                types[name] = _with_member(types[name], place, NDArrayType(place.shape))
-            elif dtype is None or not is_key(dtype):
-                self._decode(rows, at, dtype)
-            if name not in known:
-                types[name] = _found_type([row[at] for row in rows])
-        for at, name in enumerate(columns):
-            if is_key(types[name]):
-                self._wrap(rows, at, types[name])
+            if dtype is None or not self._is_plain(dtype):
+                cells = self.revive(at, dtype, [row[at] for row in rows])
+                for row, cell in zip(rows, cells, strict=True):
+                    row[at] = cell
+            types[name] = known_type(dtype, rows, at)
 
-    def _decode(self, rows: list[list[Any]], at: int, dtype: Type | None) -> None:
+    def _is_plain(self, dtype: Type) -> bool:
+        return decoder_of(dtype, self._artifact) is None and not is_key(dtype)
+
+    def revive(self, at: int, dtype: Type | None, cells: list[Any], first_row: int = 0) -> Sequence[Any]:
+        """Returns the cells of a column, made of what JSON has for them.
+
+        Args:
+            at: number of the column.
+            dtype: its type, if the file says it.
+            cells: as JSON has them.
+            first_row: number of the first of them.
+
+        Raises:
+            MalformedObjectError: JSON has no such cells.
+        """
+        place = _array_place(dtype)
+        if place is not None:
+            return self._arrays(at, place, cells, first_row)
         decode = decoder_of(ANY if dtype is None else dtype, self._artifact)
+        if dtype is not None and is_key(dtype):
+            wanted = int if isinstance(dtype, ForeignIndexType) else str
+            decode = _key_decoder(wanted)
         if decode is None:
-            return
-        for number, row in enumerate(rows):
-            place = f"data[{number}][{at}]"
+            return cells
+        revived = []
+        for number, cell in enumerate(cells, first_row):
+            where = f"data[{number}][{at}]"
             try:
-                row[at] = decode(row[at], place)
+                revived.append(decode(cell, where))
             except MalformedObjectError:
                 raise
             except (ValueError, TypeError, OverflowError, RecursionError) as error:
-                raise self._fields.malformed(
-                    place, f"{row[at]!r:.80} is none of the column's type ({error})"
-                ) from error
+                raise self._fields.malformed(where, f"{cell!r:.80} is none of the column's type ({error})") from error
+        return revived
 
-    def _wrap(self, rows: list[list[Any]], at: int, dtype: Type) -> None:
-        for number, row in enumerate(rows):
-            wanted = int if isinstance(dtype, ForeignIndexType) else str
-            if type(row[at]) is not wanted:
-                raise self._fields.malformed(f"data[{number}][{at}]", f"{row[at]!r:.80} leads to no row of a table")
-
-    def _put_arrays(self, rows: list[list[Any]], at: int, place: NDArrayType) -> None:
-        assert place.serialization_path is not None, "only called for arrays in a file"
+    def _arrays(self, at: int, dtype: NDArrayType, cells: list[Any], first_row: int) -> Sequence[Any]:
+        place = dtype.serialization_path
+        assert place is not None, "only called for arrays in a file"
         numpy = load_package("numpy", "Reading arrays of a table")
         key = f"column_types.params.type_map.{at}.params.serialization_path"
         try:
-            entry = self._artifact.get_entry(place.serialization_path["path"])
+            entry = self._artifact.get_entry(place["path"])
             with numpy.load(entry.download(), allow_pickle=False) as archive:
-                arrays = archive[place.serialization_path["key"]]
+                arrays = archive[place["key"]]
+        except ArtifactError:  # the bytes cannot be had, which is not the file's fault
+            raise
         except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            if isinstance(error, MalformedObjectError):
-                raise
             raise self._fields.malformed(key, f"the arrays cannot be read ({error})") from error
-        if len(arrays) != len(rows):
-            raise self._fields.malformed(key, f"{len(arrays)} arrays are there for {len(rows)} rows")
-        for row, array in zip(rows, arrays, strict=True):
-            row[at] = array
+        if len(arrays) < first_row + len(cells):
+            raise self._fields.malformed(key, f"{len(arrays)} arrays are there for {first_row + len(cells)} rows")
+        return list(arrays[first_row : first_row + len(cells)])
+
+
+def _key_decoder(wanted: type) -> Decode:
+    def decode(cell: Any, where: str) -> Any:
+        if type(cell) is not wanted:
+            raise TypeError("it leads to no row of a table")
+        return cell
+
+    return decode
+
+
+def known_type(dtype: Type | None, rows: Sequence[Sequence[Any]], at: int) -> Type:
+    """Returns the type of a column that was read: what the file says, without the place of its arrays; else what is in the cells."""
+    place = _array_place(dtype)
+    if dtype is not None:
+        return dtype if place is None else _with_member(dtype, place, NDArrayType(place.shape))
+    return _found_type([row[at] for row in rows])
 
 
 def _array_place(dtype: Type | None) -> NDArrayType | None:

@@ -1,0 +1,149 @@
+"""Where the rows of a table are: in memory, or, of one in Parquet form, those that came first in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from holdfast._artifact_objects import StoredObject
+from holdfast.media.column_types import ColumnName, ColumnTypes
+from holdfast.media.dtypes import INVALID, NONE, Type
+from holdfast.media.table_cells import encode_plain, revive_plain
+from holdfast.media.table_display import SHOWN_ROWS
+from holdfast.media.table_parquet import ParquetSpool, is_native
+from holdfast.media.table_storage import StoredRows, normal_form, sealed, type_of_arrow
+
+Format = Literal["json", "parquet"]
+
+
+class TableRows(StoredObject):
+    """Base of `Table`: its rows."""
+
+    columns: list[ColumnName]
+    log_mode: str
+    format: Format
+    _types: ColumnTypes
+    _rows: list[list[Any]]
+    """In memory; rows in files come before them."""
+    _stored: StoredRows | None = None
+    _spool: ParquetSpool | None = None
+    """Is given rows; then nothing is in `_stored`."""
+    _head: list[list[Any]]
+    """The first rows, if they are in files."""
+
+    @property
+    def data(self) -> list[list[Any]]:
+        """The rows, each a list of cells.  Cells may be replaced; what is put there is not checked.
+
+        Of a table in Parquet form, all rows are read into memory and stay there; `iterrows` and `get_column` read less.
+        """
+        stored = self._sealed()
+        if stored is not None:
+            self._rows[:0] = [row for batch in stored.batches() for row in batch]
+            self._stored = None
+        return self._rows
+
+    @property
+    def column_types(self) -> Mapping[ColumnName, Type]:
+        """What each column takes."""
+        return self._types.by_name
+
+    def __len__(self) -> int:
+        return self._row_count_in_files() + len(self._rows)
+
+    def _row_count_in_files(self) -> int:
+        return sum(rows.row_count for rows in (self._stored, self._spool) if rows is not None)
+
+    def column_index(self, name: ColumnName) -> int:
+        """Returns the place of a column in the rows.
+
+        Raises:
+            ValueError: there is no such column.
+        """
+        if name not in self.columns:
+            raise ValueError(f"The table has no column {name!r}; its columns: {self.columns}")
+        return self.columns.index(name)
+
+    def _cells(self, name: ColumnName) -> list[Any]:
+        at = self.column_index(name)
+        stored = self._sealed()
+        in_files = () if stored is None else stored.column(at)
+        return [*in_files, *(row[at] for row in self._rows)]
+
+    def _first_rows(self) -> list[list[Any]]:
+        if self._stored is not None and not self._head:
+            self._head = next(self._stored.batches(), [])[:SHOWN_ROWS]
+        return (
+            [*self._head, *self._rows[:SHOWN_ROWS]][:SHOWN_ROWS]
+            if self._row_count_in_files()
+            else self._rows[:SHOWN_ROWS]
+        )
+
+    def _changed(self) -> None:
+        # What was logged, or read, is not this table any more.
+        self._source = self._target = None
+
+    def _check_names(self, names: list[Any]) -> None:
+        if set(names) != set(self.columns):
+            raise ValueError(f"This table expects the columns {self.columns}, found {names}")
+
+    def _add_arrow(self, batch: Any) -> bool:
+        """Adds a table of Arrow's without looking at its cells; False: that cannot be, and nothing is added."""
+        names = {str(name): name for name in self.columns}
+        self._check_names([names.get(name, name) for name in batch.column_names])
+        batch = normal_form(batch.select(list(names)))
+        if batch is None or not self._spill():
+            return False
+        types = {}
+        for column, name in zip(batch.columns, self.columns, strict=True):
+            before = self._types.by_name[name]
+            found = type_of_arrow(column.type) or NONE
+            types[name] = before.assign_type(found)
+            # Cells that may not be absent, or whose values count, are looked at.
+            if before.assign_type(NONE) is INVALID or before.by_value or not is_native(types[name]):
+                return False
+        for name, dtype in types.items():
+            if dtype is not self._types.by_name[name]:
+                self._types.set(name, dtype, declared=name in self._types.declared)
+        shown = batch.slice(0, SHOWN_ROWS - len(self._head)).to_pylist()
+        self._head.extend(list(row.values()) for row in shown)
+        self._begin_spool().append_arrow(batch)
+        self._changed()
+        return True
+
+    def _spill(self) -> bool:
+        """Moves what is in memory to a file; False: the table is none in Parquet form, or has cells that need their artifact first."""
+        if self.format != "parquet" or self._types.keys:
+            return False
+        dtypes = list(self._types.by_name.values())
+        if self._rows and not all(map(is_native, dtypes)):
+            return False
+        if not self._rows:
+            return True
+        self._head.extend(map(list, self._rows[: SHOWN_ROWS - len(self._head)]))
+        columns = [
+            encode_plain(cells, name) for name, cells in zip(self.columns, zip(*self._rows, strict=True), strict=True)
+        ]
+        self._begin_spool().append(columns, dtypes)
+        self._rows = []
+        return True
+
+    def _begin_spool(self) -> ParquetSpool:
+        if self._spool is None:
+            spool = ParquetSpool(self.columns)
+            dtypes = list(self._types.by_name.values())
+            for rows in self._stored.batches() if self._stored is not None else ():
+                cells = zip(*rows, strict=True)
+                spool.append([encode_plain(one, name) for name, one in zip(self.columns, cells, strict=True)], dtypes)
+            self._spool, self._stored = spool, None
+        return self._spool
+
+    def _sealed(self) -> StoredRows | None:
+        """Returns the rows in files, which are not added to any more."""
+        if self._spool is not None:
+            self._stored = sealed(self._spool, self, self._revive_plain)
+            self._spool = None
+        return self._stored
+
+    def _revive_plain(self, at: int, cells: list[Any], first_row: int) -> Sequence[Any]:
+        return revive_plain(self._types.by_name[self.columns[at]], cells)
