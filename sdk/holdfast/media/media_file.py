@@ -86,6 +86,11 @@ class Media(StoredObject):
         return self._content.local_path()
 
     @property
+    def _path(self) -> str:
+        """What W&B's client calls the path or the URL, and scripts read."""
+        return self.url or self.path
+
+    @property
     def url(self) -> str | None:
         """The URL that it was made of, or None."""
         return self._content.url if isinstance(self._content, RemoteFile) else None
@@ -143,6 +148,10 @@ class Media(StoredObject):
         """
         self._caption = fields.text_or_none("caption")
         self._content = StoredFile(fields)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies, here or in other processes, have files of their own, and do not know where this one was added to."""
+        return {name: value for name, value in self.__dict__.items() if name != "_target"}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, type(self)):

@@ -92,10 +92,14 @@ def as_bytes(values: Array, numpy: Any) -> Array:
         return values.clip(0, 255).astype(numpy.uint8)
     if kind != "f":
         raise InvalidInputError(f"A video is made of numbers; this array's type is {values.dtype}.")
-    known = numpy.nan_to_num(values, nan=0.0)
-    if known.min() >= 0 and known.max() <= 1:
-        known = known * 255
-    return numpy.rint(known).clip(0, 255).astype(numpy.uint8)  # type: ignore[no-any-return]
+    # Of all, passing over what is no number.
+    low, high = numpy.fmin.reduce(values, axis=None), numpy.fmax.reduce(values, axis=None)
+    brightest = 255 if low >= 0 and high <= 1 else 1
+    colours: Array = numpy.empty(values.shape, numpy.uint8)
+    # One plane at a time: several copies of a whole video would not fit.
+    for place in numpy.ndindex(values.shape[:-2]):
+        colours[place] = numpy.rint(numpy.nan_to_num(values[place] * brightest, nan=0.0).clip(0, 255))
+    return colours
 
 
 def _tiled(batch: Array, numpy: Any) -> Array:
@@ -186,11 +190,16 @@ def decode_video(path: str, av: Any, numpy: Any) -> Array:
     Raises:
         InvalidInputError: it is no video file; the message does not name it.
     """
+    frames: list[Array] = []
     try:
-        with av.open(path) as container:
+        # What a file says about its author may be in any encoding.
+        with av.open(path, metadata_errors="replace") as container:
             if not container.streams.video:
                 raise InvalidInputError("it holds no video")
-            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(container.streams.video[0])]
+            for frame in container.decode(container.streams.video[0]):
+                # A stream may change its size on the way; its first frame tells the size of all.
+                height, width = frames[0].shape[:2] if frames else (frame.height, frame.width)
+                frames.append(frame.to_ndarray(format="rgb24", width=width, height=height))
     except av.error.FFmpegError as error:
         raise InvalidInputError(f"it is no video ({error.strerror})") from error
     if not frames:

@@ -87,8 +87,10 @@ def test_frames_of_one_three_and_four_channels_are_shown(channels: int) -> None:
         (np.array([-1, 5, 256]), [0, 5, 255]),
         (np.array([True, False]), [255, 0]),
         (np.array([7, 255], np.uint8), [7, 255]),
+        (np.array([np.nan, np.nan]), [0, 0]),
+        (np.array([[[0.5, 0.0]], [[0.0, 2.0]]]), [[[0, 0]], [[0, 2]]]),
     ],
-    ids=["0 to 1", "0 to 255", "whole", "truth", "bytes"],
+    ids=["0 to 1", "0 to 255", "whole", "truth", "bytes", "no number", "several planes"],
 )
 def test_numbers_of_each_kind_are_colours(given: np.ndarray, expected: list[int]) -> None:
     assert as_bytes(given, np).tolist() == expected
@@ -153,6 +155,22 @@ def test_a_file_that_is_no_video_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"no video at all")
     with pytest.raises(InvalidInputError, match=r"a\.mp4 cannot be read: it is no video"):
         holdfast.Video(path).to_numpy()
+
+
+def test_a_file_may_say_its_title_in_any_encoding(tmp_path: Path) -> None:
+    import av
+
+    path = tmp_path / "a.webm"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "title in utf-8"
+        stream = container.add_stream("libvpx", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")))
+        container.mux(stream.encode(None))
+    data = path.read_bytes()
+    assert b"title in utf-8" in data
+    path.write_bytes(data.replace(b"title in utf-8", b"\xfcber die Stra"))
+    assert holdfast.Video(path).to_numpy().shape == (1, 3, 16, 16)
 
 
 def test_notebooks_play_short_videos(monkeypatch: pytest.MonkeyPatch) -> None:
