@@ -1,6 +1,7 @@
 """Images with all three processes: logged, got by another host's SDK, equal; stored once, or taken over from where they were got."""
 
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,15 @@ def test_an_image_of_another_artifact_is_taken_over_with_all_that_belongs_to_it(
     part = version.get("part")
     assert isinstance(part, holdfast.Image)
     assert (part.caption, part.masks, part.boxes, part.classes) == ("new", got.masks, got.boxes, got.classes)
+
+
+def test_an_image_of_an_artifact_travels_to_another_process() -> None:
+    artifact = new_artifact()
+    artifact.add(annotated(), "scene")
+    got = fetched(log(artifact)).get("scene")
+    other = pickle.loads(pickle.dumps(got))
+    assert other == got == annotated()
+    assert other.boxes["seen"].class_labels == LABELS
 
 
 def test_an_image_goes_back_into_a_draft_of_its_own_version() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from holdfast._artifact_objects import StoredObject
 from holdfast._object_fields import ObjectFields
-from holdfast.media.classes import checked_labels, default_labels
+from holdfast.media.classes import checked_labels, classes_at, default_labels
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
@@ -40,12 +40,8 @@ class BoundingBoxes2D(StoredObject):
             raise TypeError(f"The boxes {key!r} need 'box_data', a list with a dict for each box")
         self._boxes = [_checked_box(f"box_data[{number}]", box) for number, box in enumerate(val["box_data"])]
         self._key = key
-        self._labels: Callable[[], dict[Any, str]]
-        if "class_labels" in val:
-            given = checked_labels(val["class_labels"])
-            self._labels = lambda: given
-        else:
-            self._labels = lambda: default_labels([box["class_id"] for box in self._boxes if "class_id" in box])
+        self._labels = checked_labels(val["class_labels"]) if "class_labels" in val else None
+        self._stored_classes: ObjectFields | None = None
 
     @property
     def box_data(self) -> list[dict[str, Any]]:
@@ -55,7 +51,11 @@ class BoundingBoxes2D(StoredObject):
     @property
     def class_labels(self) -> dict[Any, str]:
         """Names by class ids."""
-        return self._labels()
+        if self._stored_classes is not None:
+            return classes_at(self._stored_classes).labels
+        if self._labels is not None:
+            return self._labels
+        return default_labels([box["class_id"] for box in self._boxes if "class_id" in box])
 
     @property
     def key(self) -> str:
@@ -78,14 +78,14 @@ class BoundingBoxes2D(StoredObject):
         return cls.restored(fields, "box_data", "", None)
 
     @classmethod
-    def restored(cls, fields: ObjectFields, key: str, layer: str, labels: Callable[[], dict[Any, str]] | None) -> Self:
+    def restored(cls, fields: ObjectFields, key: str, layer: str, classes: ObjectFields | None) -> Self:
         """Returns the layer that lies under a key of an image's JSON.
 
         Args:
             fields: where the list is.
             key: its key there.
             layer: name of the layer.
-            labels: gives the names of the classes, when somebody asks; None: the names that nobody has given.
+            classes: where the image says which classes it has; None: it does not.
 
         Raises:
             MalformedObjectError: a box is none; names it.
@@ -94,8 +94,7 @@ class BoundingBoxes2D(StoredObject):
             boxes = cls({"box_data": fields.sequence(key)}, layer)
         except TypeError as error:
             raise fields.malformed(key, str(error)) from error
-        if labels is not None:
-            boxes._labels = labels
+        boxes._stored_classes = classes
         return boxes
 
     def __eq__(self, other: object) -> bool:

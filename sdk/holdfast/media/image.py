@@ -7,7 +7,7 @@ import html
 import io
 import os
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from holdfast._object_fields import ObjectFields
@@ -285,17 +285,15 @@ class Image(Media):
         if fields.mapping_or_none("boxes"):
             of_boxes = fields.below("boxes")
             for key in of_boxes.values:
-                self._boxes[key] = BoundingBoxes2D.restored(of_boxes, key, key, self._labels())
+                self._boxes[key] = BoundingBoxes2D.restored(of_boxes, key, key, self._stored_classes)
         if fields.mapping_or_none("masks"):
             of_masks = fields.below("masks")
             for key in of_masks.values:
                 self._masks[key] = of_masks.object_at(key, ImageMask.from_json)
-                self._masks[key].name_layer(key, self._labels())
+                self._masks[key].name_layer(key, self._stored_classes)
 
-    def _labels(self) -> Callable[[], dict[Any, str]]:
-        """What gives the names of the classes to a layer that was read: they are in the image's file of classes."""
-        stored = self._stored_classes
-        return lambda: {} if stored is None else classes_at(stored).labels
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_decoded": None}
 
     # --- comparing and showing ----------------------------------------------------------------------------------------
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from holdfast._object_fields import ObjectFields
 from holdfast.errors import MalformedObjectError
-from holdfast.media.classes import checked_labels, default_labels
+from holdfast.media.classes import checked_labels, classes_at, default_labels
 from holdfast.media.media_file import Media
 from holdfast.media.optional_package import load_package
 from holdfast.media.pixels import encoded, pil
@@ -26,7 +26,8 @@ class ImageMask(Media):
     log_type: ClassVar[str] = "mask"
     media_subdir: ClassVar[str] = "media/images/mask"
 
-    _labels: Callable[[], dict[Any, str] | None]
+    _labels: dict[Any, str] | None
+    _stored_classes: ObjectFields | None
 
     def __init__(self, val: Mapping[str, Any], key: str) -> None:
         """Makes the mask's image, or takes one.
@@ -55,7 +56,7 @@ class ImageMask(Media):
             self._take_bytes(encoded(pil().fromarray(classes), "png"), ".mask.png")
         else:
             raise TypeError(f"The mask {key!r} needs 'mask_data', an array of whole numbers, or 'path', a file's")
-        self._labels = lambda: labels
+        self._labels, self._stored_classes = labels, None
 
     @property
     def key(self) -> str:
@@ -65,7 +66,7 @@ class ImageMask(Media):
     @property
     def class_labels(self) -> dict[Any, str] | None:
         """Names by class ids; None: those of a file that nobody has named."""
-        return self._labels()
+        return self._labels if self._stored_classes is None else classes_at(self._stored_classes).labels
 
     @property
     def mask_data(self) -> np.ndarray:
@@ -87,12 +88,12 @@ class ImageMask(Media):
     def _restore(self, fields: ObjectFields) -> None:
         super()._restore(fields)
         self._key = ""
-        self._labels = lambda: None
+        self._labels, self._stored_classes = None, None
 
-    def name_layer(self, key: str, labels: Callable[[], dict[Any, str] | None]) -> None:
-        """Tells a mask that was read which layer of which image it is."""
+    def name_layer(self, key: str, classes: ObjectFields | None) -> None:
+        """Tells a mask that was read which layer it is, and where the classes of its image are."""
         self._key = key
-        self._labels = labels
+        self._stored_classes = classes
 
     def _shown(self) -> dict[str, Any]:
         return {"key": self._key}

@@ -91,6 +91,10 @@ class SpooledBytes:
         with _lock:
             return self._segment.read(self._start, self.size)
 
+    def __reduce__(self) -> tuple[type[SpooledBytes], tuple[bytes]]:
+        """A copy, here or in another process, has bytes of its own."""
+        return SpooledBytes, (self.read(),)
+
 
 # A child forked while another thread writes would wait for that thread for ever.
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

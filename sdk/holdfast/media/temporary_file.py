@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import threading
 import weakref
+from collections.abc import Callable
 
 _lock = threading.Lock()
 _folder: tuple[int, str] | None = None
@@ -35,6 +36,12 @@ class TemporaryFile:
         # At exit the folder goes as a whole.
         weakref.finalize(self, _remove, self.path, os.getpid()).atexit = False
 
+    def __reduce__(self) -> tuple[Callable[[str, bytes], TemporaryFile], tuple[str, bytes]]:
+        """A copy, here or in another process, has a file of its own."""
+        _, dot, extension = os.path.basename(self.path).partition(".")
+        with open(self.path, "rb") as file:
+            return _copied, (f"{dot}{extension}", file.read())
+
     def write(self, data: bytes | memoryview) -> None:
         """Makes the file with these bytes, once.
 
@@ -48,6 +55,12 @@ class TemporaryFile:
                 left = left[os.write(descriptor, left) :]
         finally:
             os.close(descriptor)
+
+
+def _copied(extension: str, data: bytes) -> TemporaryFile:
+    file = TemporaryFile(extension)
+    file.write(data)
+    return file
 
 
 def _this_process_folder() -> str:

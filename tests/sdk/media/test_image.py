@@ -1,8 +1,11 @@
 """`Image`: what it is made of, the file that it becomes, and how its numbers are brought into range."""
 
 import base64
+import copy
+import gc
 import io
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -251,3 +254,18 @@ def test_a_file_of_small_bytes_appears_when_somebody_wants_its_path() -> None:
     assert Path(path).read_bytes() == data == image.open().read()
     del image
     assert not os.path.exists(path)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda image: pickle.loads(pickle.dumps(image))])
+@pytest.mark.parametrize("size", [(5, 7, 3), (200, 200, 3)], ids=["small", "large"])
+def test_a_copy_outlives_the_original(size: tuple[int, ...], copied: Any) -> None:
+    array = RNG.integers(0, 256, size, dtype=np.uint8)
+    masks = {"m": {"mask_data": array[:, :, 0] // 99}}
+    image = holdfast.Image(array, caption="c", masks=masks, boxes={"b": {"box_data": []}})
+    assert image.image is not None
+    other = copied(image)
+    assert other == image
+    del image
+    gc.collect()
+    np.testing.assert_array_equal(other.to_numpy(), array)
+    assert other.masks["m"].class_labels == other.classes.labels

@@ -14,10 +14,6 @@ from holdfast.media.spooled_bytes import SpooledBytes
 from holdfast.media.temporary_file import TemporaryFile
 
 
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
 def test_bytes_come_back_whoever_writes_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spooled_bytes, "WINDOW_BYTES", 2_000)
     datas = [os.urandom(number * 37 % 3_000) for number in range(500)]
@@ -30,13 +26,17 @@ def test_bytes_come_back_whoever_writes_at_the_same_time(monkeypatch: pytest.Mon
 def test_a_full_file_is_followed_by_another_and_goes_with_its_last_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spooled_bytes, "SEGMENT_BYTES", 10)
     monkeypatch.setattr(spooled_bytes, "_current", None)
-    before = open_files()
+    closed: list[int] = []
+    monkeypatch.setattr(spooled_bytes._Segment.__del__, "__defaults__", (closed.append,))
     kept = [SpooledBytes(b"0123456789") for _ in range(5)]
-    assert open_files() == before + 5
+    files = [one._segment._descriptor for one in kept]
+    assert len(set(files)) == 5
     del kept[1:]
     gc.collect()
     # The last file is the one that would be written to next.
-    assert (open_files(), kept[0].read()) == (before + 2, b"0123456789")
+    assert (closed, kept[0].read()) == (files[1:4], b"0123456789")
+    for descriptor in closed:
+        os.close(descriptor)
 
 
 def test_a_child_reads_what_its_parent_wrote_and_harms_none_of_it() -> None:
