@@ -6,8 +6,8 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
-import pytest
 
+from holdfast_registry.database.semantic_versions import ROWS_AT_ONCE
 from holdfastpb.registry.v1.version_pb2 import (
     VERSION_BUMP_MINOR,
     VERSION_BUMP_PATCH,
@@ -16,6 +16,7 @@ from holdfastpb.registry.v1.version_pb2 import (
 )
 from registry.client import Client, content_of, error_of, reason_of
 from registry.processes import RegistryProcess
+from support.figures import figure
 
 _numbers = itertools.count()
 
@@ -109,9 +110,9 @@ def test_names_find_versions_by_precedence(client: Client, collection: str) -> N
 def test_range_looks_past_any_number_of_prereleases(client: Client, collection: str) -> None:
     content = content_of({"a": b"a"})
     client.log(collection, content, semantic_version=SemanticVersionWish(exact="1.0.0"))
-    for number in range(25):
+    for number in range(ROWS_AT_ONCE + 1):
         client.log(collection, content, semantic_version=SemanticVersionWish(exact=f"1.1.0-rc.{number}"))
-    assert found(client, collection, "^1", ">=1.1.0-rc.3") == ["1.0.0", "1.1.0-rc.24"]
+    assert found(client, collection, "^1", ">=1.1.0-rc.3") == ["1.0.0", f"1.1.0-rc.{ROWS_AT_ONCE}"]
 
 
 def test_alias_that_exists_wins_and_one_that_opens_a_range_is_refused(client: Client, collection: str) -> None:
@@ -170,15 +171,17 @@ def test_distributed_version_gets_the_one_that_its_finish_asks_for(client: Clien
     assert client.finish(collection, "next").version.semantic_version == "4.0.0"
 
 
-@pytest.mark.parametrize("exact", ["", "1.5.0"])
-def test_concurrent_commits_never_share_a_version(registry: RegistryProcess, collection: str, exact: str) -> None:
+def test_concurrent_commits_never_share_a_version(registry: RegistryProcess, collection: str) -> None:
+    writers, each = figure(6, 64), figure(4, 100)
+
     def write(writer: int) -> list[str]:
         with Client(registry.target) as own:
-            return [log(own, collection, exact, if_free=True).semantic_version for _ in range(5)]
+            wanted = "1.5.0" if writer % 2 else ""
+            return [log(own, collection, wanted, if_free=True).semantic_version for _ in range(each)]
 
-    with ThreadPoolExecutor(6) as pool:
-        everything = [text for mine in pool.map(write, range(6)) for text in mine]
-    assert len(set(everything)) == 30
+    with ThreadPoolExecutor(writers) as pool:
+        everything = [text for mine in pool.map(write, range(writers)) for text in mine]
+    assert len(set(everything)) == writers * each
 
 
 def test_of_writers_who_demand_one_version_one_gets_it(registry: RegistryProcess, collection: str) -> None:

@@ -25,7 +25,8 @@ from holdfast_registry.domain.semver import (
 from holdfast_registry.errors import RegistryError
 
 NUMBERS = st.integers(0, 12) | st.integers(0, 10**20)
-IDENTIFIERS = st.from_regex(r"(?:0|[1-9][0-9]{0,3}|[0-9]{0,2}[a-zA-Z-][0-9a-zA-Z-]{0,3})", fullmatch=True)
+WORDS = st.text("0129aBz-", min_size=1, max_size=4)
+IDENTIFIERS = WORDS.filter(lambda word: word == "0" or not (word.isdecimal() and word.startswith("0")))
 DOTTED = st.lists(IDENTIFIERS, max_size=3).map(".".join)
 VERSIONS = st.builds(SemanticVersion, NUMBERS, NUMBERS, NUMBERS, DOTTED, DOTTED)
 SMALL = st.builds(SemanticVersion, *[st.integers(0, 3)] * 3, st.sampled_from(["", "", "0", "rc.1", "rc.2"]))
