@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.data_sets import DATA_SETS, human_size
+from benchmarks.data_sets import DATA_SETS, MIB, human_size
 from benchmarks.draft_steps import measure_new_drafts
 from benchmarks.host import BenchmarkError
 from benchmarks.image_steps import measure_images
@@ -19,9 +19,11 @@ from benchmarks.process_steps import measure_processes
 from benchmarks.reading_steps import measure_reading
 from benchmarks.registry_steps import measure_find_missing, measure_registry
 from benchmarks.results import Row, table, write_json
+from benchmarks.s3_steps import PARTS as S3_PARTS
 from benchmarks.s3_steps import measure_s3
 from benchmarks.scale_steps import measure_scale
 from benchmarks.set_steps import SetBenchmark
+from benchmarks.table_steps import measure_tables
 
 PROCESSES = "processes"
 """Beside the data sets: import, first log, many workers at once."""
@@ -29,6 +31,8 @@ NEW_DRAFT = "new_draft"
 """One file of a large version changed."""
 READING = "reading"
 """Downloads of what is there, and parts of files."""
+TABLES = "tables"
+"""Rows in JSON and in Parquet form."""
 IMAGES = "images"
 """A table of images."""
 LIMITS = "limits"
@@ -43,7 +47,7 @@ SCALE = "scale"
 """A registry of ten million chunks; the only set that is not among the defaults, since it takes hours."""
 
 # Smallest first: the page cache that mid and big fill pushes nothing out that is still needed.
-DEFAULT = ("small", "tiny", NEW_DRAFT, IMAGES, FIND_MISSING, REGISTRY, "mid", "big", READING, LIMITS, S3, PROCESSES)
+DEFAULT = ("small", "tiny", NEW_DRAFT, TABLES, IMAGES, FIND_MISSING, REGISTRY, "mid", "big", READING, LIMITS, S3, PROCESSES)
 ORDER = (*DEFAULT, SCALE)
 
 
@@ -80,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _measure(name: str, folder: Path, options: argparse.Namespace) -> list[Row]:
     repeat = options.repeat
     if name == S3:
-        return measure_s3(folder / S3, repeat, _say)
+        return measure_s3(folder / S3, options.s3_parts, options.s3_big_mib * MIB, repeat, _say)
     if name == FIND_MISSING:
         return measure_find_missing(folder / FIND_MISSING, repeat, _say)
     if name == REGISTRY:
@@ -91,6 +95,8 @@ def _measure(name: str, folder: Path, options: argparse.Namespace) -> list[Row]:
         return measure_processes(folder / PROCESSES, _say)
     if name == NEW_DRAFT:
         return measure_new_drafts(folder / NEW_DRAFT, repeat, _say)
+    if name == TABLES:
+        return measure_tables(folder / TABLES, repeat, _say)
     if name == IMAGES:
         return measure_images(folder / IMAGES, repeat, _say)
     if name == LIMITS:
@@ -109,6 +115,15 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--repeat", type=_positive, default=3, help="samples of each step; the median counts; default 3"
     )
     parser.add_argument("--scale", type=float, default=1.0, help=f"of {SCALE}: 1 is 100,000 versions; default 1")
+    parser.add_argument(
+        "--s3-parts", type=_s3_parts, default=S3_PARTS, help=f"of {S3}: some of {','.join(S3_PARTS)}; default: all"
+    )
+    parser.add_argument(
+        "--s3-big-mib",
+        type=_positive,
+        default=DATA_SETS["big"].size_bytes // MIB,
+        help=f"of {S3}: size of big; default 4096",
+    )
     parser.add_argument("--json", type=Path, help="write all samples to this file")
     parser.add_argument("--data-root", type=Path, help="work below this folder; default: that for temporary files")
     parser.add_argument("--loop", action="store_true", help="work on an ext4 of its own, in a file (root only)")
@@ -121,6 +136,14 @@ def _set_names(text: str) -> tuple[str, ...]:
     if unknown:
         raise argparse.ArgumentTypeError(f"there is no set {unknown[0]!r}; choose from {', '.join(ORDER)}")
     return names
+
+
+def _s3_parts(text: str) -> tuple[str, ...]:
+    parts = tuple(text.split(","))
+    unknown = [part for part in parts if part not in S3_PARTS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no part {unknown[0]!r}; choose from {', '.join(S3_PARTS)}")
+    return parts
 
 
 def _positive(text: str) -> int:

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,23 @@ SMALL_TARGET = Target(1.3, True)
 Say = Callable[[str], None]
 
 
-def measure_s3(folder: Path, repeat: int, say: Say) -> list[Row]:
-    """All of it, with one S3 server below `folder`.
+PARTS = ("big", "small", "tiny")
+"""What can be measured."""
+
+
+def measure_s3(folder: Path, parts: Sequence[str], big_bytes: int, repeat: int, say: Say) -> list[Row]:
+    """Measures some of `PARTS`, with one S3 server below `folder`; `big_bytes` is the size of `big` here.
 
     Raises:
         BenchmarkError: a download is not byte for byte what was logged.
     """
     folder.mkdir()
     with s3_server(folder / "s3") as server:
-        rows = _Large(DATA_SETS["big"], folder / "large", server, repeat, say).run()
-        for name in ("small", "tiny"):
+        rows: list[Row] = []
+        if "big" in parts:
+            big = replace(DATA_SETS["big"], file_bytes=big_bytes)
+            rows += _Large(big, folder / "large", server, repeat, say).run()
+        for name in (name for name in ("small", "tiny") if name in parts):
             rows.append(_small_row(DATA_SETS[name], folder / name, server, repeat, say))
     return rows
 
