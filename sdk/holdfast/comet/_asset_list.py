@@ -82,6 +82,17 @@ class AssetList:
             path = path.rpartition("/")[0]
         return False
 
+    def inherits_below(self, folder: str) -> bool:
+        """Whether anything of what was inherited may lie below a folder."""
+        return self.inherited is not None and next(self.inherited.paths_below(folder), None) is not None
+
+    def __len__(self) -> int:
+        inherited = 0
+        if self.inherited is not None:
+            paths = self.inherited.version.manifest.paths()
+            inherited = sum(path not in self._added and not self._is_removed(path) for path in paths)
+        return inherited + len(self._added)
+
     def overrides(self, path: str) -> bool:
         """Whether an added asset takes the place of an inherited one."""
         return self.inherited is not None and self.inherited.asset(path) is not None and not self._is_removed(path)

@@ -197,7 +197,7 @@ class Experiment:
 
         with told_as(not_logged):
             draft = send(artifact, self._run)
-        count, version = len(artifact.assets), "" if artifact.version is None else str(artifact.version)
+        count, version = len(artifact._assets), "" if artifact.version is None else str(artifact.version)
         if not count:
             warn_user(f"Artifact {artifact} created without adding any assets, was this the intent?")
         self._summary.increment_section("uploads", "artifacts")
@@ -282,6 +282,8 @@ class Experiment:
         with self._lock:
             pending = list(self._pending)
         outcome = wait_for_all(pending, timeout_s=timeout, standstill_s=None)
+        with self._lock:
+            self._pending = [logged for logged in self._pending if not logged._version_id]
         return not (outcome.failed or outcome.unfinished)
 
     def end(self) -> None:

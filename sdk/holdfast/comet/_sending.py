@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from holdfast._draft import RECORD_OVERHEAD_BYTES, Draft, file_record
 from holdfast._known_types import known_types
 from holdfast._local_file import find_file, read_small
 from holdfast._process import this_process
-from holdfast._registry_calls import RegistryCalls
 from holdfast.artifact import Artifact as StoredArtifact
 from holdfast.comet._artifact_asset import (
     METADATA_KEY,
@@ -26,10 +26,17 @@ from holdfast.comet.exceptions import VERSION_EXISTS, LogArtifactException
 from holdfast.errors import CommError
 from holdfast_contract.names import check_tags, check_user_aliases
 from holdfastpb.daemon.v1 import log_pb2
+from holdfastpb.registry.v1 import version_pb2
 
 if TYPE_CHECKING:
     from holdfast.comet._artifact import Artifact
+    from holdfast.comet._asset_list import AssetList
     from holdfast.runs import Run
+
+
+RESOLVE_VERSION = "/holdfast.registry.v1.VersionService/ResolveVersion"
+LOOK_DEADLINE_S = 1.0
+"""A registry that is up takes milliseconds; one that is away is not to hold up a script that logs."""
 
 
 def send(artifact: Artifact, run: Run) -> StoredArtifact:
@@ -62,13 +69,15 @@ def _refuse_known_version(entity: str, project: str, name: str, version: str) ->
     """Tells at once what the commit would say later; it judges for good."""
     if not version:
         return
-    from holdfast._artifact_names import VersionName
-
+    daemon = this_process().daemon
+    request = version_pb2.ResolveVersionRequest(entity=entity, project=project, collection=name, alias=version)
     try:
-        found = RegistryCalls(this_process().daemon).resolve_version(VersionName(entity, project, name, version))
+        response = daemon.unary(
+            RESOLVE_VERSION, request, version_pb2.ResolveVersionResponse, deadline_s=LOOK_DEADLINE_S, attempts_max=1
+        )
     except CommError:
         return  # there is none, or nobody who knows at the moment
-    if found.semantic_version == version:
+    if response.version.semantic_version == version:
         raise LogArtifactException(
             f"Artifact {name!r} has a version {version} already; choose another.", VERSION_EXISTS
         )
@@ -96,10 +105,10 @@ class _Filling:
                 for path, local_path in assets.inherited.changed_files():
                     if path not in assets.added and assets.overrides(path):
                         self._send_file(path, FileContent(local_path, mutable=True), overwrite=True)
-            for path, (asset, content) in assets.added.items():
+            for path, (_, content) in assets.added.items():
                 self._send_content(path, content, folder, overwrite=assets.overrides(path))
-                if asset.metadata and not asset.remote:
-                    self._send_extra(path, json.dumps({METADATA_KEY: asset.metadata}, ensure_ascii=False).encode())
+            for path, metadata in metadata_to_set(assets):
+                self._send_extra(path, metadata)
             if self._must_wait:
                 self._contents.wait_until_read()
         return self._draft
@@ -133,3 +142,18 @@ class _Filling:
 
     def _send(self, record: log_pb2.Record, size_bytes: int) -> None:
         self._contents.send(record, size_bytes + RECORD_OVERHEAD_BYTES)
+
+
+def metadata_to_set(assets: AssetList) -> Iterator[tuple[str, bytes]]:
+    """Yields (path, what is kept beside it) of the assets that were added; a folder once, where all below it say the same."""
+    by_folder: dict[str, dict[str, bytes | None]] = {}
+    for path, (asset, _) in assets.added.items():
+        kept = None
+        if not asset.remote:  # a link brings its metadata along
+            kept = json.dumps({METADATA_KEY: asset.metadata}, ensure_ascii=False).encode() if asset.metadata else b""
+        by_folder.setdefault(path.partition("/")[0], {})[path] = kept
+    for folder, by_path in by_folder.items():
+        said = set(by_path.values())
+        if len(by_path) > 1 and len(said) == 1 and not assets.inherits_below(folder):
+            by_path = {folder: said.pop()}
+        yield from ((path, kept) for path, kept in by_path.items() if kept)

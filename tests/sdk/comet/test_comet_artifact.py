@@ -8,6 +8,7 @@ import pytest
 import semantic_version
 
 from holdfast.comet import Artifact, ArtifactAsset
+from holdfast.comet._sending import metadata_to_set
 from holdfast.comet.exceptions import ArtifactAssetNotFound, ArtifactConflictingAssetLogicalPath
 from holdfast_contract.limits import NAME_CHARS_MAX
 from support.trees import write_tree
@@ -151,6 +152,27 @@ def test_assets_are_equal_by_all_their_fields_and_ordered_by_path(folder: Path) 
     other.add(folder / "b", "mnist/b", metadata={"k": 1})
     assert sorted(other.assets) != one.assets
     assert [len(asset.id) for asset in one.assets] == [32, 32]
+
+
+def test_metadata_of_a_whole_folder_is_said_once(folder: Path) -> None:
+    artifact = Artifact("name")
+    artifact.add(folder, metadata={"k": 1})
+    artifact.add(folder, "mixed", metadata={"k": 1})
+    artifact.add(folder / "b", "mixed/more", metadata={"k": 2})
+    artifact.add(folder, "none")
+    artifact.add(folder, "linked", metadata={"k": 1})
+    artifact.add_remote("other://x", "linked/x")
+    artifact.add(folder / "b", metadata={"k": 3})
+    one = b'{"metadata": {"k": 1}}'
+    assert dict(metadata_to_set(artifact._assets)) == {
+        "mnist": one,
+        "mixed/b": one,
+        "mixed/train/a": one,
+        "mixed/more": b'{"metadata": {"k": 2}}',
+        "linked/b": one,
+        "linked/train/a": one,
+        "b": b'{"metadata": {"k": 3}}',
+    }
 
 
 def test_only_a_downloaded_artifact_has_a_next_version() -> None:
