@@ -39,7 +39,7 @@ def measure_reading(folder: Path, repeat: int, say: Callable[[str], None]) -> li
         host.warm_up()
         rows = [*_warm_rows(host, folder, repeat, say), _pinned_row(host, folder, repeat, say)]
         rows.append(_stream_row(host, folder, repeat, say))
-    with _running_registry(folder / "registry") as settings:
+    with running_registry(folder / "registry") as settings:
         with running_host(folder / "writer", settings) as writer:
             say("reading: logging 4 GiB and a parquet file to a registry on TCP")
             writer.warm_up()
@@ -128,7 +128,7 @@ def _read(host: Host, do: str, **task: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _running_registry(folder: Path) -> Iterator[dict[str, str]]:
+def running_registry(folder: Path) -> Iterator[dict[str, str]]:
     """A registry on TCP with its data below `folder`; gives the settings of daemons that use it."""
     folder.mkdir()
     with socket.socket() as probe:
