@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,9 +23,8 @@ VALUES = st.recursive(
 )
 
 
-@pytest.mark.parametrize("log_type", TYPES)
-@settings(max_examples=40, deadline=None)
-@given(content=VALUES | st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6))
+@settings(max_examples=120, deadline=None)
+@given(log_type=st.sampled_from(TYPES), content=VALUES | st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6))
 def test_any_json_is_an_object_or_a_named_error(log_type: str, content: Any) -> None:
     kind = object_type(log_type)
     assert kind is not None

@@ -41,7 +41,7 @@ def test_frames_become_a_file_of_each_format_and_come_back(format: str) -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_equal_frames_make_equal_files(format: str) -> None:
     given = smooth(3, 17, 21)
-    assert len({holdfast.Video(given, format=format).sha256 for _ in range(3)}) == 1
+    assert len({holdfast.Video(given, format=format).sha256 for _ in range(2)}) == 1
 
 
 def test_a_gif_keeps_up_to_256_colours_of_each_frame() -> None:
