@@ -229,7 +229,11 @@ class ArtifactFilling(VersionLinks):
             if place is not None and place.artifact is not self and place.artifact.is_final:
                 entry = place.artifact.manifest.entries[place.path]
                 return self.add_reference(entry, path)[0]
-        text = encode_object(value, cast("Artifact", self), path)
+        try:
+            text = encode_object(value, cast("Artifact", self), path)
+        finally:
+            # Files that the object has made may go with it, also when it could not be added.
+            self._contents.wait_for_parts()
         import tempfile  # 4 ms that most programs need not spend
 
         with tempfile.TemporaryDirectory(prefix="holdfast-") as folder:
@@ -239,7 +243,6 @@ class ArtifactFilling(VersionLinks):
             # Tables that belong to other objects have no name of their own, so their content gives them one.
             is_tmp = path.startswith("media/tables/")
             entry = self.add_file(temporary, name=path, is_tmp=is_tmp, overwrite=overwrite)
-        self._contents.wait_for_parts()
         value._target = ObjectPlace(cast("Artifact", self), entry.path)
         return entry
 

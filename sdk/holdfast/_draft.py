@@ -21,7 +21,7 @@ from holdfast.errors import ArtifactError
 from holdfast.manifest import ArtifactManifest, ArtifactManifestEntry
 from holdfast.references.handlers import AddedReference
 from holdfast_contract.digest import file_digest
-from holdfast_contract.limits import COMMIT_DEADLINE_S
+from holdfast_contract.limits import COMMIT_DEADLINE_S, INLINE_BYTES_MAX
 from holdfastpb.daemon.v1 import log_pb2
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ class Draft:
         """
         if self._may_exist(path) and self._same_or_raise(path, digest) is not None:
             return
-        record, size_bytes = file_record(file, path, read_small(file), overwrite=False, mutable=True)
+        data = read_small(file) if file.size_bytes <= INLINE_BYTES_MAX else None
+        record, size_bytes = file_record(file, path, data, overwrite=False, mutable=True)
         with self._lock:
             seq = self._append(record, size_bytes, path)
             self._added[path] = digest

@@ -1,5 +1,6 @@
 """Images with all three processes: logged, got by another host's SDK, equal; stored once, or taken over from where they were got."""
 
+import gc
 import json
 import pickle
 from collections.abc import Iterator
@@ -133,6 +134,23 @@ def test_a_users_file_that_has_changed_is_not_taken_for_the_one_that_was_added(t
     np.testing.assert_array_equal(found[0].to_numpy(), PIXELS)  # type: ignore[union-attr]
     np.testing.assert_array_equal(found[1].to_numpy(), 255 - PIXELS)  # type: ignore[union-attr]
     assert content_of(version, "before")["sha256"] != content_of(version, "after")["sha256"]
+
+
+def test_files_of_an_object_that_could_not_be_added_are_read_all_the_same(tmp_path: Path) -> None:
+    PIL.Image.fromarray(MASK).save(tmp_path / "mask.png")
+    artifact = new_artifact()
+    nameless = holdfast.Image(PIXELS, masks={"m": {"path": tmp_path / "mask.png"}})
+    table = holdfast.Table(columns=["image"], data=[[holdfast.Image(LARGE)], [nameless]])
+    # The first one was sent when the second one turns out to have no classes; its file goes with the table.
+    with pytest.raises(ValueError, match="needs classes"):
+        artifact.add(table, "table")
+    del table
+    gc.collect()
+    with artifact.new_file("other") as file:
+        file.write("x")
+    version = fetched(log(artifact))
+    assert len(media_of(version)) == 1
+    assert len(version.manifest) == 2
 
 
 def test_an_image_of_another_artifact_is_taken_over_with_all_that_belongs_to_it() -> None:

@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import PIL.Image
 import pytest
 
 import holdfast
+from holdfast.errors import MissingPackageError
 
 RNG = np.random.default_rng(3)
 GREY = RNG.integers(0, 256, (5, 7), dtype=np.uint8)
@@ -235,6 +237,15 @@ def test_notebooks_show_it_and_text_is_escaped() -> None:
     assert "3000×10" in repr(image)
     assert holdfast.Image("https://x/?a=<b>")._repr_png_() is None
     assert "https://x/?a=&lt;b&gt;" in holdfast.Image("https://x/?a=<b>")._repr_html_()
+
+
+@pytest.mark.parametrize(("module", "package"), [("PIL.Image", "pillow"), ("numpy", "numpy")])
+def test_a_library_that_is_not_installed_is_named_with_the_command(
+    module: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingPackageError, match=rf"^Image needs {package}: pip install 'holdfast\[media\]'$"):
+        holdfast.Image(RGB)
 
 
 def test_names_are_where_scripts_look() -> None:
