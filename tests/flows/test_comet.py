@@ -181,7 +181,8 @@ def test_a_downloaded_artifact_shares_what_was_not_changed(experiment: comet_ml.
     files = {f"sub/{number}": bytes([number]) * 100_000 for number in range(5)} | {"gone": b"g", "edited": b"before"}
     first = logged(experiment, files, aliases=["old"], metadata={"k": 1})
     artifact = first.download()
-    assert (artifact.version, artifact.aliases, artifact.metadata) == (None, set(), {})
+    assert (artifact.version, artifact.aliases, artifact.metadata) == (None, set(), {"k": 1})
+    artifact.metadata["more"] = 2
     folder = Path(artifact.download_local_path or "")
     (folder / "edited").write_bytes(b"after")
     (folder / "sub/1").unlink()
@@ -195,7 +196,7 @@ def test_a_downloaded_artifact_shares_what_was_not_changed(experiment: comet_ml.
     expected = {**files, "edited": b"after", "new": b"new", "sub/0": b"other"}
     del expected["gone"]
     assert read_tree(Path(second.download(str(tmp_path)).download_local_path or "")) == expected
-    assert (str(second.version), second.aliases, second.metadata) == ("1.1.0", {"Latest"}, {})
+    assert (str(second.version), second.aliases, second.metadata) == ("1.1.0", {"Latest"}, {"k": 1, "more": 2})
 
 
 def test_everything_below_an_inherited_folder_can_be_removed(experiment: comet_ml.Experiment) -> None:

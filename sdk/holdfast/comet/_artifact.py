@@ -83,9 +83,9 @@ class Artifact:
 
     @classmethod
     def _downloaded(cls, inherited: Inherited) -> Self:
-        """Returns what `LoggedArtifact.download` returns: the entries of the version, and neither its names nor its metadata."""
+        """Returns what `LoggedArtifact.download` returns: entries and metadata of the version, without its number, aliases and tags."""
         version = inherited.version
-        artifact = cls(version.source_name.rpartition(":")[0], version.type)
+        artifact = cls(version.source_name.rpartition(":")[0], version.type, metadata=version.metadata)
         artifact._assets = AssetList(inherited)
         return artifact
 

@@ -88,9 +88,10 @@ class _Filling:
 
     def __init__(self, artifact: Artifact, run: Run) -> None:
         self._artifact = artifact
-        self._draft = StoredArtifact(artifact.name, artifact.artifact_type, metadata=artifact.metadata)
-        self._draft._meant_for = run
         base = artifact._base
+        description = base.description if base is not None else None
+        self._draft = StoredArtifact(artifact.name, artifact.artifact_type, description, artifact.metadata)
+        self._draft._meant_for = run
         if base is not None:
             self._draft._draft = Draft(self._draft, base_version_id=base._logged.version_id)
         self._contents = self._draft._contents
