@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import holdfast
+from holdfast._entry_file import StoredFile
 from holdfast.errors import MalformedObjectError
 from holdfast.media.joined_table import JoinedTable
 from holdfast.media.partitioned_table import PartitionedTable
@@ -80,3 +83,50 @@ def test_a_file_that_is_no_table_is_named() -> None:
     logged = log(artifact)
     with pytest.raises(MalformedObjectError, match=r"t\.table\.json of .*data\[0\]"):
         got(logged, "t")
+
+
+def test_a_table_in_parquet_form_comes_back_in_other_folders_and_without_its_description(tmp_path: Path) -> None:
+    table = Table(columns=["n", "text", "array"], format="parquet")
+    for at in range(5):
+        table.add_data(at, f"text {at}" if at else None, np.full((2, 2), at))
+    artifact = new_artifact()
+    artifact.add(table, "folder/t")
+    artifact.add_file(_parquet_of_another_program(tmp_path), name="other.table.parquet")
+    logged = log(artifact)
+    assert got(logged, "folder/t") == table
+    assert got(logged, "folder/t.table.parquet") == table
+    other = got(logged, "other")
+    assert (other.columns, other.data) == (["x", "when"], [[1, datetime(2020, 1, 1, tzinfo=UTC)], [2, None]])
+    second = new_artifact()
+    assert second.add(got(logged, "folder/t"), "mine").ref is not None
+    assert got(log(second), "mine") == table
+    assert got(logged, "absent") is None
+
+
+def _parquet_of_another_program(folder: Path) -> str:
+    path = folder / "other.parquet"
+    pq.write_table(pa.table({"x": [1, 2], "when": [datetime(2020, 1, 1), None]}), path)
+    return str(path)
+
+
+def test_one_column_is_read_without_the_others_bytes(host: SdkHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = 100_000
+    noise = np.random.default_rng(7)
+    table = Table(columns=[f"c{at}" for at in range(8)], format="parquet")
+    table.add_batch({name: noise.random(rows) for name in table.columns})
+    artifact = new_artifact()
+    artifact["t"] = table
+    read_table = got(log(artifact), "t")
+    read_bytes = 0
+    readinto = StoredFile.readinto
+
+    def counted(self: StoredFile, buffer: Any) -> int:
+        nonlocal read_bytes
+        count = readinto(self, buffer)
+        read_bytes += count
+        return count
+
+    monkeypatch.setattr(StoredFile, "readinto", counted)
+    column = read_table.get_column("c3")
+    assert column == table.get_column("c3")
+    assert 0.9 * 8 * rows < read_bytes < 2 * 8 * rows

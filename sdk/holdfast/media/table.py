@@ -13,6 +13,7 @@ from holdfast.media.column_types import ColumnName, declared_type, has_keys, is_
 from holdfast.media.dtypes import ANY, UNKNOWN, Type, TypedDictType, optional
 from holdfast.media.optional_package import load_package
 from holdfast.media.table_display import as_html, as_text
+from holdfast.media.table_frames import arrow_table, load_library
 from holdfast.media.table_json import LOG_MODES, TableReader, known_type, read_types, table_to_json, wrap_keys
 from holdfast.media.table_keys import ForeignKeyType, PrimaryKeyType, TableIndex
 from holdfast.media.table_parquet import BATCH_ROWS, load_pyarrow
@@ -420,6 +421,34 @@ class Table(TableRows):
         """
         pandas = load_package("pandas", "Table.get_dataframe")
         return pandas.DataFrame.from_records(self.data, columns=self.columns)
+
+    def to_arrow(self) -> Any:
+        """Returns a `pyarrow.Table`.
+
+        Raises:
+            MissingPackageError: pyarrow is not installed.
+            TypeError: Arrow has no type for the cells of a column.
+        """
+        return arrow_table(self.columns, [self._cells(name) for name in self.columns])
+
+    def to_polars(self) -> Any:
+        """Returns a `polars.DataFrame`.
+
+        Raises:
+            MissingPackageError: polars or pyarrow is not installed.
+            TypeError: Arrow has no type for the cells of a column.
+        """
+        return load_library("polars", "Table.to_polars").from_arrow(self.to_arrow())
+
+    def to_dataset(self) -> Any:
+        """Returns a `datasets.Dataset` of Hugging Face's.
+
+        Raises:
+            MissingPackageError: datasets or pyarrow is not installed.
+            TypeError: Arrow has no type for the cells of a column.
+        """
+        datasets = load_library("datasets", "Table.to_dataset")
+        return datasets.Dataset(datasets.table.InMemoryTable(self.to_arrow()))
 
     @classmethod
     def get_media_subdir(cls) -> str:

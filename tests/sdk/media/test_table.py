@@ -1,5 +1,6 @@
 """Tables in memory: rows, columns, types, links, where they come from and how they are shown."""
 
+import sys
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from holdfast.errors import MissingPackageError
 from holdfast.media.dtypes import NUMBER, optional
 from holdfast.media.table import Table
 from holdfast.media.table_keys import TableIndex, TableKey
@@ -156,6 +158,21 @@ def test_tables_are_made_of_frames() -> None:
     assert Table(columns=["b", "a"], data=arrow.to_pylist()).data == [["x", 1], [None, 2]]
     assert Table(columns=["p", "q"], data=np.array([[1, 2], [3, 4]])).data == [[1, 2], [3, 4]]
     assert expected.get_dataframe()["a"].tolist() == [1, 2]
+
+
+def test_tables_become_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Table(columns=["a", "v", 7], data=[[1, np.zeros((1, 2)), "x"], [None, np.ones((1, 2)), None]])
+    rows = [{"a": 1, "v": [[0.0, 0.0]], "7": "x"}, {"a": None, "v": [[1.0, 1.0]], "7": None}]
+    assert made.to_arrow().to_pylist() == rows
+    assert made.to_polars().to_dicts() == rows
+    with pytest.raises(TypeError, match="Column 'a'"):
+        Table(columns=["a"], data=[[made]]).to_arrow()
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(MissingPackageError, match="pip install polars"):
+        made.to_polars()
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(MissingPackageError, match="pip install datasets"):
+        made.to_dataset()
 
 
 def test_data_sets_of_hugging_face_are_read_by_their_columns() -> None:
