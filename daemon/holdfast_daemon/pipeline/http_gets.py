@@ -5,27 +5,21 @@ costs several times what the bytes do.
 """
 
 import asyncio
-import base64
 import http.client
 import socket
-import ssl
 import threading
-import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from holdfast_contract.http_connections import HttpConnection, KeptConnections
 from holdfast_contract.limits import KIB
 
-CONNECT_TIMEOUT_S = 10
 SILENCE_MAX_S = 60
 """A server that neither takes nor sends a byte for so long is gone."""
 BLOCK_BYTES = 512 * KIB
 """Of each connection: few enough calls to cost nothing, small enough for the processor's cache."""
-IDLE_MAX_S = 15
-"""Servers end connections that are idle for longer; one that has just been ended costs a further request."""
 ERROR_BYTES_MAX = 4096
 _PARTIAL = 206
 _FAILURES = (http.client.HTTPException, OSError, ValueError)
@@ -56,7 +50,7 @@ class HttpGets:
     def __init__(self, at_once_max: int) -> None:
         """Takes how many there are at once, at most; each has a thread."""
         self._threads = ThreadPoolExecutor(at_once_max, "holdfast-get")
-        self._connections = _Connections()
+        self._connections = KeptConnections()
 
     async def get(self, url: str, headers: Mapping[str, str], offset: int, length: int, take: Take) -> Answer:
         """Brings a range.  When this is cancelled or raises, `take` is not called any more.
@@ -93,72 +87,13 @@ def _take_note(running: "asyncio.Future[Answer]") -> None:
         running.exception()  # nobody waits for it any more
 
 
-class _Connection:
-    """To one server, perhaps by way of a proxy."""
-
-    def __init__(self, parts: SplitResult) -> None:
-        if parts.scheme not in ("http", "https") or parts.hostname is None:
-            raise ValueError("no address of a server")
-        self._through: Mapping[str, str] | None = None
-        proxy = _proxy_of(parts)
-        if parts.scheme == "https":
-            context = ssl.create_default_context()
-            place = (parts.hostname, parts.port) if proxy is None else (proxy.hostname, proxy.port)
-            self.http: http.client.HTTPConnection = http.client.HTTPSConnection(
-                place[0] or "", place[1], timeout=CONNECT_TIMEOUT_S, context=context
-            )
-            if proxy is not None:
-                self.http.set_tunnel(parts.hostname, parts.port, dict(_proxy_headers(proxy)))
-        else:
-            place = (parts.hostname, parts.port) if proxy is None else (proxy.hostname, proxy.port)
-            self.http = http.client.HTTPConnection(place[0] or "", place[1], timeout=CONNECT_TIMEOUT_S)
-            self._through = None if proxy is None else _proxy_headers(proxy)
-
-    def ask(self, url: str, parts: SplitResult, headers: Mapping[str, str]) -> http.client.HTTPResponse:
-        target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-        if self._through is not None:
-            target, headers = url, {**headers, **self._through}
-        self.http.request("GET", target, headers=dict(headers))
-        return self.http.getresponse()
-
-
-class _Connections:
-    """Those that are open and idle; for any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._idle: dict[tuple[str, str], list[tuple[float, _Connection]]] = {}
-
-    def take(self, parts: SplitResult) -> _Connection | None:
-        now_s = time.monotonic()
-        with self._lock:
-            idle = self._idle.get((parts.scheme, parts.netloc), [])
-            while idle:
-                since_s, connection = idle.pop()
-                if now_s - since_s <= IDLE_MAX_S:
-                    return connection
-                connection.http.close()
-        return None
-
-    def give_back(self, parts: SplitResult, connection: _Connection) -> None:
-        with self._lock:
-            self._idle.setdefault((parts.scheme, parts.netloc), []).append((time.monotonic(), connection))
-
-    def close(self) -> None:
-        with self._lock:
-            for idle in self._idle.values():
-                for _, connection in idle:
-                    connection.http.close()
-            self._idle.clear()
-
-
 class _Get:
     """One GET, which its thread runs and the event loop may cancel."""
 
     _of_thread = threading.local()
 
     def __init__(
-        self, connections: _Connections, url: str, headers: Mapping[str, str], wanted: tuple[int, int], take: Take
+        self, connections: KeptConnections, url: str, headers: Mapping[str, str], wanted: tuple[int, int], take: Take
     ) -> None:
         self._connections = connections
         self._url = url
@@ -204,7 +139,7 @@ class _Get:
                 answer.close()
                 connection.http.close()
 
-    def _ask(self, parts: SplitResult) -> tuple[_Connection, http.client.HTTPResponse]:
+    def _ask(self, parts: SplitResult) -> tuple[HttpConnection, http.client.HTTPResponse]:
         kept = self._connections.take(parts)
         if kept is not None:
             try:
@@ -214,7 +149,7 @@ class _Get:
                 kept.http.close()  # most likely ended by the server while it was idle
                 with self._lock:
                     self._socket = None
-        connection = _Connection(parts)
+        connection = HttpConnection(parts)
         try:
             connection.http.connect()
             self._attach(connection)
@@ -225,7 +160,7 @@ class _Get:
             connection.http.close()
             raise
 
-    def _attach(self, connection: _Connection) -> None:
+    def _attach(self, connection: HttpConnection) -> None:
         with self._lock:
             if self._is_cancelled:
                 raise ConnectionAbortedError
@@ -264,17 +199,3 @@ class _Get:
         if found is None:
             found = cls._of_thread.buffer = memoryview(bytearray(BLOCK_BYTES))
         return found
-
-
-def _proxy_of(parts: SplitResult) -> SplitResult | None:
-    address = urllib.request.getproxies().get(parts.scheme)
-    if not address or urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    return urlsplit(address if "://" in address else f"http://{address}")
-
-
-def _proxy_headers(proxy: SplitResult) -> Mapping[str, str]:
-    if proxy.username is None:
-        return {}
-    words = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return {"Proxy-Authorization": f"Basic {base64.b64encode(words.encode()).decode()}"}

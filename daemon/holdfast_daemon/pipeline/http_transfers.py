@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from holdfast_contract.http_connections import CONNECT_TIMEOUT_S
 from holdfast_contract.limits import MIB
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bandwidth import Bandwidth
 from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, run_to_end
 from holdfast_daemon.pipeline.http_gets import (
-    CONNECT_TIMEOUT_S,
     ERROR_BYTES_MAX,
     SILENCE_MAX_S,
     BrokenError,

@@ -11,8 +11,8 @@ Write order of a pack:
   2. the registry reads it back and checks every chunk   crash after: as before
   3. the database's transaction (elsewhere)              crash after: it serves
 
-The client is asyncio's and runs in a thread of its own: packs are read and checked in file threads, which wait for it, and
-neither the TLS nor the bytes of a pack take time from the loop that answers calls.
+The client is asyncio's and runs in a thread of its own; packs are read in threads, by addresses that are signed here, and checked
+in file threads.  Neither TLS nor the bytes of a pack take time from the loop that answers calls.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import asyncio
 import base64
 import hashlib
 import logging
-import random
 import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from concurrent.futures import Future
@@ -39,6 +39,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from holdfast_registry.blobstore.epoch import EPOCH_NAME
 from holdfast_registry.blobstore.records import RECORDS_FOLDER
 from holdfast_registry.blobstore.s3_counting import count_requests
+from holdfast_registry.blobstore.s3_gets import S3Gets
 from holdfast_registry.blobstore.s3_packs import BLOCK_BYTES, CACHED_BYTES_MAX, RangeCache, S3Pack, WholeS3Pack
 from holdfast_registry.blobstore.s3_place import S3Place
 from holdfast_registry.blobstore.s3_probe import probe
@@ -53,20 +54,15 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CONNECTIONS_MAX = 32
-READ_ATTEMPTS = 4
-"""Of one range whose bytes stop coming after the answer has begun."""
-RETRY_BASE_S = 0.2
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
+OWN_URL_TTL_S = 900
+"""Of an address that is used at once: what clocks may differ by, and no more than any other's."""
 SIZES_KNOWN_MAX = 100_000
 """Packs of which is known that they are there: 10 MB of memory, 6 TB of packs."""
 PACKS_PREFIX = "packs/"
 _PACK_KEY = re.compile(r"packs/([0-9a-f]{2})/(\1[0-9a-f]{30})\.pack")
 _FAILURES = (BotoCoreError, ClientError, aiohttp.ClientError, TimeoutError, OSError)
-
-
-class _CutShortError(Exception):
-    """An answer began well and did not come to its end."""
 
 
 class S3Store:
@@ -90,6 +86,7 @@ class S3Store:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="s3", daemon=True)
         self._thread.start()
+        self._gets = S3Gets(self._own_address, self.tally, place.url, CONNECTIONS_MAX, place.attempts_max)
         self._stack = AsyncExitStack()
         try:
             self._wait(self._connect())
@@ -129,6 +126,7 @@ class S3Store:
 
     def close(self) -> None:
         """Ends the connections and the thread."""
+        self._gets.close()
         self._wait(self._stack.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -151,13 +149,15 @@ class S3Store:
     def open_incoming(self, pack_id: bytes) -> WholeS3Pack | None:
         """Opens a pack that was brought."""
         try:
-            first, size_bytes = self._wait(self._read(pack_id, 0, BLOCK_BYTES))
+            found = self._gets.read(self.key(pack_id), 0, BLOCK_BYTES)
         except PackGoneError:
+            self._forget(pack_id)
             return None
+        size_bytes = found.object_bytes
         self._know(pack_id, size_bytes)
-        if len(first) == size_bytes <= CACHED_BYTES_MAX:
-            self._cache.keep_whole(pack_id, first)
-        return WholeS3Pack(self, self._cache, pack_id, size_bytes, first)
+        if len(found.data) == size_bytes <= CACHED_BYTES_MAX:
+            self._cache.keep_whole(pack_id, bytes(found.data))
+        return WholeS3Pack(self, self._cache, pack_id, size_bytes, found.data)
 
     def open_pack(self, pack_id: bytes, *, whole: bool = False) -> S3Pack | None:
         """Opens a pack that serves; asks only for one of which it does not know already that it is there."""
@@ -172,9 +172,16 @@ class S3Store:
             self._know(pack_id, size_bytes)
         return (WholeS3Pack if whole else S3Pack)(self, self._cache, pack_id, size_bytes)
 
-    def begin_read(self, pack_id: bytes, offset: int, length: int) -> Future[bytes]:
+    def begin_read(self, pack_id: bytes, offset: int, length: int) -> Future[memoryview]:
         """Begins to read a range; see RangeReader."""
-        return self._begin(self._read_bytes(pack_id, offset, length))
+        return self._gets.begin(self._read_range, pack_id, offset, length)
+
+    def _read_range(self, pack_id: bytes, offset: int, length: int) -> memoryview:
+        try:
+            return self._gets.read(self.key(pack_id), offset, length).data
+        except PackGoneError:
+            self._forget(pack_id)
+            raise
 
     def discard(self, pack_id: bytes) -> None:
         """Removes a pack that never served."""
@@ -297,41 +304,6 @@ class S3Store:
             text = f"{operation} in {self._place.url} failed ({type(error).__name__})"
             raise StoreUnavailableError(text) from error
 
-    async def _read_bytes(self, pack_id: bytes, offset: int, length: int) -> bytes:
-        return (await self._read(pack_id, offset, length))[0]
-
-    async def _read(self, pack_id: bytes, offset: int, length: int) -> tuple[bytes, int]:
-        """Returns a range and the size of the whole object."""
-        for attempt in range(READ_ATTEMPTS):
-            try:
-                return await self._translated("GetObject", self._read_once(pack_id, offset, length))
-            except PackGoneError:
-                self._forget(pack_id)
-                raise
-            except _CutShortError as error:
-                if attempt == READ_ATTEMPTS - 1:
-                    raise StoreUnavailableError(f"GetObject in {self._place.url} breaks off ({error})") from error
-                await asyncio.sleep(random.uniform(0, RETRY_BASE_S * 2**attempt))
-        raise AssertionError("the last attempt returns or raises")
-
-    async def _read_once(self, pack_id: bytes, offset: int, length: int) -> tuple[bytes, int]:
-        wanted = f"bytes={offset}-{offset + length - 1}"
-        try:
-            answer = await self._client.get_object(Bucket=self._place.bucket, Key=self.key(pack_id), Range=wanted)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "InvalidRange":
-                return b"", offset  # it ends before; an empty one has no range at all
-            raise
-        try:
-            async with answer["Body"] as body:
-                data = await body.read()
-        except (BotoCoreError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _CutShortError(type(error).__name__) from error
-        size_bytes = int(str(answer["ContentRange"]).rpartition("/")[2])
-        if len(data) != min(length, size_bytes - offset):
-            raise _CutShortError(f"{len(data)} bytes came of {wanted}")
-        return data, size_bytes
-
     # --- addresses ---
 
     @property
@@ -348,6 +320,12 @@ class S3Store:
         credentials = S3Credentials(frozen.access_key, frozen.secret_key, frozen.token)
         bucket_url = self._place.bucket_url(self._client.meta.endpoint_url)
         return UrlSigner(bucket_url, self._region, credentials, self._clock.now_ms() / 1000)
+
+    def _own_address(self, key: str) -> str:
+        """Returns an address for this process itself: it serves one request, at once."""
+        # The machine's clock, as the client has it for all other requests.
+        signer = replace(self.signer(), bucket_url=self._own_bucket_url(), now_s=time.time())
+        return signer.sign("GET", key, {}, OWN_URL_TTL_S)
 
     def check_server(self) -> None:
         """Tries the server out.

@@ -18,14 +18,14 @@ def count_requests(client: Any, tally: StoreTally) -> None:
     def answered(http_response: Any, parsed: dict[str, Any], model: Any, **_: object) -> None:
         failed = http_response.status_code >= 300
         code = parsed.get("Error", {}).get("Code") or str(http_response.status_code)
-        tally.requests[model.name, str(code) if failed else "ok"] += 1
+        tally.note(model.name, str(code) if failed else "ok")
 
     def not_answered(exception: BaseException, event_name: str, **_: object) -> None:
-        tally.requests[event_name.rpartition(".")[2], type(exception).__name__] += 1
+        tally.note(event_name.rpartition(".")[2], type(exception).__name__)
 
     def tried(operation: Any, attempts: int, **_: object) -> None:
         if attempts > 1:
-            tally.retries[operation.name] += 1
+            tally.note_retry(operation.name)
 
     client.meta.events.register("after-call.s3", answered)
     client.meta.events.register("after-call-error.s3", not_answered)

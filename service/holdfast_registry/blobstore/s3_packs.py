@@ -73,7 +73,7 @@ class RangeCache:
 class RangeReader(Protocol):
     """Reads objects; for any thread."""
 
-    def begin_read(self, pack_id: bytes, offset: int, length: int) -> Future[bytes]:
+    def begin_read(self, pack_id: bytes, offset: int, length: int) -> Future[memoryview]:
         """Begins to read a range; less than asked for comes only at the end.
 
         The result raises PackGoneError or StoreUnavailableError.
@@ -108,7 +108,7 @@ class S3Pack:
         for (start, _, members), read in zip(groups, reads, strict=True):
             block = read.result()
             for offset, length in members:
-                data = block[offset - start : offset - start + length]
+                data = bytes(block[offset - start : offset - start + length])
                 found[offset, length] = data
                 if len(data) == length:
                     self._cache.keep(self._pack_id, offset, data)
@@ -125,14 +125,14 @@ class WholeS3Pack(S3Pack):
     """A pack that is read from its beginning to its end (after its footer), a few blocks ahead."""
 
     def __init__(
-        self, reader: RangeReader, cache: RangeCache, pack_id: bytes, size_bytes: int, first: bytes | None = None
+        self, reader: RangeReader, cache: RangeCache, pack_id: bytes, size_bytes: int, first: memoryview | None = None
     ) -> None:
         """Knows a pack that is there; `first` is its first block, where that has come already."""
         super().__init__(reader, cache, pack_id, size_bytes)
         self._count = -(-size_bytes // BLOCK_BYTES)
-        self._blocks: dict[int, Future[bytes]] = {}
+        self._blocks: dict[int, Future[memoryview]] = {}
         if first is not None:
-            ready: Future[bytes] = Future()
+            ready: Future[memoryview] = Future()
             ready.set_result(first)
             self._blocks[0] = ready
 
@@ -143,7 +143,7 @@ class WholeS3Pack(S3Pack):
         while offset < end:
             number, within = divmod(offset, BLOCK_BYTES)
             block = self._block(number)
-            part = block[within : within + end - offset]
+            part = bytes(block[within : within + end - offset])
             if not part:
                 break  # the object is shorter than it was; whoever reads sees that
             parts.append(part)
@@ -154,7 +154,7 @@ class WholeS3Pack(S3Pack):
         """Reads ranges (offset, length)."""
         return [self.pread(offset, length) for offset, length in ranges]
 
-    def _block(self, number: int) -> bytes:
+    def _block(self, number: int) -> memoryview:
         # The last one has the footer, which is read first, and the last frames.
         ahead = range(number, min(number + 1 + BLOCKS_AHEAD, self._count))
         for wanted in ahead:

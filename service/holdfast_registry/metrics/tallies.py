@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -41,6 +42,17 @@ class StoreTally:
     """By operation and outcome: "ok", the server's code, or the name of what went wrong on the way."""
     retries: Counter[str] = field(default_factory=Counter)
     """Of each operation: tries after the first."""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def note(self, operation: str, outcome: str) -> None:
+        """Counts a request; for any thread."""
+        with self._lock:
+            self.requests[operation, outcome] += 1
+
+    def note_retry(self, operation: str) -> None:
+        """Counts a try after the first; for any thread."""
+        with self._lock:
+            self.retries[operation] += 1
 
 
 @dataclass(slots=True)
