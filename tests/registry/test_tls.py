@@ -147,7 +147,9 @@ def test_registry_that_drains_lets_a_call_over_tls_end_and_takes_no_new_ones(ser
         let_go.set()
         failed = held.exception()
         assert failed is not None
-        assert failed.code() is grpc.StatusCode.FAILED_PRECONDITION, "it was answered (there is no such lease), not cut off"
+        assert failed.code() is grpc.StatusCode.FAILED_PRECONDITION, (
+            "it was answered (there is no such lease), not cut off"
+        )
         assert served.process.wait() == 0
 
 
