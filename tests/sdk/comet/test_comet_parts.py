@@ -6,6 +6,7 @@ import pytest
 
 import holdfast.comet as comet_ml
 from holdfast import errors
+from holdfast._process import reset_process
 from holdfast.comet._immutable_dict import ImmutableDict
 from holdfast.comet._names import parse_name, shown_aliases, stored_aliases, version_name
 from holdfast.comet._strategies import Strategy, strategy_of
@@ -48,6 +49,27 @@ def test_an_argument_wins_over_the_name_and_a_difference_is_told() -> None:
         name = version_name("ws/name:Latest", "ws", None, default_workspace="mine")
     assert (name.entity, name.alias) == ("ws", "latest")
     assert version_name("name", None, None, default_workspace="mine").entity == "mine"
+
+
+def test_artifacts_of_a_workspace_lie_in_one_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert version_name("name", None, None, default_workspace="ws").project == "uncategorized"
+    for variable, value in (("HOLDFAST_PROJECT", "default"), ("HOLDFAST_COMET_PROJECT", "shared")):
+        monkeypatch.setenv(variable, value)
+        reset_process()
+        assert version_name("name", None, None, default_workspace="ws").project == value
+
+
+def test_comets_variables_stand_in_for_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMET_WORKSPACE", "theirs")
+    monkeypatch.setenv("COMET_PROJECT_NAME", "their-project")
+    with comet_ml.Experiment(disabled=True) as experiment:
+        assert (experiment.workspace, experiment.project_name) == ("theirs", "their-project")
+    monkeypatch.setenv("HOLDFAST_ENTITY", "ours")
+    monkeypatch.setenv("HOLDFAST_PROJECT", "our-project")
+    with comet_ml.Experiment(disabled=True) as experiment:
+        assert (experiment.workspace, experiment.project_name) == ("ours", "our-project")
+    with comet_ml.Experiment(workspace="given", project_name="p", disabled=True) as experiment:
+        assert (experiment.workspace, experiment.project_name) == ("given", "p")
 
 
 def test_latest_is_written_as_each_side_writes_it() -> None:
