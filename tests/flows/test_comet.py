@@ -1,6 +1,7 @@
 """Comet's vocabulary over the same store: what is logged in one is found in the other, and downloads move what differs."""
 
 import io
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -421,6 +422,21 @@ def test_threads_of_one_experiment_log_at_once(experiment: comet_ml.Experiment) 
     assert experiment.flush()
     details = comet_ml.API().get_artifact_details("local", name)
     assert [one["version"] for one in details["versions"]] == [f"{number}.0.0" for number in range(8, 0, -1)]
+
+
+def test_a_forked_child_goes_on_with_the_experiment_and_does_not_end_it(experiment: comet_ml.Experiment) -> None:
+    version = logged(experiment, {"parent": b"p"})
+    with experiment._lock:  # as another thread might hold it
+        pid = os.fork()
+        if not pid:
+            code = 1
+            try:
+                code = 0 if str(logged(experiment, {"child": b"c"}, version.name).version) == "2.0.0" else 2
+            finally:
+                os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert experiment.alive
+    assert [asset.logical_path for asset in experiment.get_artifact(version.name).assets] == ["child"]
 
 
 def test_the_end_waits_for_what_was_logged(tmp_path: Path) -> None:

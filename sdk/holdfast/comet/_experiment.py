@@ -321,6 +321,18 @@ class Experiment:
         return f"<{type(self).__name__} {self._run.path}>"
 
 
+def _after_fork_in_child() -> None:
+    """Makes the experiments of the parent usable here; what it has logged is its own to wait for, and its end, too."""
+    for experiment in list(_alive):
+        experiment._lock = threading.RLock()
+        experiment._pending = []
+        experiment._run.after_fork_in_child()
+
+
+# Another thread may have been logging while this one forked.
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
 def _end_at_exit() -> None:
     """What a script leaves open is ended with it; its artifacts are the daemon's by then."""
     for experiment in list(_alive):
