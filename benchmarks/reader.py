@@ -98,7 +98,7 @@ def random_reads(task: dict[str, Any]) -> dict[str, Any]:
         started = time.perf_counter()
         taken.append(_fetched_by(read))
         samples.append(time.perf_counter() - started)
-    return {"_fetched_bytes": taken, "samples_s": samples}
+    return {"fetched_bytes": taken, "samples_s": samples}
 
 
 def sequential_read(task: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def parquet(task: dict[str, Any]) -> dict[str, Any]:
     url = f"holdfast://{PROJECT}/{task['name']}:latest/wide.parquet"
     started = time.perf_counter()
     taken = _fetched_by(lambda: pandas.read_parquet(url, columns=["c07", "c31"]))
-    return {"_fetched_bytes": taken, "took_s": time.perf_counter() - started}
+    return {"fetched_bytes": taken, "took_s": time.perf_counter() - started}
 
 
 def table_column(task: dict[str, Any]) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def _fetched_bytes() -> int:
     from holdfastpb.daemon.v1.control_pb2 import GetStatusRequest, GetStatusResponse
 
     method = "/holdfast.daemon.v1.ControlService/GetStatus"
-    return int(this_process().daemon.unary(method, GetStatusRequest(), GetStatusResponse)._fetched_bytes)
+    return int(this_process().daemon.unary(method, GetStatusRequest(), GetStatusResponse).fetched_bytes)
 
 
 TASKS = {

@@ -10,11 +10,19 @@ from holdfast._object_fields import path_being_written, reading_file, writing_fi
 from holdfast._warn_user import warn_user
 from holdfast.media.cell_equality import columns_equal
 from holdfast.media.column_types import ColumnName, declared_type, has_keys, is_key, key_type_in, types_for
-from holdfast.media.dtypes import ANY, UNKNOWN, Type, TypedDictType, optional
+from holdfast.media.dtypes import ANY, UNKNOWN, ListType, Type, TypedDictType, UnionType, optional, union_of
 from holdfast.media.optional_package import load_package
 from holdfast.media.table_display import as_html, as_text
 from holdfast.media.table_frames import arrow_table, load_library
-from holdfast.media.table_json import LOG_MODES, TableReader, known_type, read_types, table_to_json, wrap_keys
+from holdfast.media.table_json import (
+    LOG_MODES,
+    TableReader,
+    is_short_vector,
+    known_type,
+    read_types,
+    table_to_json,
+    wrap_keys,
+)
 from holdfast.media.table_keys import ForeignKeyType, PrimaryKeyType, TableIndex
 from holdfast.media.table_parquet import BATCH_ROWS, load_pyarrow
 from holdfast.media.table_rows import Format, TableRows
@@ -336,12 +344,12 @@ class Table(TableRows):
         cells = self._cells(col_name)
         if is_key(wanted):
             self._check_key(wanted, col_name, optional=optional)
-        before = self._types.by_name[col_name]
+        before, was_declared = self._types.by_name[col_name], col_name in self._types.declared
         self._types.set(col_name, result, declared=wanted is not UNKNOWN)
         try:
             result = self._types.after(col_name, result, cells)
         except TypeError:
-            self._types.set(col_name, before, declared=False)
+            self._types.set(col_name, before, declared=was_declared)
             raise
         self._types.set(col_name, result, declared=wanted is not UNKNOWN)
         if is_key(result):
@@ -564,4 +572,12 @@ def _optional_type(dtype: Type) -> Type:
 
 
 def _same_type(one: Type, other: Type) -> bool:
-    return one == other or (is_key(one) and type(one) is type(other))
+    if is_key(one):
+        return type(one) is type(other)
+    return one == other or _with_vectors_as_lists(one) == _with_vectors_as_lists(other)
+
+
+def _with_vectors_as_lists(dtype: Type) -> Type:
+    """The type with short vectors as the lists that they are in files; whether the cells are equal shows in the cells."""
+    members = dtype.allowed if isinstance(dtype, UnionType) else (dtype,)
+    return union_of([ListType() if isinstance(one, ListType) or is_short_vector(one) else one for one in members])

@@ -100,8 +100,7 @@ def written_column(dtype: Type, cells: list[Any], name: object, artifact: Artifa
         return dtype, encode_column(cells, name, artifact)
     found = [array_of(cell) for cell in cells if is_array(cell) or isinstance(cell, list | tuple)]
     kinds = {array.dtype.kind for array in found}
-    short = len(array_type.shape) == 1 and array_type.shape[0] <= VECTOR_LENGTH_MAX
-    if kinds and not kinds & {"c", "O", "V"} and short:
+    if kinds and not kinds & {"c", "O", "V"} and is_short_vector(array_type):
         element = _ELEMENTS.get(min(kinds), NUMBER) if len(kinds) == 1 else NUMBER
         lists = ListType(element, array_type.shape[0])
         return _with_member(dtype, array_type, lists), encode_column(cells, name, artifact)
@@ -109,6 +108,11 @@ def written_column(dtype: Type, cells: list[Any], name: object, artifact: Artifa
         return _with_member(dtype, array_type, NDArrayType(array_type.shape)), encode_column(cells, name, artifact)
     place = {"path": _add_arrays(found, str(name), artifact), "key": str(name)}
     return _with_member(dtype, array_type, NDArrayType(array_type.shape, place)), [None] * len(cells)
+
+
+def is_short_vector(dtype: Type) -> bool:
+    """Says whether arrays of a type are written as lists."""
+    return isinstance(dtype, NDArrayType) and len(dtype.shape) == 1 and dtype.shape[0] <= VECTOR_LENGTH_MAX
 
 
 def _array_type(dtype: Type) -> NDArrayType | None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Generator, Sequence
 from typing import IO, Any, Final
 
@@ -29,8 +31,12 @@ from holdfast.media.table_keys import ForeignIndexType, ForeignKeyType, PrimaryK
 
 BATCH_ROWS: Final = 16_384
 """Held as Python's objects at a time: some 20 MB of ten columns."""
-GROUP_ROWS: Final = 131_072
-"""Rows of a row group: megabytes in each column, so that reading one is few requests."""
+GROUP_BYTES: Final = 48 << 20
+"""Of a row group in memory.  Each of its columns is megabytes in the file, and the store's blocks at its ends, which are fetched with
+it, are little beside it."""
+GROUP_ROWS_MAX: Final = 1 << 20
+CHUNK_ROWS: Final = 131_072
+"""Handled at a time where a file is written anew."""
 DESCRIPTION_KEY: Final = b"holdfast.table"
 Malformed = Callable[[str, str], Exception]
 _SCALARS = (NUMBER, STRING, BOOLEAN)
@@ -108,10 +114,13 @@ class ParquetSpool:
             names: of the columns.
         """
         self._names = [str(name) for name in names]
-        self._folder = tempfile.TemporaryDirectory(prefix="holdfast-")
+        self._folder = tempfile.mkdtemp(prefix="holdfast-")
+        # A child that ends leaves its parent's file alone.
+        weakref.finalize(self, _remove, self._folder, os.getpid())
         self._parts: list[_Part] = []
         self._waiting: list[Any] = []
         self._waiting_rows = 0
+        self._waiting_bytes = 0
         self._json_columns: frozenset[str] = frozenset()
         self.row_count = 0
 
@@ -145,16 +154,17 @@ class ParquetSpool:
         self._waiting.append(table)
         self._waiting_rows += table.num_rows
         self.row_count += table.num_rows
-        if self._waiting_rows >= GROUP_ROWS:
+        self._waiting_bytes += table.nbytes
+        if self._waiting_bytes >= GROUP_BYTES or self._waiting_rows >= GROUP_ROWS_MAX:
             self._write()
 
     def _write(self) -> None:
         if not self._waiting:
             return
         table = load_pyarrow().concat_tables(self._waiting)
-        self._waiting, self._waiting_rows = [], 0
+        self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
         if not self._parts or self._parts[-1].writer is None:
-            path = os.path.join(self._folder.name, f"{len(self._parts)}.parquet")
+            path = os.path.join(self._folder, f"{len(self._parts)}.parquet")
             self._parts.append(_Part(path, table.schema, self._json_columns))
         self._parts[-1].write(table)
 
@@ -193,7 +203,7 @@ class ParquetSpool:
             if name in json_columns or not self._can_cast(name, types[name]):
                 json_columns |= {name}
                 types[name] = pyarrow.string()
-        whole = _Part(os.path.join(self._folder.name, "whole.parquet"), pyarrow.schema(types), json_columns)
+        whole = _Part(os.path.join(self._folder, "whole.parquet"), pyarrow.schema(types), json_columns)
         for part in self._parts:
             for table in part.tables():
                 for name in json_columns - part.json_columns:
@@ -216,6 +226,11 @@ class ParquetSpool:
         return True
 
 
+def _remove(folder: str, owner_pid: int) -> None:
+    if os.getpid() == owner_pid:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class _Part:
     """A file whose rows are of one schema."""
 
@@ -226,7 +241,7 @@ class _Part:
         self.writer: Any = load_parquet().ParquetWriter(path, schema, compression="zstd")
 
     def write(self, table: Any) -> None:
-        self.writer.write_table(table, row_group_size=GROUP_ROWS)
+        self.writer.write_table(table, row_group_size=GROUP_ROWS_MAX)
 
     def close(self, description: dict[str, Any]) -> None:
         if self.writer is None:
@@ -238,7 +253,7 @@ class _Part:
 
     def tables(self, names: list[str] | None = None) -> Generator[Any, None, None]:
         with load_parquet().ParquetFile(self.path) as file:
-            for batch in file.iter_batches(GROUP_ROWS, columns=names):
+            for batch in file.iter_batches(CHUNK_ROWS, columns=names):
                 yield load_pyarrow().Table.from_batches([batch])
 
 

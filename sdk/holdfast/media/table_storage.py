@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 from holdfast.media.column_types import ColumnName
 from holdfast.media.dtypes import ANY, BOOLEAN, NONE, NUMBER, STRING, TIMESTAMP, Type, optional
 from holdfast.media.table_json import TableReader, description_of, written_column
-from holdfast.media.table_parquet import GROUP_ROWS, ParquetRows, ParquetSpool, load_pyarrow
+from holdfast.media.table_parquet import CHUNK_ROWS, ParquetRows, ParquetSpool, load_pyarrow
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
@@ -91,8 +91,8 @@ def write_rows(table: TableRows, artifact: Artifact) -> tuple[ParquetSpool, dict
         types[name], cells = written_column(types[name], [row[at] for row in table.data], name, artifact)
         columns.append(cells)
     spool = ParquetSpool(table.columns)
-    for first in range(0, len(table.data), GROUP_ROWS):
-        spool.append([cells[first : first + GROUP_ROWS] for cells in columns], list(types.values()))
+    for first in range(0, len(table.data), CHUNK_ROWS):
+        spool.append([cells[first : first + CHUNK_ROWS] for cells in columns], list(types.values()))
     return spool, description_of(table, types, len(table.data), artifact)
 
 

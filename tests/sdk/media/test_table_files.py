@@ -97,6 +97,7 @@ def test_arrays_lie_beside_the_table_and_short_vectors_within(artifact: Any) -> 
     with np.load(artifact.get_entry(place["path"]).download()) as archive:
         assert archive[place["key"]].shape == (2, 2, 3)
     read = artifact.get("t")
+    assert read == table
     assert read.data[1][0].dtype == np.uint8
     assert [type(cell) for cell in read.data[1]] == [np.ndarray, list, np.ndarray, np.ndarray]
     assert read.get_column("some")[0] is None
