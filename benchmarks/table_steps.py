@@ -13,6 +13,7 @@ from benchmarks.results import Baseline, Row, Target, Unit
 PROGRAM = Path(__file__).with_name("table_tasks.py")
 JSON_ROWS = 200_000
 PARQUET_ROWS = 5_000_000
+BATCH_ROWS = 100_000
 JSON_TARGET = Target(3.0, of_ratio=True)
 MEMORY_TARGET = Target(300 * MIB)
 COLUMN_SHARE_MAX = 1.5
@@ -33,10 +34,10 @@ def measure_tables(folder: Path, repeat: int, say: Callable[[str], None]) -> lis
         with running_host(folder / "writer", settings) as host:
             host.warm_up()
             say(f"tables: {PARQUET_ROWS:,} rows in batches")
-            written = _call(host, "write_parquet", rows=str(PARQUET_ROWS))
+            written = _call(host, "write_parquet", rows=str(PARQUET_ROWS), batch_rows=str(BATCH_ROWS))
         with running_host(folder / "reader", settings) as host:
             say("tables: one column of four")
-            read = host.call("table_column", program=READER, rows=str(PARQUET_ROWS))
+            read = host.call("table_column", program=READER, rows=str(PARQUET_ROWS), batch_rows=str(BATCH_ROWS))
     what = f"table of {PARQUET_ROWS:,} rows"
     target = Target(COLUMN_SHARE_MAX * read["column_bytes"])
     return [

@@ -12,7 +12,6 @@ from typing import Any
 import holdfast
 
 PROJECT = "benchmarks"
-BATCH_ROWS = 100_000
 _KIB = 1024
 
 
@@ -46,14 +45,14 @@ def _row(number: int) -> list[Any]:
 
 def write_parquet(task: dict[str, Any]) -> dict[str, Any]:
     """Makes a table in Parquet form from batches and logs it."""
-    count = int(task["rows"])
+    count, batch_rows = int(task["rows"]), int(task["batch_rows"])
     with holdfast.init(project=PROJECT) as run:
         warm = holdfast.Table(columns=["a", "b", "c", "text"], format="parquet")
-        warm.add_batch(next(_batches(BATCH_ROWS)))
+        warm.add_batch(next(_batches(batch_rows, batch_rows)))
         before = _peak_bytes()
         started = time.perf_counter()
         table = holdfast.Table(columns=["a", "b", "c", "text"], format="parquet")
-        for batch in _batches(count):
+        for batch in _batches(count, batch_rows):
             table.add_batch(batch)
         artifact = holdfast.Artifact("large", "dataset")
         artifact["table"] = table
@@ -62,12 +61,12 @@ def write_parquet(task: dict[str, Any]) -> dict[str, Any]:
     return {"grown_bytes": _peak_bytes() - before, "took_s": took_s}
 
 
-def _batches(count: int) -> Iterator[dict[str, Any]]:
+def _batches(count: int, batch_rows: int) -> Iterator[dict[str, Any]]:
     import numpy
 
     generator = numpy.random.default_rng(7)
-    for first in range(0, count, BATCH_ROWS):
-        numbers = numpy.arange(first, min(first + BATCH_ROWS, count))
+    for first in range(0, count, batch_rows):
+        numbers = numpy.arange(first, min(first + batch_rows, count))
         noise = generator.random((2, len(numbers)))
         yield {"a": numbers, "b": noise[0], "c": noise[1], "text": [f"name {number}" for number in numbers]}
 
