@@ -480,7 +480,10 @@ class Table(TableRows):
         self._is_being_written = True
         try:
             with writing_file(""):  # tables in cells have no name
-                return self._to_parquet(artifact, path) if self.format == "parquet" else table_to_json(self, artifact)
+                # Parquet has no rows without columns.
+                if self.format == "parquet" and self.columns:
+                    return self._to_parquet(artifact, path)
+                return table_to_json(self, artifact)
         finally:
             self._is_being_written = False
 

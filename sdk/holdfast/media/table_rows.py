@@ -113,7 +113,7 @@ class TableRows(StoredObject):
 
     def _spill(self) -> bool:
         """Moves what is in memory to a file; False: the table is none in Parquet form, or has cells that need their artifact first."""
-        if self.format != "parquet" or self._types.keys:
+        if self.format != "parquet" or self._types.keys or not self.columns:
             return False
         dtypes = list(self._types.by_name.values())
         if self._rows and not all(map(is_native, dtypes)):

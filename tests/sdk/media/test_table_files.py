@@ -242,6 +242,13 @@ def test_any_table_comes_back(artifact: Any, table: Table) -> None:
     assert back(artifact, table) == table
 
 
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(table=tables())
+def test_any_table_comes_back_from_parquet(artifact: Any, table: Table) -> None:
+    stored = Table(columns=table.columns, data=table.data, format="parquet")
+    assert back(artifact, stored) == table
+
+
 def broken(content: Any, at: list[Any], value: Any) -> Any:
     """The JSON with one place replaced."""
     changed = copy.deepcopy(content)
