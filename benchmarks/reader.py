@@ -156,6 +156,7 @@ def table_column(task: dict[str, Any]) -> dict[str, Any]:
 
     import holdfast
 
+    os.chdir(task["folder"])  # where downloads go
     with holdfast.init(project=PROJECT) as run:
         artifact = run.use_artifact("large:latest")
         cells: list[Any] = []

@@ -37,7 +37,13 @@ def measure_tables(folder: Path, repeat: int, say: Callable[[str], None]) -> lis
             written = _call(host, "write_parquet", rows=str(PARQUET_ROWS), batch_rows=str(BATCH_ROWS))
         with running_host(folder / "reader", settings) as host:
             say("tables: one column of four")
-            read = host.call("table_column", program=READER, rows=str(PARQUET_ROWS), batch_rows=str(BATCH_ROWS))
+            read = host.call(
+                "table_column",
+                program=READER,
+                folder=str(host.folder),
+                rows=str(PARQUET_ROWS),
+                batch_rows=str(BATCH_ROWS),
+            )
     what = f"table of {PARQUET_ROWS:,} rows"
     target = Target(COLUMN_SHARE_MAX * read["column_bytes"])
     return [
@@ -66,4 +72,4 @@ def _json_row(host: Host, repeat: int, say: Callable[[str], None]) -> Row:
 
 
 def _call(host: Host, do: str, **task: str) -> dict[str, Any]:
-    return host.call(do, program=PROGRAM, **task)
+    return host.call(do, program=PROGRAM, folder=str(host.folder), **task)

@@ -1,6 +1,7 @@
 """A program that makes tables: `python table_tasks.py TASK` prints what it took as JSON; it imports nothing of the benchmarks."""
 
 import json
+import os
 import resource
 import sys
 import tempfile
@@ -79,4 +80,5 @@ TASKS = {"json_table": json_table, "write_parquet": write_parquet}
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
+    os.chdir(asked["folder"])  # where downloads go
     print(json.dumps(TASKS[asked["do"]](asked)))
