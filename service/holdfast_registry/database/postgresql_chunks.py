@@ -1,7 +1,8 @@
-"""The statements on `chunk` that go over tens of thousands of rows, in PostgreSQL's own words: arrays as parameters."""
+"""The statements on `chunk` that go over tens of thousands of rows, in PostgreSQL's own words: few large values."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
@@ -16,46 +17,70 @@ ON CONFLICT (entity_id, digest) DO UPDATE SET
   length = excluded.length, codec = excluded.codec, condemned_at_ms = NULL
 WHERE chunk.condemned_at_ms IS NOT NULL
 """
-_PRESENT = "SELECT digest FROM chunk WHERE entity_id = $1 AND condemned_at_ms IS NULL AND digest = ANY($2::bytea[])"
-_LENGTHS = """
-SELECT digest, CASE WHEN condemned_at_ms IS NULL THEN length ELSE -length END
-FROM chunk WHERE entity_id = $1 AND digest = ANY($2::bytea[])
+_DIGEST_BYTES = 32
+# All digests in one value, and all that is found in another: as an array and as rows, 65,536 of them would take the event loop
+# longer to write and to read than PostgreSQL takes to find them.  An array whose length the planner does not see is always looked
+# up by the key.
+_NAMED = f"""
+chunk.entity_id = $1 AND chunk.digest = ANY(ARRAY(
+  SELECT substring($2::bytea, {_DIGEST_BYTES} * n + 1, {_DIGEST_BYTES})
+  FROM generate_series(0, length($2::bytea) / {_DIGEST_BYTES} - 1) AS n
+))
 """
-_PLACES = """
-SELECT digest, pack, "offset", stored_length, length, codec
-FROM chunk WHERE entity_id = $1 AND digest = ANY($2::bytea[])
+_PRESENT = f"SELECT string_agg(digest, '') FROM chunk WHERE condemned_at_ms IS NULL AND {_NAMED}"
+_LENGTHS = f"""
+SELECT string_agg(digest || int4send(CASE WHEN condemned_at_ms IS NULL THEN length ELSE -length END), '')
+FROM chunk WHERE {_NAMED}
 """
-_PACKED = """
-SELECT chunk.digest, pack.pack_id, pack.size_bytes, chunk."offset", chunk.stored_length, chunk.length, chunk.codec
-FROM chunk JOIN pack ON pack.id = chunk.pack WHERE chunk.entity_id = $1 AND chunk.digest = ANY($2::bytea[])
+_LENGTH = struct.Struct(f">{_DIGEST_BYTES}si")
+_PLACES = f"""
+SELECT string_agg(
+  digest || int8send(pack) || int8send("offset") || int4send(stored_length) || int4send(length) || int2send(codec), ''
+)
+FROM chunk WHERE {_NAMED}
 """
+_PLACE = struct.Struct(f">{_DIGEST_BYTES}sqqiih")
+_PACKED = f"""
+SELECT string_agg(
+  chunk.digest || pack.pack_id || int8send(pack.size_bytes) || int8send(chunk."offset")
+    || int4send(chunk.stored_length) || int4send(chunk.length) || int2send(chunk.codec), ''
+)
+FROM chunk JOIN pack ON pack.id = chunk.pack WHERE {_NAMED}
+"""
+_PACKED_PLACE = struct.Struct(f">{_DIGEST_BYTES}s16sqqiih")
 _REVIVE = "UPDATE chunk SET condemned_at_ms = NULL WHERE entity_id = $1 AND digest = ANY($2::bytea[])"
 
 
 def select_present(connection: Connection, entity_id: int, digests: Sequence[bytes]) -> set[bytes]:
     """Returns those chunks that are stored and not condemned."""
-    return set(connection.exec_driver_sql(_PRESENT, (entity_id, list(digests))).scalars())
+    found = _found(connection, _PRESENT, entity_id, digests)
+    return {found[at : at + _DIGEST_BYTES] for at in range(0, len(found), _DIGEST_BYTES)}
 
 
 def select_lengths(connection: Connection, entity_id: int, digests: Sequence[bytes]) -> dict[bytes, int]:
     """Returns digest → length of those chunks that have a row; the length of a condemned one is negative."""
-    return {row[0]: row[1] for row in connection.exec_driver_sql(_LENGTHS, (entity_id, list(digests)))}
+    return dict(_LENGTH.iter_unpack(_found(connection, _LENGTHS, entity_id, digests)))
 
 
 def select_places(
     connection: Connection, entity_id: int, digests: Sequence[bytes]
 ) -> dict[bytes, tuple[bytes, int, int, int, int, int]]:
     """Returns digest → (digest, pack row, offset, stored length, length, codec) of those chunks that have a row."""
-    rows = connection.exec_driver_sql(_PLACES, (entity_id, list(digests)))
-    return {row[0]: (row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows}
+    found = _found(connection, _PLACES, entity_id, digests)
+    return {row[0]: (row[0], row[1], row[2], row[3], row[4], row[5]) for row in _PLACE.iter_unpack(found)}
 
 
 def select_packed(
     connection: Connection, entity_id: int, digests: Sequence[bytes]
 ) -> dict[bytes, tuple[bytes, bytes, int, int, int, int, int]]:
     """Returns digest → (digest, pack id, its bytes, offset, stored length, length, codec) of chunks that have a row."""
-    rows = connection.exec_driver_sql(_PACKED, (entity_id, list(digests)))
+    rows = _PACKED_PLACE.iter_unpack(_found(connection, _PACKED, entity_id, digests))
     return {row[0]: (row[0], row[1], row[2], row[3], row[4], row[5], row[6]) for row in rows}
+
+
+def _found(connection: Connection, statement: str, entity_id: int, digests: Sequence[bytes]) -> bytes:
+    """Returns the one value that a statement comes to; empty when it has found nothing."""
+    return bytes(connection.exec_driver_sql(statement, (entity_id, b"".join(digests))).scalar_one() or b"")
 
 
 def insert_absent(connection: Connection, rows: Sequence[tuple[int, bytes, int, int, int, int, int]]) -> int:
