@@ -299,7 +299,7 @@ RUNS: list[Case] = [
         "other type",
         ValueError,
         ("already exists with type 'dataset'", "'model'"),
-        lambda w: w.run.log_artifact(holdfast.Artifact("data", "model")),
+        lambda w: w.run.log_artifact(holdfast.Artifact("data", "model")).wait(),
     ),
     (
         "other project",
