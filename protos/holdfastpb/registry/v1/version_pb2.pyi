@@ -152,7 +152,7 @@ class Lease(_message.Message):
     def __init__(self, lease_id: _Optional[str] = ..., ttl_s: _Optional[int] = ...) -> None: ...
 
 class BeginVersionRequest(_message.Message):
-    __slots__ = ("request_id", "entity", "project", "collection", "type", "distributed_id", "writer", "origin_id")
+    __slots__ = ("request_id", "entity", "project", "collection", "type", "distributed_id", "writer", "origin_id", "semantic_version")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
@@ -161,6 +161,7 @@ class BeginVersionRequest(_message.Message):
     DISTRIBUTED_ID_FIELD_NUMBER: _ClassVar[int]
     WRITER_FIELD_NUMBER: _ClassVar[int]
     ORIGIN_ID_FIELD_NUMBER: _ClassVar[int]
+    SEMANTIC_VERSION_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     entity: str
     project: str
@@ -169,7 +170,8 @@ class BeginVersionRequest(_message.Message):
     distributed_id: str
     writer: str
     origin_id: str
-    def __init__(self, request_id: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., distributed_id: _Optional[str] = ..., writer: _Optional[str] = ..., origin_id: _Optional[str] = ...) -> None: ...
+    semantic_version: SemanticVersionWish
+    def __init__(self, request_id: _Optional[str] = ..., entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., type: _Optional[str] = ..., distributed_id: _Optional[str] = ..., writer: _Optional[str] = ..., origin_id: _Optional[str] = ..., semantic_version: _Optional[_Union[SemanticVersionWish, _Mapping]] = ...) -> None: ...
 
 class BeginVersionResponse(_message.Message):
     __slots__ = ("version_id", "lease", "latest_digest", "latest_manifest_root", "latest_version_id")

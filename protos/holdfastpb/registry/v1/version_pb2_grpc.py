@@ -143,6 +143,7 @@ class VersionServiceServicer(object):
         * INVALID_ARGUMENT/INVALID_NAME
         * FAILED_PRECONDITION/TYPE_MISMATCH: the collection holds another artifact type
         * FAILED_PRECONDITION/KIND_MISMATCH: the collection is a portfolio, or the project a registry; versions are linked there, not logged
+        * ALREADY_EXISTS/SEMVER_EXISTS, SEMVER_REUSED: as in CommitVersion
         With `distributed_id` also when that version is finished: only its content tells whether the part comes too late.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
