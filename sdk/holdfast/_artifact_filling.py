@@ -226,7 +226,7 @@ class ArtifactFilling(VersionLinks):
             if existing is not None:
                 return existing
         for place in (value._source, value._target):
-            if place is not None and place.artifact is not self and place.artifact.is_final:
+            if place is not None and place.artifact is not self and place.artifact.is_final and value._is_still(place):
                 entry = place.artifact.manifest.entries[place.path]
                 return self.add_reference(entry, path)[0]
         try:

@@ -51,6 +51,10 @@ class StoredObject(ABC):
             MalformedObjectError: it is none; see `ObjectFields`.
         """
 
+    def _is_still(self, place: ObjectPlace) -> bool:
+        """Whether it is still what lies at a place where it was read from or added to."""
+        return True
+
     @classmethod
     def get_media_subdir(cls) -> str:
         """Returns the folder of the artifact that files of objects of this type lie in; empty: they have none."""

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import bokeh.plotting
 import numpy as np
+import plotly.graph_objects
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -74,6 +76,60 @@ def test_tables_come_back_and_go_on_to_other_artifacts() -> None:
     changed = new_artifact()
     assert changed.add(read, "mine").ref is None
     assert got(log(changed), "mine") == read
+
+
+def test_cells_that_were_replaced_in_place_are_stored(tmp_path: Path) -> None:
+    table = Table(columns=["n"], data=[[1], [2]])
+    artifact = new_artifact()
+    artifact["t"] = table
+    logged = log(artifact)
+    read = got(logged, "t")
+    assert read.data == [[1], [2]]
+    looked_at = new_artifact()
+    assert looked_at.add(read, "t").ref is not None
+    for changed in (table, read):
+        next(changed.iterrows())[1][0] = "one"
+        changed.data.append([3])
+        other = new_artifact()
+        other["t"] = changed
+        assert got(log(other), "t").data == [["one"], [2], [3]]
+
+
+def test_all_objects_lie_in_the_cells_of_one_table(tmp_path: Path) -> None:
+    molecule = tmp_path / "a.pdb"
+    molecule.write_text("END")
+    plot = bokeh.plotting.figure()
+    plot.scatter([1], [2])
+    row = {
+        "audio": holdfast.Audio(np.arange(100, dtype=np.int16), 8_000, caption=7),
+        "video": holdfast.Video(np.zeros((2, 3, 16, 16), np.uint8)),
+        "html": holdfast.Html("<b>bold</b>"),
+        "points": holdfast.Object3D(np.eye(3)),
+        "molecule": holdfast.Molecule(str(molecule)),
+        "bokeh": holdfast.Bokeh(plot),
+        "plotly": holdfast.Plotly(plotly.graph_objects.Figure({"data": [{"type": "scatter", "y": [1, 2]}]})),
+        "image": holdfast.Image(np.zeros((2, 2, 3), np.uint8), grouping=np.int64(2)),
+        "classes": holdfast.Classes([{"id": np.int64(0), "name": "cat"}]),
+        "table": Table(columns=["x"], data=[[Table(columns=["y"], data=[[holdfast.Html("deep")]])]]),
+        "list": [holdfast.Html("one"), None, [holdfast.Html("two")]],
+        "dict": {"key": holdfast.Html("three"), "number": 1},
+    }
+    artifact = new_artifact()
+    tables = [Table(columns=list(row), format=form) for form in ("json", "parquet")]
+    for table in tables:
+        table.add_data(*row.values())
+        table.add_data(*[None] * len(row))
+        artifact[table.format] = table
+    logged = log(artifact)
+    for table in tables:
+        read = got(logged, table.format)
+        assert read == table
+        cells = dict(zip(read.columns, read.data[0], strict=True))
+        assert {name: type(cell) for name, cell in cells.items()} == {name: type(cell) for name, cell in row.items()}
+        assert cells["list"][2][0].html == row["list"][2][0].html
+        assert cells["table"].data[0][0].data[0][0].html == row["table"].data[0][0].data[0][0].html
+        assert np.array_equal(cells["audio"].to_numpy(), row["audio"].to_numpy())
+        assert cells["audio"].caption == "7"
 
 
 def test_a_file_that_is_no_table_is_named() -> None:

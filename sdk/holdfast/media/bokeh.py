@@ -86,6 +86,8 @@ def _as_document(value: Any) -> Any:
         if isinstance(value, document.Document):
             return value
         if isinstance(value, model.Model):
+            if value.document is not None and value.document.roots == [value]:
+                return value.document  # which it was given when it was logged before
             made = document.Document()
             made.add_root(value)
             return made

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from holdfast._artifact_objects import StoredObject
 from holdfast._object_fields import ObjectFields
+from holdfast.media.arrays import plain_value
 from holdfast.media.classes import checked_labels, classes_at, default_labels
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class BoundingBoxes2D(StoredObject):
 def _checked_box(name: str, box: Any) -> dict[str, Any]:
     if not isinstance(box, Mapping):
         raise TypeError(f"{name} must be a dict, not {box!r:.200}")
-    plain = {str(key): _plain(value) for key, value in box.items()}
+    plain = {str(key): plain_value(value) for key, value in box.items()}
     _check_position(f"{name}.position", plain.get("position"))
     scores = plain.get("scores", {})
     if not isinstance(scores, dict):
@@ -142,15 +143,3 @@ def _check_position(name: str, position: Any) -> None:
 def _is_number(value: Any) -> bool:
     # JSON knows neither NaN nor infinity.
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _plain(value: Any) -> Any:
-    """Returns values of numpy and the like as Python's, and tuples as lists: what JSON gives back."""
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, str | int | float | None):
-        return value
-    convert = getattr(value, "tolist", None) or getattr(value, "item", None)
-    return value if convert is None else convert()

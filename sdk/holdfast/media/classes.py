@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from holdfast._artifact_objects import StoredObject
 from holdfast._object_fields import ObjectFields
+from holdfast.media.arrays import plain_value
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
     from holdfast.manifest import ArtifactManifestEntry
+    from holdfast.media.type_base import Type
 
 ClassId = int | float | str
 
@@ -34,7 +36,7 @@ class Classes(StoredObject):
         for number, one in enumerate(class_set):
             if not isinstance(one, Mapping) or "id" not in one or "name" not in one:
                 raise TypeError(f"class_set[{number}] must be a dict with the keys 'id' and 'name', not {one!r:.200}")
-        self._class_set = [dict(one) for one in class_set]
+        self._class_set = [plain_value(one) for one in class_set]
         self._file_path = ""
 
     @property
@@ -46,6 +48,12 @@ class Classes(StoredObject):
     def labels(self) -> dict[Any, str]:
         """The names by their ids."""
         return {one["id"]: one["name"] for one in self._class_set}
+
+    def get_type(self) -> Type:
+        """Returns the type of a table's column that takes the ids of these classes; see `Table.cast`."""
+        from holdfast.media.dtypes_json import classes_id_type  # images need no types of columns
+
+        return classes_id_type(self)
 
     def to_json(self, artifact: Artifact) -> dict[str, Any]:
         """Returns what its file holds."""

@@ -81,7 +81,7 @@ class Image(Media):
         super().__init__(caption)
         if file_type is not None and file_type not in FILE_TYPES:
             raise ValueError(f"file_type must be one of {list(FILE_TYPES)}, not {file_type!r}")
-        self._grouping = grouping
+        self._grouping = None if grouping is None else int(grouping)
         self._own_classes: Classes | None = None
         self._stored_classes: ObjectFields | None = None
         self._decoded: weakref.ref[PILImage] | None = None

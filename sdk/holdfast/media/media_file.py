@@ -36,8 +36,9 @@ class Media(StoredObject):
     _caption: str | None
 
     def __init__(self, caption: str | None = None) -> None:
-        """Keeps the caption; a `_take` method must follow."""
-        self._caption = caption
+        """Keeps the caption, anything else than text as its text; a `_take` method must follow."""
+        # Scripts give labels as they are: numbers, and those of numpy's.
+        self._caption = None if caption is None else str(caption)
 
     # --- taking -------------------------------------------------------------------------------------------------------
 
@@ -146,7 +147,7 @@ class Media(StoredObject):
         Raises:
             MalformedObjectError: a key is missing or of another type.
         """
-        self._caption = fields.text_or_none("caption")
+        self._caption = _caption_in(fields)
         self._content = StoredFile(fields)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -168,3 +169,10 @@ class Media(StoredObject):
     def _shown(self) -> dict[str, Any]:
         """What `repr` says beside name and caption; fetches nothing."""
         return {}
+
+
+def _caption_in(fields: ObjectFields) -> str | None:
+    # Older files have what was given, numbers too.
+    if isinstance(fields.values.get("caption"), int | float):
+        return str(fields.values["caption"])
+    return fields.text_or_none("caption")

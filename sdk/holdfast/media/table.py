@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from holdfast._object_fields import path_being_written, reading_file, writing_file
 from holdfast._warn_user import warn_user
+from holdfast.media.arrays import array_of_cells, plain_value
 from holdfast.media.cell_equality import columns_equal
 from holdfast.media.column_types import ColumnName, declared_type, has_keys, is_key, key_type_in, types_for
 from holdfast.media.dtypes import ANY, UNKNOWN, ListType, Type, TypedDictType, UnionType, optional, union_of
@@ -129,9 +130,10 @@ class Table(TableRows):
     def _begin(self, columns: Sequence[ColumnName] | None, found: list[Any] | None) -> None:
         if columns is None:
             columns = ["Input", "Output", "Expected"] if found is None else found
-        if isinstance(columns, str) or not isinstance(columns, Sequence):
+        if isinstance(columns, str | bytes | Mapping) or not hasattr(columns, "__iter__"):
             raise TypeError(f"columns argument expects a list of names, not {columns!r:.200}")
-        names = list(columns)
+        # Those of data frames and arrays, too.
+        names = [str(name) if isinstance(name, str) else plain_value(name) for name in columns]
         for name in names:
             if type(name) not in (str, int):
                 raise TypeError(f"columns argument expects a list of strings or ints, found {name!r:.80}")
@@ -236,7 +238,7 @@ class Table(TableRows):
 
     def iterrows(self) -> Generator[tuple[TableIndex, list[Any]], None, None]:
         """Yields the number of each row, which another table may have in a cell to lead to this row, and the row."""
-        stored = self._sealed()
+        stored, self._is_given_out = self._sealed(), True
         batches = () if stored is None else stored.batches()
         for number, row in enumerate(chain(chain.from_iterable(batches), self._rows)):
             yield self._index(number), row
@@ -261,8 +263,8 @@ class Table(TableRows):
             raise ValueError(f"The table has a column {name!r} already")
         cells = cells_of(data)
         is_first = not self.columns
-        if not is_first and len(cells) != len(self.data):
-            raise ValueError(f"Expected length {len(self.data)}, found {len(cells)}")
+        if not is_first and len(cells) != len(self):
+            raise ValueError(f"Expected length {len(self)}, found {len(cells)}")
         dtype = key_type_in(cells) or (_optional_type(UNKNOWN) if optional else UNKNOWN)
         self._types.set(name, dtype, declared=False)
         try:
@@ -276,7 +278,7 @@ class Table(TableRows):
         if is_first:
             self._rows = [[] for _ in cells]
         self.columns.append(name)
-        for row, cell in zip(self.data, cells, strict=True):
+        for row, cell in zip(self._all_rows(), cells, strict=True):
             row.append(cell)
         self._changed()
 
@@ -308,7 +310,8 @@ class Table(TableRows):
 
         Args:
             name: of the column.
-            convert_to: "numpy": as one array, in which objects such as images are what their data array is; None: as a list.
+            convert_to: "numpy": as one array, in which objects such as images are what their data array is (an array of objects when
+                these are of several shapes); None: as a list.
 
         Raises:
             ValueError: there is no such column, or no such form.
@@ -320,7 +323,8 @@ class Table(TableRows):
         if convert_to is None:
             return cells
         numpy = load_package("numpy", "Table.get_column")
-        return numpy.array([cell.to_data_array() if hasattr(cell, "to_data_array") else cell for cell in cells])
+        found = [cell.to_data_array() if hasattr(cell, "to_data_array") else cell for cell in cells]
+        return array_of_cells(found, numpy)
 
     def cast(self, col_name: ColumnName, dtype: Any, optional: bool = False) -> Type:
         """Says what a column takes.
@@ -354,7 +358,7 @@ class Table(TableRows):
         self._types.set(col_name, result, declared=wanted is not UNKNOWN)
         if is_key(result):
             at = self.columns.index(col_name)
-            for row, cell in zip(self.data, wrap_keys(cells, result, self, col_name), strict=True):
+            for row, cell in zip(self._all_rows(), wrap_keys(cells, result, self, col_name), strict=True):
                 row[at] = cell
         self._changed()
         return result
@@ -428,7 +432,7 @@ class Table(TableRows):
             MissingPackageError: pandas is not installed.
         """
         pandas = load_package("pandas", "Table.get_dataframe")
-        return pandas.DataFrame.from_records(self.data, columns=self.columns)
+        return pandas.DataFrame.from_records(self._all_rows(), columns=self.columns)
 
     def to_arrow(self) -> Any:
         """Returns a `pyarrow.Table`.
@@ -524,7 +528,7 @@ class Table(TableRows):
             table._stored, types = read_stored(open_file, reader, types, table.columns)
         table._types = read_types({name: known_type(types[name], (), 0) for name in table.columns})
         if table._types.keys and table._stored is not None:
-            table._rows, table._stored = table.data, None
+            table._rows, table._stored = table._all_rows(), None
         for name, dtype in table._types.keys.items():
             at = table.columns.index(name)
             for row in table._rows:

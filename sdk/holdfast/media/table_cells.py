@@ -17,6 +17,7 @@ from holdfast._artifact_objects import StoredObject, object_from_json, object_ty
 from holdfast.media.dtypes import (
     DEPTH_MAX,
     NONE,
+    NUMBER,
     TIMESTAMP,
     TOO_DEEP,
     AnyType,
@@ -173,6 +174,9 @@ def revive_plain(dtype: Type, cells: list[Any]) -> list[Any]:
 def decoder_of(dtype: Type, artifact: Artifact) -> Decode | None:
     """Returns what makes a column's cells of their JSON; None when they are what JSON has."""
     members = dtype.allowed if isinstance(dtype, UnionType) else (dtype,)
+    if NUMBER in members:
+        # JSON does not tell datetimes from numbers: better their milliseconds than numbers that become datetimes.
+        members = tuple(one for one in members if one is not TIMESTAMP)
     decoders = [decoder for decoder in (_member_decoder(one, artifact) for one in members) if decoder is not None]
     if not decoders:
         return None

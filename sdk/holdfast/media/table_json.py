@@ -60,7 +60,7 @@ def table_to_json(table: TableRows, artifact: Artifact) -> dict[str, Any]:
     Raises:
         TypeError: a cell has no form in JSON; the message names row and column.
     """
-    rows = table.data
+    rows = table._all_rows()
     types = dict(table.column_types)
     replaced: dict[int, Sequence[Any]] = {}
     for at, name in enumerate(table.columns):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from holdfast._artifact_objects import StoredObject
@@ -44,7 +45,7 @@ class TableIndex(int):
         """
         if self._table is None:
             return {}
-        return dict(zip(self._table.columns, self._table.data[self], strict=True))
+        return dict(zip(self._table.columns, self._table._all_rows()[self], strict=True))
 
 
 class PrimaryKeyType(Type):
@@ -145,7 +146,7 @@ class ClassesIdType(Type):
 
     def assign(self, value: object, *, widen: bool = False) -> Type:
         """See `Type.assign`."""
-        is_known = isinstance(value, int | str) and not isinstance(value, bool) and value in self.ids
+        is_known = isinstance(value, Integral | str) and not isinstance(value, bool) and value in self.ids
         return self if is_known else INVALID
 
     def assign_type(self, other: Type, *, widen: bool = False) -> Type:

@@ -6,6 +6,7 @@ names.  The same metadata has the types of the columns, so that the file is a ta
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -307,13 +308,17 @@ class ParquetRows:
             raise self._malformed("holdfast.table", f"the schema's metadata is no JSON ({error})") from error
         return found if isinstance(found, dict) else {}
 
-    def _file(self) -> Any:
-        try:
-            return load_parquet().ParquetFile(self._open(), pre_buffer=False)
-        except Error:  # the bytes cannot be had, which is not the file's fault
-            raise
-        except (load_pyarrow().ArrowException, ValueError, OSError) as error:
-            raise self._malformed("parquet_path", f"it is no Parquet file ({error})") from error
+    @contextlib.contextmanager
+    def _file(self) -> Generator[Any, None, None]:
+        with contextlib.ExitStack() as stack:
+            try:
+                # Arrow leaves it to us to close what we have opened.
+                file = load_parquet().ParquetFile(stack.enter_context(self._open()), pre_buffer=False)
+            except Error:  # the bytes cannot be had, which is not the file's fault
+                raise
+            except (load_pyarrow().ArrowException, ValueError, OSError) as error:
+                raise self._malformed("parquet_path", f"it is no Parquet file ({error})") from error
+            yield file
 
     def column(self, at: int) -> list[Any]:
         """Returns the cells of a column as JSON has them; the bytes of the others are not read.

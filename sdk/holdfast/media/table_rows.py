@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from holdfast._artifact_objects import StoredObject
+from holdfast._artifact_objects import ObjectPlace, StoredObject
 from holdfast.media.column_types import ColumnName, ColumnTypes
 from holdfast.media.dtypes import INVALID, NONE, Type
 from holdfast.media.table_cells import encode_plain, revive_plain
@@ -28,6 +28,8 @@ class TableRows(StoredObject):
     _stored: StoredRows | None = None
     _spool: ParquetSpool | None = None
     """Is given rows; then nothing is in `_stored`."""
+    _is_given_out = False
+    """Whether somebody has had the lists in memory, and may have changed cells."""
     _head: list[list[Any]]
     """The first rows, if they are in files."""
 
@@ -37,6 +39,11 @@ class TableRows(StoredObject):
 
         Of a table in Parquet form, all rows are read into memory and stay there; `iterrows` and `get_column` read less.
         """
+        self._is_given_out = True
+        return self._all_rows()
+
+    def _all_rows(self) -> list[list[Any]]:
+        """As `data`, for those who change none."""
         stored = self._sealed()
         if stored is not None:
             self._rows[:0] = [row for batch in stored.batches() for row in batch]
@@ -82,6 +89,17 @@ class TableRows(StoredObject):
     def _changed(self) -> None:
         # What was logged, or read, is not this table any more.
         self._source = self._target = None
+
+    def _is_still(self, place: ObjectPlace) -> bool:
+        return not self._is_given_out or self == place.artifact.get(place.path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies, here or in other processes, have all rows in memory, and do not know where this one was added to."""
+        stored = self._sealed()
+        in_files = [] if stored is None else [row for batch in stored.batches() for row in batch]
+        left_out = ("_target", "_stored", "_spool")
+        state = {name: value for name, value in self.__dict__.items() if name not in left_out}
+        return state | {"_rows": [*in_files, *self._rows], "_head": []}
 
     def _check_names(self, names: list[Any]) -> None:
         if set(names) != set(self.columns):

@@ -86,14 +86,15 @@ def write_rows(table: TableRows, artifact: Artifact) -> tuple[ParquetSpool, dict
         TypeError: a cell has no form in JSON; the message names row and column.
     """
     types: dict[ColumnName, Type] = dict(table.column_types)
+    rows = table._all_rows()
     columns = []
     for at, name in enumerate(table.columns):
-        types[name], cells = written_column(types[name], [row[at] for row in table.data], name, artifact)
+        types[name], cells = written_column(types[name], [row[at] for row in rows], name, artifact)
         columns.append(cells)
     spool = ParquetSpool(table.columns)
-    for first in range(0, len(table.data), CHUNK_ROWS):
+    for first in range(0, len(rows), CHUNK_ROWS):
         spool.append([cells[first : first + CHUNK_ROWS] for cells in columns], list(types.values()))
-    return spool, description_of(table, types, len(table.data), artifact)
+    return spool, description_of(table, types, len(rows), artifact)
 
 
 # --- tables of Arrow's ------------------------------------------------------------------------------------------------

@@ -280,3 +280,9 @@ def test_a_copy_outlives_the_original(size: tuple[int, ...], copied: Any) -> Non
     gc.collect()
     np.testing.assert_array_equal(other.to_numpy(), array)
     assert other.masks["m"].class_labels == other.classes.labels
+
+
+@pytest.mark.parametrize("caption", [5, np.int64(5), np.str_("5")])
+def test_captions_are_texts_whatever_labels_are(caption: Any) -> None:
+    image = holdfast.Image(RGB, caption=caption, grouping=np.int64(3))
+    assert (image.caption, type(image.caption), type(image.grouping)) == ("5", str, int)

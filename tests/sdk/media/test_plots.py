@@ -112,6 +112,13 @@ def test_a_figure_of_bokeh_comes_back(tmp_path: Path) -> None:
     assert by_path.b_obj is by_path.b_obj
 
 
+def test_a_figure_of_bokeh_is_taken_as_often_as_it_is_logged() -> None:
+    figure = bokeh_figure()
+    first, second = holdfast.Bokeh(figure), holdfast.Bokeh(figure)
+    assert first == second
+    assert first.content == second.content
+
+
 def test_a_document_of_bokeh_is_taken() -> None:
     from bokeh.document import Document
 

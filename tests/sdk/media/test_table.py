@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+import holdfast
 from holdfast.errors import MissingPackageError
 from holdfast.media.dtypes import NUMBER, optional
 from holdfast.media.table import Table
@@ -210,3 +211,28 @@ def test_a_table_shows_its_first_rows_escaped() -> None:
     assert "<script>" not in page
     assert made._repr_mimebundle_(include=None) == {"text/plain": text, "text/html": page}
     assert "0 rows" in repr(Table(columns=[]))
+
+
+def test_columns_are_named_as_frames_and_arrays_name_them() -> None:
+    for names in (pd.Index(["a", "b"]), np.array(["a", "b"]), ("a", "b"), {"a": 1, "b": 2}.keys()):
+        assert Table(columns=names, data=[[1, 2]]).columns == ["a", "b"]
+    assert Table(columns=np.array([3, 4])).columns == [3, 4]
+    with pytest.raises(TypeError, match="list of names"):
+        Table(columns="ab")
+
+
+def test_cells_of_several_shapes_become_an_array_of_objects() -> None:
+    pixels = np.zeros((2, 3, 3), np.uint8)
+    table = Table(columns=["image"], data=[[holdfast.Image(pixels)], [None], [holdfast.Image(pixels[:1])]])
+    array = table.get_column("image", convert_to="numpy")
+    assert array.dtype == object
+    assert [array[0][1][2], array[1], len(array[2])] == [(0, 0, 0), None, 1]
+
+
+def test_classes_give_the_type_of_their_ids() -> None:
+    table = Table(columns=["id"])
+    table.cast("id", holdfast.Classes([{"id": np.int64(3), "name": "cat"}]).get_type())
+    table.add_data(3)
+    table.add_data(np.int64(3))
+    with pytest.raises(TypeError, match="row 2, column 'id'"):
+        table.add_data(4)

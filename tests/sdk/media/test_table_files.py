@@ -1,8 +1,12 @@
 """Files of tables: what is written, what is read, and what is said of files that hold none."""
 
 import copy
+import gc
 import json
+import os
+import pickle
 import shutil
+import warnings
 from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import Path
@@ -247,6 +251,39 @@ def test_any_table_comes_back(artifact: Any, table: Table) -> None:
 def test_any_table_comes_back_from_parquet(artifact: Any, table: Table) -> None:
     stored = Table(columns=table.columns, data=table.data, format="parquet")
     assert back(artifact, stored) == table
+
+
+@pytest.mark.parametrize("form", ["json", "parquet"])
+def test_numbers_among_datetimes_stay_numbers(artifact: Any, form: Any) -> None:
+    table = Table(columns=["x"], data=[[[1, NEW_YEAR]]], format=form)
+    assert back(artifact, table).data == [[[1, 1_577_836_800_000]]]
+
+
+def test_copies_of_tables_with_rows_in_files_have_rows_of_their_own() -> None:
+    table = Table(columns=["x", "y"], format="parquet")
+    for _ in range(2):
+        table.add_batch({"x": np.arange(20_000), "y": np.ones(20_000)})
+    copies = [copy.deepcopy(table), pickle.loads(pickle.dumps(table))]
+    assert len(table.get_column("x")) == 40_000
+    sealed = pickle.loads(pickle.dumps(table))
+    assert [len(one.data) for one in (*copies, sealed)] == [40_000] * 3
+    copies[0].data[0][0] = -1
+    assert copies[0] != table
+    assert sealed == table == copies[1]
+
+
+def test_files_of_rows_are_closed() -> None:
+    table = Table(columns=["x", "y"], format="parquet")
+    table.add_batch({"x": np.arange(20_000), "y": np.ones(20_000)})
+    before = len(os.listdir("/proc/self/fd"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        table.get_column("x")
+        next(table.iterrows())
+        assert len(table.data) == 20_000
+        gc.collect()
+    assert [str(one.message) for one in caught] == []
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def broken(content: Any, at: list[Any], value: Any) -> Any:
