@@ -15,6 +15,8 @@ PackedPlace = tuple[bytes, bytes, int, int, int, int, int]
 """Digest, pack id, the pack's bytes, offset, stored length, length, codec."""
 NewChunk = tuple[int, bytes, int, int, int, int, int]
 """Entity, digest, pack row, offset, stored length, length, codec."""
+PageRow = tuple[bytes, int, int, int | None]
+"""Digest, pack row, stored length, condemned stamp."""
 
 
 class ChunkStatements(Protocol):
@@ -33,6 +35,9 @@ class ChunkStatements(Protocol):
         self, connection: Connection, entity_id: int, digests: Sequence[bytes]
     ) -> dict[bytes, PackedPlace]:
         """Returns digest → place of those chunks that have a row, and a pack, in one statement for each group."""
+
+    def select_page(self, connection: Connection, entity_id: int, after: bytes, count: int) -> list[PageRow]:
+        """Returns the next rows in the order of digests."""
 
     def insert_absent(self, connection: Connection, rows: Sequence[NewChunk]) -> int:
         """Adds chunks that have no row, and moves condemned ones to where they were brought now, which revives them.

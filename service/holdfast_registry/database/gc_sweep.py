@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, text, upda
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_registry.clock import Clock
-from holdfast_registry.database.chunks import chunk_statements
+from holdfast_registry.database.chunks import PageRow, chunk_statements
 from holdfast_registry.database.database import Database
 from holdfast_registry.database.gc_cycles import Cycle, hold
 from holdfast_registry.database.schema import chunk, entity, gc_orphan, lease, pack
@@ -30,12 +30,6 @@ DIGESTS_AT_ONCE = 1000
 PACKS_AT_ONCE = 500
 """Packs of one transaction, or of one look."""
 
-_PAGE = (
-    select(chunk.c.digest, chunk.c.pack, chunk.c.stored_length, chunk.c.condemned_at_ms)
-    .where(chunk.c.entity_id == bindparam("entity_id"), chunk.c.digest > bindparam("after"))
-    .order_by(chunk.c.digest)
-    .limit(PAGE_ROWS)
-)
 _PACKS = (
     select(
         pack.c.id,
@@ -116,10 +110,6 @@ _DUE_ORPHANS = (
 _FORGET_ORPHANS = delete(gc_orphan).where(gc_orphan.c.pack_id.in_(bindparam("pack_ids", expanding=True)))
 
 
-PageRow = tuple[bytes, int, int, int | None]
-"""Digest, pack row, stored length, condemned stamp."""
-
-
 @dataclass(slots=True)
 class LivePacks:
     """All LIVE packs of an entity before its chunks are looked at, as columns: there may be a million."""
@@ -197,8 +187,7 @@ class GcSweepRepository:
         """Returns the next rows by digest; none: that was the end."""
 
         def unit(connection: Connection) -> list[PageRow]:
-            rows = connection.execute(_PAGE, {"entity_id": entity_id, "after": after})
-            return [(bytes(row[0]), row[1], row[2], row[3]) for row in rows]
+            return chunk_statements(connection).select_page(connection, entity_id, after, PAGE_ROWS)
 
         return await self._database.read(unit)
 

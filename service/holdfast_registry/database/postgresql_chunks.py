@@ -48,6 +48,18 @@ SELECT string_agg(
 FROM chunk JOIN pack ON pack.id = chunk.pack WHERE {_NAMED}
 """
 _PACKED_PLACE = struct.Struct(f">{_DIGEST_BYTES}s16sqqiih")
+_NOT_CONDEMNED = -1
+_PAGE = f"""
+SELECT string_agg(
+  digest || int8send(pack) || int4send(stored_length) || int8send(coalesce(condemned_at_ms, {_NOT_CONDEMNED})), ''
+  ORDER BY digest
+)
+FROM (
+  SELECT digest, pack, stored_length, condemned_at_ms FROM chunk
+  WHERE entity_id = $1 AND digest > $2 ORDER BY digest LIMIT $3
+) AS page
+"""
+_PAGE_ROW = struct.Struct(f">{_DIGEST_BYTES}sqiq")
 _REVIVE = "UPDATE chunk SET condemned_at_ms = NULL WHERE entity_id = $1 AND digest = ANY($2::bytea[])"
 
 
@@ -76,6 +88,17 @@ def select_packed(
     """Returns digest → (digest, pack id, its bytes, offset, stored length, length, codec) of chunks that have a row."""
     rows = _PACKED_PLACE.iter_unpack(_found(connection, _PACKED, entity_id, digests))
     return {row[0]: (row[0], row[1], row[2], row[3], row[4], row[5], row[6]) for row in rows}
+
+
+def select_page(
+    connection: Connection, entity_id: int, after: bytes, count: int
+) -> list[tuple[bytes, int, int, int | None]]:
+    """Returns (digest, pack row, stored length, condemned stamp) of the next rows in the order of digests."""
+    found = connection.exec_driver_sql(_PAGE, (entity_id, after, count)).scalar_one() or b""
+    return [
+        (digest, pack, length, None if condemned == _NOT_CONDEMNED else condemned)
+        for digest, pack, length, condemned in _PAGE_ROW.iter_unpack(found)
+    ]
 
 
 def _found(connection: Connection, statement: str, entity_id: int, digests: Sequence[bytes]) -> bytes:

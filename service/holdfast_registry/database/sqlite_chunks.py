@@ -24,6 +24,10 @@ ON CONFLICT (entity_id, digest) DO UPDATE SET
   length = excluded.length, codec = excluded.codec, condemned_at_ms = NULL
 WHERE chunk.condemned_at_ms IS NOT NULL
 """
+_PAGE = (
+    "SELECT digest, pack, stored_length, condemned_at_ms FROM chunk WHERE entity_id = ? AND digest > ? "
+    "ORDER BY digest LIMIT ?"
+)
 
 
 def _groups(digests: Sequence[bytes]) -> Iterable[tuple[str, tuple[bytes, ...]]]:
@@ -84,6 +88,13 @@ def select_packed(
         rows = plain_rows(connection, statement, (entity_id, *parameters))
         packed.update(zip(map(itemgetter(0), rows), rows, strict=True))
     return packed
+
+
+def select_page(
+    connection: Connection, entity_id: int, after: bytes, count: int
+) -> list[tuple[bytes, int, int, int | None]]:
+    """Returns (digest, pack row, stored length, condemned stamp) of the next rows in the order of digests."""
+    return plain_rows(connection, _PAGE, (entity_id, after, count))
 
 
 def insert_absent(connection: Connection, rows: Sequence[tuple[int, bytes, int, int, int, int, int]]) -> int:

@@ -10,8 +10,9 @@ from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from holdfast_registry.database.chunks import PageRow
 from holdfast_registry.database.gc_cycles import Cycle
-from holdfast_registry.database.gc_sweep import Changes, GcSweepRepository, LivePacks, PageRow
+from holdfast_registry.database.gc_sweep import Changes, GcSweepRepository, LivePacks
 from holdfast_registry.domain.gc import GcWish, SweepStep, may_compact, may_doom, sweep_step
 from holdfast_registry.domain.records import LeaseState, PackState
 from holdfast_registry.file_threads import FileThreads
