@@ -117,6 +117,8 @@ class RunLogging(RunBase):
             return self._mark_logged(artifact, aliases, tags)
         if not self.offline:
             known_types().check(self.entity, self.project, artifact.source_name, artifact.type)
+            number = artifact.semantic_version if artifact._job_id is None else None  # the one that it has taken itself
+            known_types().check_number(self.entity, self.project, artifact.source_name, number)
         finalize = self._finalize_request(aliases, tags, use_after_commit=use_after_commit)
         finalize.priority = priority or finalize.priority
         artifact._log(finalize)

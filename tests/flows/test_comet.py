@@ -101,6 +101,11 @@ def test_every_log_is_a_version_and_semantic_versions_count_up_or_are_said(exper
     with pytest.raises(exceptions.LogArtifactException) as caught:
         logged(experiment, files, name, version="2.0.0")
     assert caught.value.sdk_error_code == exceptions.VERSION_EXISTS
+    artifact = comet_ml.Artifact(name, "dataset")
+    artifact.version = "2.0"  # type: ignore[assignment]
+    with pytest.raises(exceptions.LogArtifactException, match="MAJOR") as malformed:
+        experiment.log_artifact(artifact)
+    assert malformed.value.sdk_error_code == exceptions.INVALID_VERSION
     holdfast.Api().artifact(f"{name}:2.0.0").delete(delete_aliases=True)
     with pytest.raises(exceptions.LogArtifactException) as reused:
         logged(experiment, files, name, version="2.0.0")
@@ -455,10 +460,12 @@ def test_the_end_tells_of_failures_that_nobody_has_waited_for(experiment: comet_
     version = logged(experiment, {"f": b"f"})
     version._committed.delete(delete_aliases=True)
     artifact = comet_ml.Artifact(version.name, "dataset", version="1.0.0")
-    artifact.add(io.BytesIO(b"f"), "f")
+    artifact.add(io.BytesIO(b"not sent for nothing"), "f")
     other = comet_ml.Experiment(project_name=PROJECT)
-    other.log_artifact(artifact)
+    refused = other.log_artifact(artifact)
     assert not other.flush()
+    assert refused._stored is not None
+    assert refused._stored.progress().bytes_sent == 0
     with pytest.raises(exceptions.ExperimentCleaningException, match=r"1\.0\.0"):
         other.end()
 

@@ -175,10 +175,10 @@ class Client:
         project: str = "vision",
         type: str = "dataset",
         id: str = "",
-        **part: str,
+        **more: Any,
     ) -> BeginVersionResponse:
         request = BeginVersionRequest(
-            request_id=id or new_request_id(), entity=entity, project=project, collection=collection, type=type, **part
+            request_id=id or new_request_id(), entity=entity, project=project, collection=collection, type=type, **more
         )
         return self.call(self.versions.BeginVersion, request)
 

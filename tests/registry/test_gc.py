@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from holdfast_registry.fsck import check_store
+from holdfastpb.registry.v1.version_pb2 import SemanticVersionWish
 from registry.client import Client, content_of, reason_of
 from registry.collecting import AT_ONCE, MovedClock, collect, preview, stored_bytes
 from registry.processes import RegistryProcess, run_registry
@@ -82,7 +83,10 @@ async def test_deleted_version_is_restored_within_its_window_and_not_after(own_r
     with own_registry, Client(own_registry.target) as client:
         assert reason_of(lambda: client.restore("c", 1)) == "NOT_FOUND"
         assert reason_of(lambda: client.restore("c", 7)) == "NOT_FOUND"
-        assert client.log_files("c", kept | {"new": b"1"}).version_index == 2
+        again = SemanticVersionWish(exact=newer.semantic_version)
+        assert reason_of(lambda: client.log("c", content_of(kept), semantic_version=again)) == "SEMVER_REUSED"
+        third = client.log_files("c", kept | {"new": b"1"})
+        assert (newer.semantic_version, third.semantic_version, third.version_index) == ("2.0.0", "3.0.0", 2)
         own_registry.stop()
     sound(own_registry.data_dir)
 

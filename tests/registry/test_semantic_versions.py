@@ -171,6 +171,28 @@ def test_distributed_version_gets_the_one_that_its_finish_asks_for(client: Clien
     assert client.finish(collection, "next").version.semantic_version == "4.0.0"
 
 
+def test_begin_refuses_what_its_commit_would_refuse(client: Client, collection: str) -> None:
+    def begin(exact: str, **more: object) -> None:
+        wish = SemanticVersionWish(exact=exact, **more)  # type: ignore[arg-type]
+        client.begin(collection, semantic_version=wish, origin_id=job)
+
+    job = ""
+    for text in ("1.0.0", "1.1.0", "1.2.0"):
+        version = log(client, collection, text)
+    client.delete(client.resolve(collection, "1.1.0").version_id)
+    assert reason_of(lambda: begin("1.0.0")) == "SEMVER_EXISTS"
+    assert reason_of(lambda: begin("1.1.0")) == "SEMVER_REUSED"
+    assert reason_of(lambda: begin("1.2.0", always_new=True)) == "SEMVER_EXISTS"
+    assert reason_of(lambda: begin("1.2")) == "INVALID_NAME"
+    begin("1.2.0")  # perhaps with equal content
+    begin("1.0.0", if_free=True)
+    begin("1.3.0")
+    job = version.version_id
+    begin("1.0.0")  # a job that has come to a version gets that one, whatever it asks for
+    begin_part = {"distributed_id": "job", "writer": "w", "origin_id": "0" * 32}
+    client.begin(collection, semantic_version=SemanticVersionWish(exact="1.0.0"), **begin_part)
+
+
 def test_concurrent_commits_never_share_a_version(registry: RegistryProcess, collection: str) -> None:
     writers, each = figure(6, 64), figure(4, 100)
 

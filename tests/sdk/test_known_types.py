@@ -7,8 +7,8 @@ import pytest
 
 from holdfast._daemon_client import DaemonClient
 from holdfast._known_types import DEADLINE_S, PAUSE_S, KnownTypes
-from holdfast.errors import Error, NotFoundError, TypeMismatchError, UnavailableError
-from holdfastpb.registry.v1 import collection_pb2
+from holdfast.errors import Error, NotFoundError, SemanticVersionExistsError, TypeMismatchError, UnavailableError
+from holdfastpb.registry.v1 import collection_pb2, version_pb2
 
 
 class Registry:
@@ -76,3 +76,34 @@ def test_no_daemon_is_started_for_it() -> None:
     registry.listens = False
     registry.types().check("e", "p", "a", "model")
     assert registry.asked == []
+
+
+class Numbers(Registry):
+    """Answers with a version that has the number, and these aliases."""
+
+    def __init__(self, *aliases: str) -> None:
+        super().__init__("")
+        self.aliases = aliases
+
+    def unary(self, method: str, request: Any, response_type: Any, **how: Any) -> Any:
+        self.asked.append(how)
+        return version_pb2.ListVersionsResponse(versions=[version_pb2.Version(aliases=self.aliases)])
+
+
+def test_number_of_another_version_is_refused_at_once() -> None:
+    with pytest.raises(SemanticVersionExistsError, match=r"Artifact a has a version 1\.2\.0 already"):
+        Numbers("best").types().check_number("e", "p", "a", "1.2.0")
+    latest = Numbers("latest")
+    latest.types().check_number("e", "p", "a", "1.2.0")  # perhaps with equal content
+    with pytest.raises(SemanticVersionExistsError):
+        latest.types().check_number("e", "p", "a", "1.2.0", always_new=True)
+    assert [how["deadline_s"] for how in latest.asked] == [DEADLINE_S] * 2
+
+
+def test_nobody_is_asked_for_a_number_that_is_not_wanted() -> None:
+    registry = Numbers("best")
+    registry.types().check_number("e", "p", "a", None)
+    registry.types().check_number("e", "p", "a", "")
+    assert not registry.asked
+    for answer in (NotFoundError("none"), UnavailableError("away")):
+        Registry(answer).types().check_number("e", "p", "a", "1.2.0")

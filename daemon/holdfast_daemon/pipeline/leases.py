@@ -55,6 +55,8 @@ class Leases:
             return job.lease_id
         if not job.row.begin_request_id or (job.begun_for is not None and job.begun_for != target):
             await self.forget(job)
+        # Only then: a begin that is repeated after a crash must say what it said before, and the draft knew of no wish yet.
+        is_demanded = bool(finalize.semantic_version.exact) and not finalize.semantic_version.if_free
         request = BeginVersionRequest(
             request_id=job.row.begin_request_id,
             entity=target[0],
@@ -63,7 +65,8 @@ class Leases:
             type=job.finalize.type if job.finalize else job.opened.artifact_type,
             distributed_id=finalize.distributed_id,
             writer=finalize.writer,
-            origin_id=origin_of(job) if finalize.distributed_id else "",
+            origin_id=origin_of(job) if finalize.distributed_id or is_demanded else "",
+            semantic_version=finalize.semantic_version if is_demanded else None,
         )
         try:
             response: BeginVersionResponse = await self._registry.call(self._registry.versions.BeginVersion, request)

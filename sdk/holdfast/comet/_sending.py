@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from holdfast._draft import RECORD_OVERHEAD_BYTES, Draft, file_record
 from holdfast._known_types import known_types
 from holdfast._local_file import find_file, read_small
-from holdfast._process import this_process
 from holdfast.artifact import Artifact as StoredArtifact
 from holdfast.comet._artifact_asset import (
     METADATA_KEY,
@@ -22,11 +21,10 @@ from holdfast.comet._artifact_asset import (
     copy_stream,
 )
 from holdfast.comet._names import artifact_project, stored_aliases
-from holdfast.comet.exceptions import VERSION_EXISTS, LogArtifactException
-from holdfast.errors import CommError
+from holdfast.comet.exceptions import INVALID_VERSION, LogArtifactException
 from holdfast_contract.names import check_tags, check_user_aliases
+from holdfast_contract.semantic_versions import check_semantic_version
 from holdfastpb.daemon.v1 import log_pb2
-from holdfastpb.registry.v1 import version_pb2
 
 if TYPE_CHECKING:
     from holdfast.comet._artifact import Artifact
@@ -34,27 +32,22 @@ if TYPE_CHECKING:
     from holdfast.runs import Run
 
 
-RESOLVE_VERSION = "/holdfast.registry.v1.VersionService/ResolveVersion"
-LOOK_DEADLINE_S = 1.0
-"""A registry that is up takes milliseconds; one that is away is not to hold up a script that logs."""
-
-
 def send(artifact: Artifact, run: Run) -> StoredArtifact:
     """Logs an artifact as an output of a run.  Returns when the daemon has read what may be changed afterwards.
 
     Raises:
-        LogArtifactException: the version exists already.
-        Error: a file cannot be read, the type is another one, or the daemon cannot be reached.
+        LogArtifactException: the version is none.
+        Error: the version exists already, a file cannot be read, the type is another one, or the daemon cannot be reached.
         ValueError: a name breaks its rules.
     """
     with artifact._lock:
         aliases, tags = stored_aliases(list(artifact.aliases)), sorted(artifact.version_tags)
         check_user_aliases(aliases)
         check_tags(tags)
-        project, version = artifact_project(), "" if artifact.version is None else str(artifact.version)
+        project, version = artifact_project(), _version_text(artifact)
         if not run.offline:
             known_types().check(run.entity, project, artifact.name, artifact.artifact_type)
-            _refuse_known_version(run.entity, project, artifact.name, version)
+            known_types().check_number(run.entity, project, artifact.name, version, always_new=True)
         draft = _Filling(artifact, run).filled()
         request = run._finalize_request(aliases, tags, use_after_commit=False)
         request.project = project
@@ -65,22 +58,15 @@ def send(artifact: Artifact, run: Run) -> StoredArtifact:
         return draft
 
 
-def _refuse_known_version(entity: str, project: str, name: str, version: str) -> None:
-    """Tells at once what the commit would say later; it judges for good."""
-    if not version:
-        return
-    daemon = this_process().daemon
-    request = version_pb2.ResolveVersionRequest(entity=entity, project=project, collection=name, alias=version)
+def _version_text(artifact: Artifact) -> str:
+    """The number that is asked for; "": none.  The attribute may have been set to any text."""
+    if artifact.version is None:
+        return ""
     try:
-        response = daemon.unary(
-            RESOLVE_VERSION, request, version_pb2.ResolveVersionResponse, deadline_s=LOOK_DEADLINE_S, attempts_max=1
-        )
-    except CommError:
-        return  # there is none, or nobody who knows at the moment
-    if response.version.semantic_version == version:
-        raise LogArtifactException(
-            f"Artifact {name!r} has a version {version} already; choose another.", VERSION_EXISTS
-        )
+        check_semantic_version(str(artifact.version))
+    except ValueError as error:
+        raise LogArtifactException(str(error), INVALID_VERSION) from error
+    return str(artifact.version)
 
 
 class _Filling:

@@ -22,10 +22,10 @@ from holdfast_registry.database.database import Database
 from holdfast_registry.database.expiry import EXPIRES_AT_MS
 from holdfast_registry.database.lineage import add_edge, upsert_run
 from holdfast_registry.database.locks import lock_given_up, lock_upload
-from holdfast_registry.database.parts import PartWish, begin_part, find_origin, forget_part, remember_origin
+from holdfast_registry.database.parts import BeginWish, begin_part, find_origin, forget_part, remember_origin
 from holdfast_registry.database.quotas import charge_version, has_quota
 from holdfast_registry.database.schema import alias, collection, entity, lease, lost_chunk, pack, project, version
-from holdfast_registry.database.semantic_versions import HIGHEST_GIVEN, give_version
+from holdfast_registry.database.semantic_versions import HIGHEST_GIVEN, give_version, refuse_taken
 from holdfast_registry.database.statements import (
     Once,
     ensure_project,
@@ -320,25 +320,23 @@ class CommitRepository:
         self._lease_ttl_s = lease_ttl_s
         self._part_lease_ttl_s = part_lease_ttl_s
 
-    async def begin(
-        self, name: CollectionName, type_name: str, once: Once[Begun], part: PartWish | None = None
-    ) -> bytes:
+    async def begin(self, name: CollectionName, type_name: str, once: Once[Begun], wish: BeginWish) -> bytes:
         """Opens a PENDING version, or a part of a distributed one, and its lease; makes project and collection when absent.
 
         Raises:
-            RegistryError: TYPE_MISMATCH, KIND_MISMATCH, REQUEST_ID_REUSED.
+            RegistryError: TYPE_MISMATCH, KIND_MISMATCH, SEMVER_EXISTS, SEMVER_REUSED, REQUEST_ID_REUSED.
         """
-        unit = partial(self._begin, name=name, type_name=type_name, once=once, part=part)
+        unit = partial(self._begin, name=name, type_name=type_name, once=once, wish=wish)
         response = await self._database.write(unit)
         failpoint("begin.after_commit")
         return response
 
     def _begin(
-        self, connection: Connection, name: CollectionName, type_name: str, once: Once[Begun], part: PartWish | None
+        self, connection: Connection, name: CollectionName, type_name: str, once: Once[Begun], wish: BeginWish
     ) -> bytes:
         if (answered := find_response(connection, once)) is not None:
             return answered
-        now_ms = self._clock.now_ms()
+        now_ms, part = self._clock.now_ms(), wish.part
         found = find_collection(connection, name)
         if found is None:
             entity_id, collection_id = self._make_collection(connection, name, type_name, now_ms)
@@ -348,6 +346,8 @@ class CommitRepository:
             check_type(name.name, found.type, type_name)
             entity_id, collection_id = found.entity_id, found.id
             latest = load_latest(connection, found.latest_version_id, now_ms)
+            if part is None and find_origin(connection, collection_id, wish.origin_id) is None:
+                refuse_taken(connection, collection_id, name.name, latest, wish.semantic_version)
         ttl_s = self._lease_ttl_s if part is None else self._part_lease_ttl_s
         version_id, grant = self.open_pending(connection, collection_id, entity_id, ttl_s, now_ms)
         if part is not None:

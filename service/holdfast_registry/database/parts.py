@@ -13,6 +13,7 @@ from holdfast_registry.database.statements import AnyRow
 from holdfast_registry.domain.distributed import Part, PartStatus
 from holdfast_registry.domain.leases import is_usable
 from holdfast_registry.domain.records import LeaseState, VersionState
+from holdfast_registry.domain.semver import ANY_VERSION, SemanticVersionWish
 
 _COMMITTED_ONCE = (VersionState.COMMITTED, VersionState.DELETED)
 """What a job can have come to, when it was to commit a version."""
@@ -97,6 +98,18 @@ class PartWish:
     distributed_id: str
     writer: str
     origin_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BeginWish:
+    """What a writer says of a version before its content is brought."""
+
+    part: PartWish | None = None
+    """It is a part of a distributed version."""
+    semantic_version: SemanticVersionWish = ANY_VERSION
+    """What the commit will ask for, as far as that is known."""
+    origin_id: str = ""
+    """The writer's job."""
 
 
 def find_origin(

@@ -17,6 +17,7 @@ from holdfast_registry.domain.semver import (
     must_look_up,
     parse_version,
 )
+from holdfast_registry.domain.versions import LatestVersion
 
 ROWS_AT_ONCE = 20
 """Of a range from its upper end: all but pre-releases are admitted, so the first is nearly always the one."""
@@ -52,11 +53,26 @@ def give_version(
     Raises:
         RegistryError: SEMVER_EXISTS, SEMVER_REUSED.
     """
-    held_by = None
-    if wish.exact is not None and must_look_up(wish, highest):
-        state = connection.execute(_HOLDER, {"collection_id": collection_id, "key": wish.exact.key}).scalar()
-        held_by = None if state is None else VersionState(state)
+    held_by = _holder(connection, collection_id, wish.exact) if wish.exact and must_look_up(wish, highest) else None
     return choose_version(wish, highest, held_by, name)
+
+
+def refuse_taken(
+    connection: Connection, collection_id: int, name: str, latest: LatestVersion | None, wish: SemanticVersionWish
+) -> None:
+    """Refuses a demand that a commit at this moment would refuse; one that the latest version meets may be for equal content.
+
+    Raises:
+        RegistryError: SEMVER_EXISTS, SEMVER_REUSED.
+    """
+    if wish.demanded is None or (latest is not None and wish.is_met_by(latest.semantic_version)):
+        return
+    choose_version(wish, None, _holder(connection, collection_id, wish.demanded), name)
+
+
+def _holder(connection: Connection, collection_id: int, wanted: SemanticVersion) -> VersionState | None:
+    state = connection.execute(_HOLDER, {"collection_id": collection_id, "key": wanted.key}).scalar()
+    return None if state is None else VersionState(state)
 
 
 def find_version(

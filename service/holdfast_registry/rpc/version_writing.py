@@ -24,7 +24,7 @@ from holdfast_registry.database.commits import (
 )
 from holdfast_registry.database.distributed import Finished, FinishWish, PartContent
 from holdfast_registry.database.packs import PackRepository
-from holdfast_registry.database.parts import PartWish
+from holdfast_registry.database.parts import BeginWish, PartWish
 from holdfast_registry.distributed_version import DistributedVersions
 from holdfast_registry.domain.distributed import check_distributed_id, check_part_names
 from holdfast_registry.domain.records import CollectionName, VersionRecord
@@ -73,8 +73,7 @@ class VersionWriting(version_pb2_grpc.VersionServiceServicer):
         # Types that users may not take are refused where users give them; Holdfast's own come this way, too.
         check_type_name(request.type, request.collection, internal=True)
         name = CollectionName(request.entity, request.project, request.collection)
-        part = _part_wish(request) if request.distributed_id else None
-        response = await self._commits.begin(name, request.type, once_of(request, _begun_message), part)
+        response = await self._commits.begin(name, request.type, once_of(request, _begun_message), _begin_wish(request))
         return version_pb2.BeginVersionResponse.FromString(response)
 
     async def RenewLease(
@@ -140,6 +139,11 @@ def _begun_message(begun: Begun) -> version_pb2.BeginVersionResponse:
         latest_manifest_root=b"" if begun.latest is None else begun.latest.manifest_root,
         latest_version_id="" if begun.latest is None else begun.latest.version_id,
     )
+
+
+def _begin_wish(request: version_pb2.BeginVersionRequest) -> BeginWish:
+    part = _part_wish(request) if request.distributed_id else None
+    return BeginWish(part, semantic_version_wish(request.semantic_version), checked_origin(request.origin_id))
 
 
 def _part_wish(request: version_pb2.BeginVersionRequest) -> PartWish:
