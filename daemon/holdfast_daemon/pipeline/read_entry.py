@@ -7,7 +7,7 @@ import asyncio
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -27,6 +27,8 @@ FIRST_PIECE_BYTES_MAX = 4 * MIB
 PIECE_BYTES_MAX = 8 * MIB
 """At most two of them are held at a time for one reader."""
 MESSAGE_DATA_BYTES = 1 * MIB
+SMALL_BYTES_MAX = 1 * MIB
+"""Of an entry that is read whole among others: above that, its bytes cost more than a call of its own."""
 CHUNKS_BYTES_MAX = 32 * MIB
 """Of chunks kept for all readers: what several readers of one file, or one that goes to and fro, come back to."""
 CACHED_READ_CHUNKS_MAX = 16
@@ -60,6 +62,16 @@ class _Piece:
 
     start: int
     digests: bytes
+    lengths: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Small:
+    """An entry that is read whole."""
+
+    number: int
+    path: str
+    digests: list[bytes]
     lengths: list[int]
 
 
@@ -103,10 +115,59 @@ class ReadEntry:
                 await self._manifests.ask_for_version(version_id)  # was deleted meanwhile, perhaps: says so
             raise
 
+    async def read_small(self, version_id: str, paths: Sequence[str]) -> AsyncGenerator[list[tuple[int, bytes]], None]:
+        """Yields contents of entries with the numbers of their paths, about 1 MiB at a time, in the order of the paths.
+
+        Absent entries, references and files of more than 1 MiB are left out.
+
+        Args:
+            version_id: a committed version.
+            paths: of its entries.
+
+        Raises:
+            HoldfastError: NOT_FOUND of the version; STORE_DAMAGED.
+        """
+        version = await self._manifests.get_version(version_id)
+        reader = self._readers.setdefault(version.entity, Reader(version.entity, whole_pack_share=READING_SHARE))
+        waiting: list[_Small] = []
+        waiting_bytes = 0
+        async with aclosing(self._small_entries(version_id, paths)) as found:
+            async for one in found:
+                if waiting and waiting_bytes + sum(one.lengths) > FIRST_PIECE_BYTES_MAX:
+                    for message in _small_messages(waiting, await self._bring_small(reader, waiting)):
+                        yield message
+                    waiting, waiting_bytes = [], 0
+                waiting.append(one)
+                waiting_bytes += sum(one.lengths)
+        for message in _small_messages(waiting, await self._bring_small(reader, waiting)):
+            yield message
+
+    async def _small_entries(self, version_id: str, paths: Sequence[str]) -> AsyncGenerator[_Small, None]:
+        segment: Segment | None = None
+        for number, path in enumerate(paths):
+            if segment is None or not segment.entries.paths[0] <= path <= segment.entries.paths[-1]:
+                segment = await self._manifests.segment_of(version_id, path)
+            row = _row_of(segment, path)
+            if segment is None or row is None:
+                continue
+            entries = segment.entries
+            if row in entries.references or row in entries.long_chunks or entries.sizes[row] > SMALL_BYTES_MAX:
+                continue
+            digests, lengths = chunk_columns(entries, (row,))
+            yield _Small(number, path, _column(digests), lengths)
+
+    async def _bring_small(self, reader: Reader, wanted: Sequence[_Small]) -> dict[bytes, bytes]:
+        """Returns the chunks by their digests; each is brought once."""
+        lengths = {digest: length for one in wanted for digest, length in zip(one.digests, one.lengths, strict=True)}
+        if not lengths:
+            return {}
+        chunks = await self._packs.read(reader, wanted[0].path, b"".join(lengths), list(lengths.values()))
+        return dict(zip(lengths, chunks, strict=True))
+
     async def _find(self, version_id: str, path: str) -> tuple[Segment, int]:
         segment = await self._manifests.segment_of(version_id, path)
-        row = bisect_left(segment.entries.paths, path) if segment is not None else 0
-        if segment is None or segment.entries.paths[row] != path:
+        row = _row_of(segment, path)
+        if segment is None or row is None:
             raise HoldfastError(Reason.NOT_FOUND, f"version {version_id} has no entry {path!r}", path=path)
         if row in segment.entries.references:
             uri = segment.entries.references[row][0]
@@ -209,7 +270,7 @@ class ReadEntry:
                     await stop(coming[1])
 
     async def _bring(self, reader: Reader, path: str, piece: _Piece) -> list[bytes]:
-        column = [piece.digests[at : at + DIGEST_BYTES] for at in range(0, len(piece.digests), DIGEST_BYTES)]
+        column = _column(piece.digests)
         chunks = [self._chunk(digest) for digest in column]
         missing = [at for at, chunk in enumerate(chunks) if chunk is None]
         if missing:
@@ -234,6 +295,31 @@ class ReadEntry:
         self._chunks_bytes += len(chunk)
         while self._chunks_bytes > CHUNKS_BYTES_MAX:
             self._chunks_bytes -= len(self._chunks.popitem(last=False)[1])
+
+
+def _row_of(segment: Segment | None, path: str) -> int | None:
+    if segment is None:
+        return None
+    row = bisect_left(segment.entries.paths, path)
+    return row if row < len(segment.entries.paths) and segment.entries.paths[row] == path else None
+
+
+def _column(digests: bytes) -> list[bytes]:
+    return [digests[at : at + DIGEST_BYTES] for at in range(0, len(digests), DIGEST_BYTES)]
+
+
+def _small_messages(entries: Sequence[_Small], chunks: Mapping[bytes, bytes]) -> Iterator[list[tuple[int, bytes]]]:
+    held: list[tuple[int, bytes]] = []
+    held_bytes = 0
+    for one in entries:
+        data = b"".join(chunks[digest] for digest in one.digests)
+        if held and held_bytes + len(data) > MESSAGE_DATA_BYTES:
+            yield held
+            held, held_bytes = [], 0
+        held.append((one.number, data))
+        held_bytes += len(data)
+    if held:
+        yield held
 
 
 def _covering(part: _List, part_start: int, offset: int, end: int, bytes_max: int) -> Iterator[_Piece]:

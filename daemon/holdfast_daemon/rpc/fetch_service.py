@@ -1,6 +1,6 @@
 """FetchService on the daemon's socket: unpacks requests, packs progress, turns errors into status and detail."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
 from typing import Any
 
@@ -17,6 +17,9 @@ from holdfast_daemon.pipeline.verify import Verify
 from holdfastpb.daemon.v1.fetch_pb2 import (
     DownloadRequest,
     DownloadResponse,
+    EntryContent,
+    ReadEntriesRequest,
+    ReadEntriesResponse,
     ReadEntryRequest,
     ReadEntryResponse,
     VerifyRequest,
@@ -41,9 +44,7 @@ class FetchService(FetchServiceServicer):
     async def Download(self, request: DownloadRequest, context: Context) -> AsyncIterator[DownloadResponse]:
         """See the proto."""
         _check_root(request.root)
-        if len(request.paths) > PATHS_MAX:
-            text = f"{len(request.paths)} paths in one request, at most {PATHS_MAX} are allowed; use a prefix"
-            raise HoldfastError(Reason.TOO_LARGE, text)
+        _check_count(request.paths)
         order = DownloadOrder(
             request.version_id,
             request.root,
@@ -96,6 +97,19 @@ class FetchService(FetchServiceServicer):
         async with aclosing(pieces) as parts:
             async for data in parts:
                 yield ReadEntryResponse(data=data)
+
+    async def ReadEntries(self, request: ReadEntriesRequest, context: Context) -> AsyncIterator[ReadEntriesResponse]:
+        """See the proto."""
+        _check_count(request.paths)
+        async with aclosing(self._read_entry.read_small(request.version_id, request.paths)) as messages:
+            async for contents in messages:
+                yield ReadEntriesResponse(entries=[EntryContent(number=number, data=data) for number, data in contents])
+
+
+def _check_count(paths: Collection[str]) -> None:
+    if len(paths) > PATHS_MAX:
+        text = f"{len(paths)} paths in one request, at most {PATHS_MAX} are allowed; use a prefix"
+        raise HoldfastError(Reason.TOO_LARGE, text)
 
 
 def _check_root(root: bytes) -> None:

@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n holdfastpb/daemon/v1/fetch.proto\x12\x12holdfast.daemon.v1\"\x89\x02\n\x0f\x44ownloadRequest\x12\x12\n\nversion_id\x18\x01 \x01(\t\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12\x13\n\x0bpath_prefix\x18\x03 \x01(\t\x12\r\n\x05paths\x18\x04 \x03(\t\x12\r\n\x05\x65xact\x18\x05 \x01(\x08\x12 \n\x18\x61llow_missing_references\x18\x06 \x01(\x08\x12\x12\n\nskip_cache\x18\x07 \x01(\x08\x12\x0f\n\x07include\x18\x08 \x03(\t\x12\x0f\n\x07\x65xclude\x18\t \x03(\t\x12\x36\n\toverwrite\x18\n \x01(\x0e\x32#.holdfast.daemon.v1.OverwritePolicy\x12\x11\n\tname_kept\x18\x0b \x01(\x08\"\xe3\x01\n\x10\x44ownloadResponse\x12\x15\n\rentries_total\x18\x01 \x01(\x04\x12\x14\n\x0c\x65ntries_done\x18\x02 \x01(\x04\x12\x13\n\x0b\x62ytes_total\x18\x03 \x01(\x04\x12\x12\n\nbytes_done\x18\x04 \x01(\x04\x12\x12\n\nbytes_kept\x18\x05 \x01(\x04\x12\x0c\n\x04\x64one\x18\x06 \x01(\x08\x12\x10\n\x08warnings\x18\x07 \x03(\t\x12\x1d\n\x15unresolved_references\x18\x08 \x03(\t\x12\x12\n\nkept_paths\x18\t \x03(\t\x12\x12\n\nkept_total\x18\n \x01(\x04\"1\n\rVerifyRequest\x12\x12\n\nversion_id\x18\x01 \x01(\t\x12\x0c\n\x04root\x18\x02 \x01(\x0c\"\xaa\x01\n\x0eVerifyResponse\x12\x15\n\rentries_total\x18\x01 \x01(\x04\x12\x14\n\x0c\x65ntries_done\x18\x02 \x01(\x04\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\x15\n\rmissing_paths\x18\x04 \x03(\t\x12\x15\n\rdamaged_paths\x18\x05 \x03(\t\x12\x13\n\x0b\x65xtra_paths\x18\x06 \x03(\t\x12\x1a\n\x12references_skipped\x18\x07 \x01(\x04\"T\n\x10ReadEntryRequest\x12\x12\n\nversion_id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0e\n\x06length\x18\x04 \x01(\x04\"!\n\x11ReadEntryResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*e\n\x0fOverwritePolicy\x12\x1c\n\x18OVERWRITE_POLICY_REPLACE\x10\x00\x12\x19\n\x15OVERWRITE_POLICY_KEEP\x10\x01\x12\x19\n\x15OVERWRITE_POLICY_FAIL\x10\x02\x32\x96\x02\n\x0c\x46\x65tchService\x12W\n\x08\x44ownload\x12#.holdfast.daemon.v1.DownloadRequest\x1a$.holdfast.daemon.v1.DownloadResponse0\x01\x12Q\n\x06Verify\x12!.holdfast.daemon.v1.VerifyRequest\x1a\".holdfast.daemon.v1.VerifyResponse0\x01\x12Z\n\tReadEntry\x12$.holdfast.daemon.v1.ReadEntryRequest\x1a%.holdfast.daemon.v1.ReadEntryResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n holdfastpb/daemon/v1/fetch.proto\x12\x12holdfast.daemon.v1\"\x89\x02\n\x0f\x44ownloadRequest\x12\x12\n\nversion_id\x18\x01 \x01(\t\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12\x13\n\x0bpath_prefix\x18\x03 \x01(\t\x12\r\n\x05paths\x18\x04 \x03(\t\x12\r\n\x05\x65xact\x18\x05 \x01(\x08\x12 \n\x18\x61llow_missing_references\x18\x06 \x01(\x08\x12\x12\n\nskip_cache\x18\x07 \x01(\x08\x12\x0f\n\x07include\x18\x08 \x03(\t\x12\x0f\n\x07\x65xclude\x18\t \x03(\t\x12\x36\n\toverwrite\x18\n \x01(\x0e\x32#.holdfast.daemon.v1.OverwritePolicy\x12\x11\n\tname_kept\x18\x0b \x01(\x08\"\xe3\x01\n\x10\x44ownloadResponse\x12\x15\n\rentries_total\x18\x01 \x01(\x04\x12\x14\n\x0c\x65ntries_done\x18\x02 \x01(\x04\x12\x13\n\x0b\x62ytes_total\x18\x03 \x01(\x04\x12\x12\n\nbytes_done\x18\x04 \x01(\x04\x12\x12\n\nbytes_kept\x18\x05 \x01(\x04\x12\x0c\n\x04\x64one\x18\x06 \x01(\x08\x12\x10\n\x08warnings\x18\x07 \x03(\t\x12\x1d\n\x15unresolved_references\x18\x08 \x03(\t\x12\x12\n\nkept_paths\x18\t \x03(\t\x12\x12\n\nkept_total\x18\n \x01(\x04\"1\n\rVerifyRequest\x12\x12\n\nversion_id\x18\x01 \x01(\t\x12\x0c\n\x04root\x18\x02 \x01(\x0c\"\xaa\x01\n\x0eVerifyResponse\x12\x15\n\rentries_total\x18\x01 \x01(\x04\x12\x14\n\x0c\x65ntries_done\x18\x02 \x01(\x04\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\x15\n\rmissing_paths\x18\x04 \x03(\t\x12\x15\n\rdamaged_paths\x18\x05 \x03(\t\x12\x13\n\x0b\x65xtra_paths\x18\x06 \x03(\t\x12\x1a\n\x12references_skipped\x18\x07 \x01(\x04\"T\n\x10ReadEntryRequest\x12\x12\n\nversion_id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0e\n\x06length\x18\x04 \x01(\x04\"!\n\x11ReadEntryResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"7\n\x12ReadEntriesRequest\x12\x12\n\nversion_id\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\t\"H\n\x13ReadEntriesResponse\x12\x31\n\x07\x65ntries\x18\x01 \x03(\x0b\x32 .holdfast.daemon.v1.EntryContent\",\n\x0c\x45ntryContent\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c*e\n\x0fOverwritePolicy\x12\x1c\n\x18OVERWRITE_POLICY_REPLACE\x10\x00\x12\x19\n\x15OVERWRITE_POLICY_KEEP\x10\x01\x12\x19\n\x15OVERWRITE_POLICY_FAIL\x10\x02\x32\xf8\x02\n\x0c\x46\x65tchService\x12W\n\x08\x44ownload\x12#.holdfast.daemon.v1.DownloadRequest\x1a$.holdfast.daemon.v1.DownloadResponse0\x01\x12Q\n\x06Verify\x12!.holdfast.daemon.v1.VerifyRequest\x1a\".holdfast.daemon.v1.VerifyResponse0\x01\x12Z\n\tReadEntry\x12$.holdfast.daemon.v1.ReadEntryRequest\x1a%.holdfast.daemon.v1.ReadEntryResponse0\x01\x12`\n\x0bReadEntries\x12&.holdfast.daemon.v1.ReadEntriesRequest\x1a\'.holdfast.daemon.v1.ReadEntriesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'holdfastpb.daemon.v1.fetch_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OVERWRITEPOLICY']._serialized_start=899
-  _globals['_OVERWRITEPOLICY']._serialized_end=1000
+  _globals['_OVERWRITEPOLICY']._serialized_start=1076
+  _globals['_OVERWRITEPOLICY']._serialized_end=1177
   _globals['_DOWNLOADREQUEST']._serialized_start=57
   _globals['_DOWNLOADREQUEST']._serialized_end=322
   _globals['_DOWNLOADRESPONSE']._serialized_start=325
@@ -45,6 +45,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READENTRYREQUEST']._serialized_end=862
   _globals['_READENTRYRESPONSE']._serialized_start=864
   _globals['_READENTRYRESPONSE']._serialized_end=897
-  _globals['_FETCHSERVICE']._serialized_start=1003
-  _globals['_FETCHSERVICE']._serialized_end=1281
+  _globals['_READENTRIESREQUEST']._serialized_start=899
+  _globals['_READENTRIESREQUEST']._serialized_end=954
+  _globals['_READENTRIESRESPONSE']._serialized_start=956
+  _globals['_READENTRIESRESPONSE']._serialized_end=1028
+  _globals['_ENTRYCONTENT']._serialized_start=1030
+  _globals['_ENTRYCONTENT']._serialized_end=1074
+  _globals['_FETCHSERVICE']._serialized_start=1180
+  _globals['_FETCHSERVICE']._serialized_end=1556
 # @@protoc_insertion_point(module_scope)

@@ -50,6 +50,11 @@ class FetchServiceStub(object):
                 request_serializer=holdfastpb_dot_daemon_dot_v1_dot_fetch__pb2.ReadEntryRequest.SerializeToString,
                 response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_fetch__pb2.ReadEntryResponse.FromString,
                 _registered_method=True)
+        self.ReadEntries = channel.unary_stream(
+                '/holdfast.daemon.v1.FetchService/ReadEntries',
+                request_serializer=holdfastpb_dot_daemon_dot_v1_dot_fetch__pb2.ReadEntriesRequest.SerializeToString,
+                response_deserializer=holdfastpb_dot_daemon_dot_v1_dot_fetch__pb2.ReadEntriesResponse.FromString,
+                _registered_method=True)
 
 
 class FetchServiceServicer(object):
@@ -83,6 +88,14 @@ class FetchServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadEntries(self, request, context):
+        """Many small entries whole, in the order of the request. Left out is what ReadEntry has to be asked for: absent entries, references, and
+        files of more than 1 MiB. * NOT_FOUND: the version  * DATA_LOSS/STORE_DAMAGED  * RESOURCE_EXHAUSTED/TOO_LARGE: more than 1,000 paths
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FetchServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -100,6 +113,11 @@ def add_FetchServiceServicer_to_server(servicer, server):
                     servicer.ReadEntry,
                     request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_fetch__pb2.ReadEntryRequest.FromString,
                     response_serializer=holdfastpb_dot_daemon_dot_v1_dot_fetch__pb2.ReadEntryResponse.SerializeToString,
+            ),
+            'ReadEntries': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadEntries,
+                    request_deserializer=holdfastpb_dot_daemon_dot_v1_dot_fetch__pb2.ReadEntriesRequest.FromString,
+                    response_serializer=holdfastpb_dot_daemon_dot_v1_dot_fetch__pb2.ReadEntriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -184,6 +202,33 @@ class FetchService(object):
             '/holdfast.daemon.v1.FetchService/ReadEntry',
             holdfastpb_dot_daemon_dot_v1_dot_fetch__pb2.ReadEntryRequest.SerializeToString,
             holdfastpb_dot_daemon_dot_v1_dot_fetch__pb2.ReadEntryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/holdfast.daemon.v1.FetchService/ReadEntries',
+            holdfastpb_dot_daemon_dot_v1_dot_fetch__pb2.ReadEntriesRequest.SerializeToString,
+            holdfastpb_dot_daemon_dot_v1_dot_fetch__pb2.ReadEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
