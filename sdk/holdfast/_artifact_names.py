@@ -17,6 +17,8 @@ class VersionName:
     collection: str
     alias: str
     """Alias, "vN", semantic version, range of them, or a digest in hex."""
+    numbers_first: bool = False
+    """An alias that reads like a semantic version or a range does not stand in front of that."""
 
 
 def complete_name(text: str, *, entity: str, project: str) -> VersionName:

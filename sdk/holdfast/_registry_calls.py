@@ -36,7 +36,11 @@ class RegistryCalls:
             NotFoundError: there is none.
         """
         request = version_pb2.ResolveVersionRequest(
-            entity=name.entity, project=name.project, collection=name.collection, alias=name.alias
+            entity=name.entity,
+            project=name.project,
+            collection=name.collection,
+            alias=name.alias,
+            numbers_first=name.numbers_first,
         )
         return self._daemon.unary(_VERSIONS + "ResolveVersion", request, version_pb2.ResolveVersionResponse).version
 

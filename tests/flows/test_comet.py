@@ -113,6 +113,17 @@ def test_every_log_is_a_version_and_semantic_versions_count_up_or_are_said(exper
     assert isinstance(reused.value.__cause__, errors.Error)
 
 
+def test_an_alias_that_reads_like_a_number_does_not_stand_in_front_of_it(experiment: comet_ml.Experiment) -> None:
+    name = fresh_name()
+    for text in (b"one", b"two"):
+        logged(experiment, {"f": text}, name)
+    theirs = holdfast.Api().artifact(f"{name}:v1")
+    theirs.aliases.append("1.0.0")
+    theirs.save()
+    assert holdfast.Api().artifact(f"{name}:1.0.0").version == "v1"
+    assert experiment.get_artifact(f"{name}:1.0.0").get_asset("f").open_stream().read() == b"one"
+
+
 def test_metadata_of_assets_is_kept_also_where_the_contents_are_equal(experiment: comet_ml.Experiment) -> None:
     name, ids = fresh_name(), []
     for label in ("cat", "dog"):

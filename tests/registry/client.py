@@ -290,8 +290,10 @@ class Client:
         )
         return self.call(self.versions.FinishDistributed, request)
 
-    def resolve(self, collection: str, alias: str = "", *, project: str = "vision", entity: str = "team") -> Version:
-        request = ResolveVersionRequest(entity=entity, project=project, collection=collection, alias=alias)
+    def resolve(
+        self, collection: str, alias: str = "", *, project: str = "vision", entity: str = "team", **more: bool
+    ) -> Version:
+        request = ResolveVersionRequest(entity=entity, project=project, collection=collection, alias=alias, **more)
         return self.call(self.versions.ResolveVersion, request).version
 
     def list_versions(

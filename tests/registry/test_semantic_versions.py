@@ -32,8 +32,8 @@ def given(client: Client, collection: str) -> list[str]:
     return [version.semantic_version for version in found]
 
 
-def found(client: Client, collection: str, *names: str) -> list[str]:
-    return [client.resolve(collection, name).semantic_version for name in names]
+def found(client: Client, collection: str, *names: str, **more: bool) -> list[str]:
+    return [client.resolve(collection, name, **more).semantic_version for name in names]
 
 
 def test_first_version_is_1_0_0_and_each_further_one_raises_the_major(client: Client, collection: str) -> None:
@@ -118,10 +118,31 @@ def test_range_looks_past_any_number_of_prereleases(client: Client, collection: 
 def test_alias_that_exists_wins_and_one_that_opens_a_range_is_refused(client: Client, collection: str) -> None:
     first = log(client, collection, "1.0.0")
     log(client, collection, "1.2.0")
-    client.update(first.version_id, aliases_to_add=["1.2.0", "1.x"])
-    assert found(client, collection, "1.2.0", "1.x", "^1") == ["1.0.0", "1.0.0", "1.2.0"]
+    client.update(first.version_id, aliases_to_add=["1.3.0", "1.x"])
+    log(client, collection, "1.3.0")
+    assert found(client, collection, "1.3.0", "1.x", "^1") == ["1.0.0", "1.0.0", "1.3.0"]
+    assert found(client, collection, "1.3.0", "1.x", "Latest", "v1", numbers_first=True) == [*["1.3.0"] * 3, "1.2.0"]
     for alias in ("^1.2", "~1", ">=1", "<2", "*"):
         assert reason_of(lambda alias=alias: client.update(first.version_id, aliases_to_add=[alias])) == "INVALID_NAME"
+
+
+def test_alias_does_not_capture_a_number_that_somebody_asked_for(client: Client, collection: str) -> None:
+    first, second = log(client, collection), log(client, collection)
+    third = log(client, collection, "2.5.0")
+    client.delete(log(client, collection, "2.6.0").version_id, delete_aliases=True)
+    for alias in ("2.5.0", "2.6.0"):
+        assert (
+            reason_of(lambda alias=alias: client.update(first.version_id, aliases_to_add=[alias])) == "INVALID_ARGUMENT"
+        )
+        content = content_of({"a": alias.encode()})
+        assert (
+            reason_of(lambda content=content: client.log(collection, content, aliases=["2.5.0"])) == "INVALID_ARGUMENT"
+        )
+    client.update(third.version_id, aliases_to_add=["2.5.0"])
+    client.update(first.version_id, aliases_to_add=["2.0.0", "9.9.9"])
+    assert second.semantic_version == "2.0.0"
+    assert found(client, collection, "2.0.0", "2.5.0") == ["1.0.0", "2.5.0"]
+    assert found(client, collection, "2.0.0", "9.9.9", numbers_first=True) == ["2.0.0", "1.0.0"]
 
 
 def test_latest_in_any_case_is_the_registrys_own(client: Client, collection: str) -> None:

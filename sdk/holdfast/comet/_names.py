@@ -55,7 +55,7 @@ def version_name(
     check_entity(entity)
     # The registry knows it in either case; what this process logged is looked up under one of them.
     alias = alias.lower() if alias.lower() == LATEST.lower() else alias
-    return VersionName(entity, artifact_project(), parsed.name, alias)
+    return VersionName(entity, artifact_project(), parsed.name, alias, numbers_first=True)
 
 
 def _chosen(argument: str, given: str | None, named: str | None) -> str | None:

@@ -25,7 +25,7 @@ from holdfast_registry.database.locks import lock_given_up, lock_upload
 from holdfast_registry.database.parts import BeginWish, begin_part, find_origin, forget_part, remember_origin
 from holdfast_registry.database.quotas import charge_version, has_quota
 from holdfast_registry.database.schema import alias, collection, entity, lease, lost_chunk, pack, project, version
-from holdfast_registry.database.semantic_versions import HIGHEST_GIVEN, give_version, refuse_taken
+from holdfast_registry.database.semantic_versions import HIGHEST_GIVEN, give_version, refuse_capture, refuse_taken
 from holdfast_registry.database.statements import (
     Once,
     ensure_project,
@@ -291,6 +291,7 @@ def change_aliases(
     found = connection.execute(_HOLDERS, {"collection_id": collection_id, "target": target, "names": sorted(names)})
     holders: dict[str, str] = {row.name: row.version_id for row in found}
     plan = plan_aliases(holders, target, add, remove, is_latest=is_latest)
+    refuse_capture(connection, collection_id, target, plan.moves)
     if plan.removals:
         connection.execute(_DROP_ALIASES, {"of_collection": collection_id, "names": list(plan.removals)})
     if plan.moves:

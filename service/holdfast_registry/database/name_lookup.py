@@ -1,7 +1,7 @@
 """Which version a name means: `vN`, alias, semantic version, range or digest, in a collection or through a portfolio's link.
 
 They are tried in this order.  An alias that exists wins: somebody has given it on purpose, and W&B's users give any text; semantic
-versions come by themselves.
+versions come by themselves.  Who speaks of versions by number, as Comet's users do, asks for these first.
 """
 
 from __future__ import annotations
@@ -40,8 +40,16 @@ _ID_BY_DIGEST = (
 )
 
 
-def resolve(connection: Connection, name: CollectionName, alias_text: str) -> VersionRecord:
+def resolve(
+    connection: Connection, name: CollectionName, alias_text: str, *, numbers_first: bool = False
+) -> VersionRecord:
     """Returns the version that a name means; of versions with one digest the newest.
+
+    Args:
+        connection: in a transaction.
+        name: of the collection.
+        alias_text: what stands behind its ":".
+        numbers_first: semantic versions and ranges go before aliases.
 
     Raises:
         RegistryError: NOT_FOUND.
@@ -50,12 +58,12 @@ def resolve(connection: Connection, name: CollectionName, alias_text: str) -> Ve
     if found is None:
         raise not_found(f"Artifact {name}")
     if found.kind == CollectionKind.PORTFOLIO:
-        link_id = _link_by_name(connection, found.id, alias_text)
+        link_id = _link_by_name(connection, found.id, alias_text, numbers_first=numbers_first)
         linked = [] if link_id is None else load_linked(connection, [link_id])
         if not linked:
             raise not_found(f"Artifact version {name}:{alias_text[:200]}")
         return linked[0]
-    version_id = _id_by_name(connection, found.id, alias_text)
+    version_id = _id_by_name(connection, found.id, alias_text, numbers_first=numbers_first)
     if version_id is None:
         raise not_found(f"Artifact version {name}:{alias_text[:200]}")
     return load_committed(connection, version_id)
@@ -73,12 +81,15 @@ def _id_by_alias(connection: Connection, collection_id: int, text: str) -> str |
     return found
 
 
-def _link_by_name(connection: Connection, collection_id: int, text: str) -> str | None:
+def _link_by_name(connection: Connection, collection_id: int, text: str, *, numbers_first: bool) -> str | None:
     in_portfolio = select(link.c.id).where(link.c.collection_id == collection_id)
     if is_version_alias(text):
         if len(text) - 1 > INDEX_DIGITS_MAX:
             return None
         return connection.execute(in_portfolio.where(link.c.version_index == int(text[1:]))).scalar()
+    numbered = _by_semantic_version(connection, collection_id, text, of_links=True) if numbers_first else None
+    if numbered is not None:
+        return numbered
     version_id = _id_by_alias(connection, collection_id, text)
     if version_id is not None:
         return connection.execute(in_portfolio.where(link.c.version_id == version_id)).scalar()
@@ -90,12 +101,15 @@ def _link_by_name(connection: Connection, collection_id: int, text: str) -> str 
     return connection.execute(by_digest.order_by(link.c.version_index.desc()).limit(1)).scalar()
 
 
-def _id_by_name(connection: Connection, collection_id: int, text: str) -> str | None:
+def _id_by_name(connection: Connection, collection_id: int, text: str, *, numbers_first: bool) -> str | None:
     in_collection: dict[str, object] = {"collection_id": collection_id}
     if is_version_alias(text):
         if len(text) - 1 > INDEX_DIGITS_MAX:
             return None
         return connection.execute(_ID_BY_INDEX, in_collection | {"index": int(text[1:])}).scalar()
+    numbered = _by_semantic_version(connection, collection_id, text, of_links=False) if numbers_first else None
+    if numbered is not None:
+        return numbered
     by_alias = _id_by_alias(connection, collection_id, text)
     if by_alias is not None:
         return by_alias

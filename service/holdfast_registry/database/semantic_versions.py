@@ -5,8 +5,11 @@ Rows of versions stay, also of those that are deleted and purged: what was given
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, ScalarSelect, Select, bindparam, select
 
+from holdfast_contract.reasons import Reason
 from holdfast_registry.database.schema import collection, link, version
 from holdfast_registry.domain.records import VersionState
 from holdfast_registry.domain.semver import (
@@ -14,10 +17,12 @@ from holdfast_registry.domain.semver import (
     SemanticVersionWish,
     VersionRange,
     choose_version,
+    is_by_place,
     must_look_up,
     parse_version,
 )
 from holdfast_registry.domain.versions import LatestVersion
+from holdfast_registry.errors import RegistryError
 
 ROWS_AT_ONCE = 20
 """Of a range from its upper end: all but pre-releases are admitted, so the first is nearly always the one."""
@@ -33,6 +38,11 @@ HIGHEST_GIVEN: ScalarSelect[str | None] = (
 """In a query on `collection`: one look at the end of an index."""
 _HOLDER = select(version.c.state).where(
     version.c.collection_id == bindparam("collection_id"), version.c.semantic_version_key == bindparam("key")
+)
+_BEARERS = select(version.c.semantic_version, version.c.semantic_version_key, version.c.version_index).where(
+    version.c.collection_id == bindparam("collection_id"),
+    version.c.id != bindparam("target"),
+    version.c.semantic_version_key.in_(bindparam("keys", expanding=True)),
 )
 _COMMITTED = version.c.state == VersionState.COMMITTED.value
 _OWN = select(version.c.id.label("row_id"), version.c.semantic_version, version.c.semantic_version_key).where(
@@ -68,6 +78,27 @@ def refuse_taken(
     if wish.demanded is None or (latest is not None and wish.is_met_by(latest.semantic_version)):
         return
     choose_version(wish, None, _holder(connection, collection_id, wish.demanded), name)
+
+
+def refuse_capture(connection: Connection, collection_id: int, target: str, aliases: Sequence[str]) -> None:
+    """Refuses new aliases that are numbers of other versions, deleted ones included: who has pinned one would get something else.
+
+    Numbers that versions got by their place alone are no hindrance: W&B's users give such aliases and know of no numbers.
+
+    Raises:
+        RegistryError: INVALID_ARGUMENT.
+    """
+    numbers = {number.key: alias for alias in aliases if (number := parse_version(alias)) is not None}
+    if not numbers:
+        return
+    bearers = connection.execute(_BEARERS, {"collection_id": collection_id, "target": target, "keys": list(numbers)})
+    for row in bearers:
+        alias, given = numbers[row.semantic_version_key], parse_version(row.semantic_version)
+        if given is not None and not is_by_place(given, row.version_index):
+            raise RegistryError(
+                Reason.INVALID_ARGUMENT,
+                f"Alias {alias!r} is the semantic version of another version, v{row.version_index}; choose another alias.",
+            )
 
 
 def _holder(connection: Connection, collection_id: int, wanted: SemanticVersion) -> VersionState | None:

@@ -81,13 +81,14 @@ class VersionRepository:
         """
         return await self._database.read(partial(load_committed, version_id=version_id))
 
-    async def resolve(self, name: CollectionName, alias_text: str) -> VersionRecord:
-        """Returns the version that an alias, `vN` or a digest names; of versions with one digest the newest.
+    async def resolve(self, name: CollectionName, alias_text: str, *, numbers_first: bool) -> VersionRecord:
+        """Returns the version that a name means; see `name_lookup`.
 
         Raises:
             RegistryError: NOT_FOUND.
         """
-        return await self._database.read(partial(resolve, name=name, alias_text=alias_text or LATEST))
+        wanted = partial(resolve, name=name, alias_text=alias_text or LATEST, numbers_first=numbers_first)
+        return await self._database.read(wanted)
 
     async def update(self, change: VersionChange, once: Once[VersionRecord]) -> bytes:
         """Changes a version.

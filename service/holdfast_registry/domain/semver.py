@@ -151,6 +151,11 @@ def must_look_up(wish: SemanticVersionWish, highest: SemanticVersion | None) -> 
     return wish.exact is not None and highest is not None and wish.exact <= highest
 
 
+def is_by_place(version: SemanticVersion, version_index: int) -> bool:
+    """Tells whether a version is what `vN` gets where nobody has ever asked for any: 1.0.0 of v0, 2.0.0 of v1."""
+    return version == SemanticVersion(version_index + 1, 0, 0)
+
+
 def choose_version(
     wish: SemanticVersionWish, highest: SemanticVersion | None, held_by: VersionState | None, name: str
 ) -> SemanticVersion:

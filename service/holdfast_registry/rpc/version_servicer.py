@@ -83,7 +83,7 @@ class VersionServicer(VersionWriting):
     ) -> version_pb2.ResolveVersionResponse:
         """Returns the version that has a name."""
         name = CollectionName(request.entity, request.project, request.collection)
-        record = await self._versions.resolve(name, request.alias)
+        record = await self._versions.resolve(name, request.alias, numbers_first=request.numbers_first)
         return version_pb2.ResolveVersionResponse(version=version_message(record))
 
     async def ListVersions(

@@ -360,16 +360,18 @@ class GetVersionResponse(_message.Message):
     def __init__(self, version: _Optional[_Union[Version, _Mapping]] = ...) -> None: ...
 
 class ResolveVersionRequest(_message.Message):
-    __slots__ = ("entity", "project", "collection", "alias")
+    __slots__ = ("entity", "project", "collection", "alias", "numbers_first")
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
+    NUMBERS_FIRST_FIELD_NUMBER: _ClassVar[int]
     entity: str
     project: str
     collection: str
     alias: str
-    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., alias: _Optional[str] = ...) -> None: ...
+    numbers_first: bool
+    def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., collection: _Optional[str] = ..., alias: _Optional[str] = ..., numbers_first: bool = ...) -> None: ...
 
 class ResolveVersionResponse(_message.Message):
     __slots__ = ("version",)
