@@ -6,6 +6,7 @@ a place in a collection.
 
 import asyncio
 import random
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from benchmarks.registry_steps import Writer, channel_to
 from benchmarks.servers import RunningRegistry
-from holdfast_contract.digest import from_hex
+from holdfast_contract.digest import digest_of, from_hex
+from holdfast_contract.limits import FIND_MISSING_DIGESTS_MAX
 from holdfast_registry.bench.content import Content, new_content
 from holdfast_registry.database.database import OpenDatabase
 from holdfast_registry.database.schema import alias, collection, project, version
@@ -22,9 +24,11 @@ from holdfast_registry.domain.records import CollectionKind, VersionState
 
 FILES = 100
 """Of a version, so that 100,000 versions have ten million chunks."""
+CHUNKS = FILES + 2
+"""Of a version: its files, a segment and a root."""
 FILE_BYTES = 32
 VERSIONS_OF_A_PACK = 600
-"""100 files, a segment and a root each: 61,200 chunks, of 65,536."""
+"""61,200 chunks, of 65,536."""
 VERSIONS_OF_A_COLLECTION = 100
 PACKS_AT_ONCE = 4
 AGE_MS = 86_400_000
@@ -39,9 +43,21 @@ class Made:
     root: bytes
 
 
-async def fill_store(registry: RunningRegistry, versions: int, say: Callable[[str], None]) -> list[Made]:
-    """Brings all chunks; returns what is to be entered."""
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a store was filled with."""
+
+    made: list[Made]
+    some_digests: list[bytes]
+    """Of chunks, from all packs alike: as many as one find-missing may ask for, or all if there are fewer."""
+
+
+async def fill_store(registry: RunningRegistry, versions: int, say: Callable[[str], None]) -> Filled:
+    """Brings all chunks."""
     made: list[Made] = []
+    some: list[bytes] = []
+    chance, share = random.Random(versions), FIND_MISSING_DIGESTS_MAX / (versions * CHUNKS)
+    started_s = time.monotonic()
     async with channel_to(registry) as channel:
         writer = Writer(channel, registry)
         lease_id = await writer.begin("filled")
@@ -49,15 +65,17 @@ async def fill_store(registry: RunningRegistry, versions: int, say: Callable[[st
         for number, contents in enumerate(_packs(versions)):
             made += [Made(from_hex(content.artifact_digest), content.root_digest) for content in contents]
             chunks = list(dict.fromkeys(chunk for content in contents for chunk in content.chunks))
+            some += map(digest_of, chance.sample(chunks, min(len(chunks), round(len(chunks) * share))))
             if len(running) == PACKS_AT_ONCE:
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
             running.add(asyncio.create_task(writer.bring(lease_id, chunks)))
-            if number % 20 == 0:
-                say(f"scale: {len(made):,} of {versions:,} versions brought")
+            if number % 10 == 0:
+                left_s = (time.monotonic() - started_s) / (number + 1) * (versions - len(made)) / VERSIONS_OF_A_PACK
+                say(f"scale: {len(made):,} of {versions:,} versions brought, some {left_s:.0f} s more")
         await asyncio.gather(*running)
-    return made
+    return Filled(made, some[:FIND_MISSING_DIGESTS_MAX])
 
 
 def _packs(versions: int) -> Iterator[list[Content]]:

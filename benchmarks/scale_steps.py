@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.copy_registry import copy_registry
 from benchmarks.fill_registry import FILES, VERSIONS_OF_A_COLLECTION, Made, enter_versions, fill_store
 from benchmarks.host import BenchmarkError, own_environment
 from benchmarks.registry_steps import Writer, channel_to, database_settings
@@ -27,13 +28,16 @@ VERSIONS = 100_000
 CALLS = 100
 """Of each kind, by one client: what a call takes when it waits for no other."""
 FIND_MISSING_CALLS = 5
+FIND_MISSING_MAX_S = 0.5
+SHARED_BUFFERS = "1GB"
+"""As much of the index as PostgreSQL would have in memory on a machine of its own."""
 MEMORY_POLL_S = 0.2
 
 Say = Callable[[str], None]
 
 
 def measure_scale(folder: Path, scale: float, say: Say) -> list[Row]:
-    """Makes the registry on each database, and measures it.
+    """Makes the registry on SQLite, copies it to PostgreSQL, and measures both.
 
     Args:
         folder: must not exist.
@@ -42,35 +46,38 @@ def measure_scale(folder: Path, scale: float, say: Say) -> list[Row]:
     """
     folder.mkdir()
     versions = max(VERSIONS_OF_A_COLLECTION, int(VERSIONS * scale))
-    with postgres() as server:
-        rows: list[Row] = []
-        for database, url in (("SQLite", None), ("PostgreSQL", server.new_database())):
-            rows += _measure(folder / database, f"{versions:,} versions, {database}", url, versions, say)
-        return rows
-
-
-def _measure(folder: Path, title: str, url: str | None, versions: int, say: Say) -> list[Row]:
-    settings = {} if url is None else database_settings(url)
-    with running_registry(folder, settings) as registry:
-        made = asyncio.run(fill_store(registry, versions, say))
+    on_sqlite, on_postgres = folder / "sqlite" / "data", folder / "postgresql-data"
+    with running_registry(folder / "sqlite") as registry:
+        filled = asyncio.run(fill_store(registry, versions, say))
         token = registry.token_file.read_bytes()
-    asyncio.run(_enter(folder / "data", url, made))
-    say(f"scale: {title}: measuring")
-    with running_registry(folder / "again", settings, token, data_dir=folder / "data") as registry:
-        rows = asyncio.run(_calls(registry, title, versions // VERSIONS_OF_A_COLLECTION))
-        rows.append(Row(title, "memory: registry after these", Unit.BYTES, [registry.memory_bytes()]))
-    return [*rows, *_collect(folder / "data", settings, title)]
+    asyncio.run(_enter(on_sqlite, filled.made))
+    with postgres(shared_buffers=SHARED_BUFFERS) as server:
+        url = server.new_database()
+        asyncio.run(copy_registry(on_sqlite, url, on_postgres, say))
+        rows: list[Row] = []
+        for database, data_dir, settings in (
+            ("SQLite", on_sqlite, {}),
+            ("PostgreSQL", on_postgres, database_settings(url)),
+        ):
+            title = f"{versions:,} versions, {database}"
+            say(f"scale: {title}: measuring")
+            with running_registry(folder / database, settings, token, data_dir=data_dir) as registry:
+                rows += asyncio.run(_calls(registry, title, versions // VERSIONS_OF_A_COLLECTION, filled.some_digests))
+                rows.append(Row(title, "memory: registry after these", Unit.BYTES, [registry.memory_bytes()]))
+            say(f"scale: {title}: collecting garbage")
+            rows += _collect(data_dir, settings, title)
+    return rows
 
 
-async def _enter(data_dir: Path, url: str | None, made: list[Made]) -> None:
-    database = await open_database(RegistrySettings(database_url=url), data_dir)
+async def _enter(data_dir: Path, made: list[Made]) -> None:
+    database = await open_database(RegistrySettings(), data_dir)
     try:
         await enter_versions(database, made, int(time.time() * 1000))
     finally:
         await database.aclose()
 
 
-async def _calls(registry: RunningRegistry, title: str, collections: int) -> list[Row]:
+async def _calls(registry: RunningRegistry, title: str, collections: int, stored: list[bytes]) -> list[Row]:
     timings = Timings()
     chance = random.Random(1)
     async with channel_to(registry) as channel:
@@ -81,10 +88,14 @@ async def _calls(registry: RunningRegistry, title: str, collections: int) -> lis
             await client.log(name, new_content(random.Random(-1 - number), files=10, file_bytes=256))
             await client.resolve(name)
             await client.list(name)
-        samples = await _find_missing(Writer(channel, registry))
+        writer = Writer(channel, registry)
+        absent_s = await _find_missing(writer, [os.urandom(32) for _ in range(FIND_MISSING_DIGESTS_MAX)])
+        stored_s = await _find_missing(writer, stored)
     found = {one.what: one for one in timings.summaries(over_s=1.0)}
+    target = Target(FIND_MISSING_MAX_S)
     rows = [
-        Row(title, f"find-missing, {FIND_MISSING_DIGESTS_MAX:,} digests", Unit.SECONDS, samples, target=Target(0.5))
+        Row(title, f"find-missing, {FIND_MISSING_DIGESTS_MAX:,} absent", Unit.SECONDS, absent_s, target=target),
+        Row(title, f"find-missing, {len(stored):,} stored", Unit.SECONDS, stored_s, target=target),
     ]
     for what in ("commit", "resolve", "list"):
         rows.append(Row(title, f"{what}, p50", Unit.SECONDS, [found[what].p50_ms / 1000]))
@@ -92,13 +103,13 @@ async def _calls(registry: RunningRegistry, title: str, collections: int) -> lis
     return rows
 
 
-async def _find_missing(writer: Writer) -> list[float]:
+async def _find_missing(writer: Writer, digests: list[bytes]) -> list[float]:
     lease_id = await writer.begin("asking")
     samples = []
     for _ in range(FIND_MISSING_CALLS):
-        digests = os.urandom(32 * FIND_MISSING_DIGESTS_MAX)
+        random.shuffle(digests)
         started_s = time.perf_counter()
-        await writer.find_missing(lease_id, digests)
+        await writer.find_missing(lease_id, b"".join(digests))
         samples.append(time.perf_counter() - started_s)
     return samples
 

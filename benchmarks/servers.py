@@ -66,11 +66,11 @@ def s3_settings(server: Any) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Any]:
-    """A PostgreSQL that writes nothing through to the disk; see `tests/support/postgres.py`."""
+def postgres(**settings: str) -> Iterator[Any]:
+    """A PostgreSQL that writes nothing through to the disk, with settings of the server's; see `tests/support/postgres.py`."""
     with _tests_importable():
         from support.postgres import Postgres  # type: ignore[import-not-found]
-    with Postgres.started() as server:
+    with Postgres.started(**settings) as server:
         yield server
 
 

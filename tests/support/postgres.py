@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -42,25 +42,26 @@ class Postgres:
         folder: of its data, its socket and its log.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self._owner = _unprivileged()
         self._programs = self._reachable(_find_programs())
         self._numbers = itertools.count(1)
         data = folder / "data"
-        settings = [argument for name, value in _SETTINGS.items() for argument in ("-c", f"{name}={value}")]
+        chosen = {**_SETTINGS, **(settings or {})}
+        arguments = [argument for name, value in chosen.items() for argument in ("-c", f"{name}={value}")]
         self._initialise(data)
-        command = [str(self._programs / "postgres"), "-D", str(data), "-k", str(folder), *settings]
+        command = [str(self._programs / "postgres"), "-D", str(data), "-k", str(folder), *arguments]
         self._server = BackgroundServer(command, folder / "postgres.log", user=self._owner, end_by=signal.SIGQUIT)
 
     @classmethod
     @contextlib.contextmanager
-    def started(cls) -> Iterator["Postgres"]:
-        """A server that takes connections; ended, and its folder removed, at the end."""
+    def started(cls, **settings: str) -> Iterator["Postgres"]:
+        """A server that takes connections, with these settings beside its own; ended, and its folder removed, at the end."""
         # The tests' own folders can be entered by nobody else, and a socket needs a short path.
         folder = Path(tempfile.mkdtemp(prefix="hf-pg-"))
         try:
-            server = cls(folder)
+            server = cls(folder, settings)
             try:
                 server._server.start(server._is_ready)
                 yield server
