@@ -65,9 +65,16 @@ class Fetcher:
         )
         return list(self.run(request).unresolved_references)
 
-    def run(self, request: fetch_pb2.DownloadRequest) -> fetch_pb2.DownloadResponse:
-        """Puts files in place as `download`; returns all that the daemon has to say of it in the end."""
-        last = self._last(lambda: self._stream("Download", request, fetch_pb2.DownloadResponse))
+    def run(
+        self, request: fetch_pb2.DownloadRequest, progress: Callable[[fetch_pb2.DownloadResponse], None] | None = None
+    ) -> fetch_pb2.DownloadResponse:
+        """Puts files in place as `download`; returns all that the daemon has to say of it in the end.
+
+        Args:
+            request: what is wanted.
+            progress: called with each message, twice a second or more.
+        """
+        last = self._last(lambda: self._stream("Download", request, fetch_pb2.DownloadResponse), progress)
         for warning in last.warnings:
             warn_user(warning)
         return last
@@ -77,10 +84,16 @@ class Fetcher:
         request = fetch_pb2.VerifyRequest(version_id=version_id, root=os.fsencode(root))
         return self._last(lambda: self._stream("Verify", request, fetch_pb2.VerifyResponse))
 
+    def read_small(self, version_id: str, paths: Sequence[str]) -> dict[str, bytes]:
+        """Returns the contents of small files by their paths; see `FetchService.ReadEntries`.  Asked once: it may be done without."""
+        request = fetch_pb2.ReadEntriesRequest(version_id=version_id, paths=paths)
+        messages = self._stream("ReadEntries", request, fetch_pb2.ReadEntriesResponse)
+        return {paths[entry.number]: entry.data for message in messages for entry in message.entries}
+
     def _stream(self, method: str, request: Message, response_type: type[R]) -> Iterator[R]:
         return self._daemon.server_stream(_SERVICE + method, request, response_type)
 
-    def _last(self, start: Callable[[], Iterator[R]]) -> R:
+    def _last(self, start: Callable[[], Iterator[R]], progress: Callable[[R], None] | None = None) -> R:
         """Follows a stream to its last message; begins it again when the daemon was replaced (all of them are idempotent)."""
         lost = 0
         while True:
@@ -89,6 +102,8 @@ class Fetcher:
                 for message in start():
                     last = message
                     lost = 0
+                    if progress is not None:
+                        progress(message)
             except Error as error:
                 lost += 1
                 if lost >= ATTEMPTS_MAX or not may_repeat(error, fetch_pb2.VerifyRequest()):

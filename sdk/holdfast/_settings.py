@@ -36,7 +36,8 @@ class SdkSettings:
     """Address that traces are sent to by OTLP over HTTP, e.g. http://127.0.0.1:4318/v1/traces; empty: a program that has set up
     OpenTelemetry itself gets ours with its own, any other none.  Needs the extra `otel`."""
     progress: bool = True
-    """Whether `wait()` shows a progress bar when standard error is a terminal."""
+    """Whether `wait()` shows a progress bar when standard error is a terminal, and long downloads in Comet's vocabulary tell how far
+    they are."""
 
 
 RUN_VARIABLES = tuple(

@@ -6,13 +6,16 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import holdfast
 import holdfast.comet as comet_ml
 from holdfast import errors
+from holdfast._fetch import Fetcher
 from holdfast.comet import exceptions
+from holdfastpb.daemon.v1.fetch_pb2 import DownloadResponse
 from support.http_server import WebServer
 from support.sdk_calls import fresh_name, log, new_artifact
 from support.sdk_host import SdkHost
@@ -173,6 +176,23 @@ def test_preserve_keeps_what_differs_and_a_warning_names_it(experiment: comet_ml
     assert "sub/changed" in str(told[0].message)
     assert read_tree(folder) == TREE | MINE
     assert brought(experiment) == len(TREE["sub/missing"])
+    again = experiment.log_artifact(artifact).wait()
+    assert again.get_asset("sub/changed").open_stream().read() == b"mine!!"
+
+
+def test_kept_files_that_the_daemon_does_not_name_are_logged_as_they_are(
+    experiment: comet_ml.Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = logged(experiment, TREE)
+    run = Fetcher.run
+
+    def run_without_names(*arguments: Any) -> DownloadResponse:
+        response = run(*arguments)
+        del response.kept_paths[:]  # as if there were more than fit into the message
+        return response
+
+    monkeypatch.setattr(Fetcher, "run", run_without_names)
+    artifact = version.download(str(write_tree(tmp_path / "out", MINE)), overwrite_strategy="PRESERVE")
     again = experiment.log_artifact(artifact).wait()
     assert again.get_asset("sub/changed").open_stream().read() == b"mine!!"
 

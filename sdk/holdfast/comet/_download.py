@@ -14,6 +14,7 @@ from holdfast._some_paths import some_of
 from holdfast._warn_user import warn_user
 from holdfast.comet._artifact_asset import is_synced, metadata_of, scheme_of
 from holdfast.comet._comparison import holds, may_hold
+from holdfast.comet._download_lines import DownloadLines
 from holdfast.comet._inherited import Inherited
 from holdfast.comet._strategies import Strategy
 from holdfast.comet.exceptions import ArtifactDownloadException, not_downloaded, told_as
@@ -59,17 +60,21 @@ def download(version: StoredArtifact, path: str | None, strategy: Strategy, *, s
         # Those of files are copied by the daemon, which judges them with the other files.
         remote = [entry for entry in wanted if scheme_of(entry.ref_target()) != "file"]
         remote = _not_in_place(remote, root, strategy)
-        response = Fetcher(this_process().daemon).run(_request(version, root, strategy, _left(links, wanted)))
+        process = this_process()
+        lines = DownloadLines(version.name, enabled=process.settings.progress)
+        response = Fetcher(process.daemon).run(_request(version, root, strategy, _left(links, wanted)), lines)
         kept = sorted([*response.kept_paths, *_kept(remote, root, strategy)])
         options = FetchOptions(
             keep_existing=strategy is Strategy.PRESERVE, replace_existing=strategy is Strategy.OVERWRITE
         )
         fetch_references(remote, root, default_handler(), options)
     if kept:
+        # The daemon names 1 MiB of them; with more, each file is looked at when the artifact is logged again.
         total = len(kept) + response.kept_total - len(response.kept_paths)
         what = f"{total} files were" if total > 1 else "1 file was"
         warn_user(f"{what} kept in {root} although {version.name} has other content there: {some_of(kept)}")
-    return Brought(Inherited(version, root, kept), response.bytes_done - response.bytes_kept)
+    not_as_logged = kept if response.kept_total == len(response.kept_paths) else list(version.manifest.paths())
+    return Brought(Inherited(version, root, not_as_logged), response.bytes_done - response.bytes_kept)
 
 
 def _request(version: StoredArtifact, root: str, strategy: Strategy, left: Sequence[str]) -> fetch_pb2.DownloadRequest:

@@ -25,7 +25,7 @@ class Inherited:
         Args:
             version: a logged version.
             folder: where it was downloaded to.
-            kept: paths of files that were left although their content is another.
+            kept: paths of files that were, or may have been, left although their content is another.
         """
         self.version = version
         self.folder = folder

@@ -7,12 +7,14 @@ import pytest
 import holdfast.comet as comet_ml
 from holdfast import errors
 from holdfast._process import reset_process
+from holdfast.comet._download_lines import DownloadLines
 from holdfast.comet._immutable_dict import ImmutableDict
 from holdfast.comet._names import parse_name, shown_aliases, stored_aliases, version_name
 from holdfast.comet._strategies import Strategy, strategy_of
 from holdfast.comet.exceptions import LogArtifactException, not_logged, told_as
 from holdfast_contract.places import Places
 from holdfast_contract.reasons import Reason
+from holdfastpb.daemon.v1.fetch_pb2 import DownloadResponse
 
 
 @pytest.fixture(autouse=True)
@@ -155,3 +157,19 @@ def test_start_returns_what_is_running() -> None:
     first.end()
     with pytest.raises(ValueError, match="mode"):
         comet_ml.start(mode="resume")
+
+
+def test_a_long_download_tells_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    lines = DownloadLines("mnist:v3", enabled=True, monotonic=lambda: now)
+    silent = DownloadLines("mnist:v3", enabled=False, monotonic=lambda: now)
+    for half_seconds in range(60):
+        now = half_seconds / 2
+        done = 50 + half_seconds
+        message = DownloadResponse(
+            entries_total=2_000, entries_done=done, bytes_total=200 << 20, bytes_done=done << 20, bytes_kept=50 << 20
+        )
+        lines(message)
+        silent(message)
+    told = "mnist:v3: 1,920 of 2,000 files remain, 120.0 MiB of 200.0 MiB, 2.0 MiB/s, 60 s left\n"
+    assert capsys.readouterr().err == told
