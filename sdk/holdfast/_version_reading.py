@@ -303,6 +303,17 @@ class VersionReading(VersionAttributes):
         self._load_references(unresolved, folder)
         return os.path.join(folder, entry.path)
 
+    def _read_small(self, paths: Sequence[str]) -> dict[str, bytes]:
+        """Returns the contents of small files by their paths; others, and what is only referred to, are left out.
+
+        Args:
+            paths: at most 1,000.
+
+        Raises:
+            Error: by the table in `errors`; asked once.
+        """
+        return _fetcher().read_small(self._logged.version_id, paths)
+
     def _default_root(self) -> str:
         return self._artifact_dir(self.source_name)
 

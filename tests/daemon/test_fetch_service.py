@@ -19,7 +19,7 @@ from holdfast_daemon.rpc.fetch_service import FetchService
 from holdfast_daemon.rpc.guard import Guard
 from holdfast_daemon.workers import Workers
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
-from holdfastpb.daemon.v1.fetch_pb2 import DownloadRequest, ReadEntryRequest, VerifyRequest
+from holdfastpb.daemon.v1.fetch_pb2 import DownloadRequest, ReadEntriesRequest, ReadEntryRequest, VerifyRequest
 from holdfastpb.daemon.v1.fetch_pb2_grpc import FetchServiceStub, add_FetchServiceServicer_to_server
 from support.fetching import Reading, reading, tree_of
 
@@ -67,6 +67,12 @@ async def test_download_verify_and_read_over_the_wire(tmp_path: Path, workers: W
         parts = [message.data async for message in stub.ReadEntry(read, metadata=TOKEN)]
         assert b"".join(parts) == tree["large"][5 : 5 + 3 * MIB]
         assert max(map(len, parts)) <= MIB
+        many = ReadEntriesRequest(version_id=version, paths=["large", "a/b"])
+        entries = [one async for message in stub.ReadEntries(many, metadata=TOKEN) for one in message.entries]
+        assert [(one.number, one.data) for one in entries] == [(1, b"1")]
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await anext(aiter(stub.ReadEntries(ReadEntriesRequest(paths=["f"] * 1001), metadata=TOKEN)))
+        assert reason_of(caught.value) == Reason.TOO_LARGE
 
 
 @pytest.mark.parametrize(

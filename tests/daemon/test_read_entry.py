@@ -140,3 +140,29 @@ async def test_leaving_early_leaves_nothing_behind(tmp_path: Path, workers: Work
         await pieces.aclose()
         assert not [path for path in side.cache.folder.iterdir() if path.suffix == ".tmp"]
         assert await side.read(version, "large", 7 * MIB, 10) == LARGE[7 * MIB : 7 * MIB + 10]
+
+
+@pytest.mark.parametrize("how", ["grpc", "filesystem"])
+async def test_small_entries_come_together_and_whole(tmp_path: Path, workers: Workers, how: str) -> None:
+    rng = random.Random(1)
+    files = {f"f{i:03}": rng.randbytes(rng.choice([0, 1, 10 * KIB, 600 * KIB])) for i in range(40)}
+    files |= {"same": files["f007"], "whole": rng.randbytes(1 * MIB), "large": LARGE}
+    async with reading(tmp_path, workers, how=how) as side:
+        side.registry.segment_entries = 10
+        version = side.registry.add_version(files, {"s3": ("s3://b/k", "etag", 7)})
+        paths = ["same", *sorted(files, reverse=True), "absent", "s3", "f001"]
+        messages = [message async for message in side.read_entry.read_small(version, paths)]
+        assert all(sum(len(data) for _, data in message) <= MIB or len(message) == 1 for message in messages)
+        found = [one for message in messages for one in message]
+        wanted = [(number, path) for number, path in enumerate(paths) if path not in ("large", "absent", "s3")]
+        assert found == [(number, files[path]) for number, path in wanted]
+
+
+async def test_small_entries_are_looked_for_and_brought_at_once(tmp_path: Path, workers: Workers) -> None:
+    async with reading(tmp_path, workers, how="grpc") as side:
+        files = {f"f{i:03}": b"%d" % i * 100 for i in range(1000)}
+        version = side.registry.add_version(files)
+        assert (
+            len([one async for message in side.read_entry.read_small(version, list(files)) for one in message]) == 1000
+        )
+        assert side.registry.calls.locate == 1

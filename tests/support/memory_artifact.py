@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -44,6 +45,7 @@ class FolderArtifact:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.id = uuid.uuid4().hex
         self.manifest = self
 
     @property
@@ -65,6 +67,10 @@ class FolderArtifact:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(local_path, target)
         return FolderEntry(str(path), target)
+
+    def _read_small(self, paths: Sequence[str]) -> dict[str, bytes]:
+        files = {path: self._folder / path for path in paths}
+        return {path: file.read_bytes() for path, file in files.items() if file.is_file()}
 
     def write(self, path: str, content: object) -> None:
         """Puts JSON, or text, into a file."""

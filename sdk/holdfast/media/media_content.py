@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from holdfast.errors import FileUnreadableError, MalformedObjectError
+from holdfast.media.read_ahead import current_order
 from holdfast.media.spooled_bytes import SpooledBytes
 from holdfast.media.temporary_file import TemporaryFile
 from holdfast_contract.digest import hasher
@@ -236,6 +237,12 @@ class StoredFile:
         self._sha256 = fields.text_or_none("sha256")
         self._size = fields.whole_or_none("size")
         self._local_path: str | None = None
+        self._order = current_order(fields.kind, fields.artifact)
+        self._number = 0 if self._order is None else self._order.add(self.path, self._size)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy is looked into by itself: the order has the whole table."""
+        return {**self.__dict__, "_order": None}
 
     @property
     def entry(self) -> ArtifactManifestEntry:
@@ -285,7 +292,14 @@ class StoredFile:
         raise ValueError(f"Cannot add {self.path!r}: the artifact has other files of this path and of its digest's.")
 
     def open(self) -> IO[bytes]:
-        """Opens the file where it is stored, or its downloaded copy; what is only referred to is downloaded."""
+        """Opens the file where it is stored, or its downloaded copy; what is only referred to is downloaded.
+
+        A small one of a table is fetched whole, with those that are likely to be looked into next.
+        """
+        if self._order is not None and self._local_path is None:
+            data = self._order.read(self._number)
+            if data is not None:
+                return io.BytesIO(data)
         entry = self.entry if self._local_path is None else None
         if entry is None or entry.is_reference:
             return open(self.local_path(), "rb")

@@ -36,6 +36,7 @@ from holdfast.media.dtypes import (
 )
 from holdfast.media.dtypes_json import TypeReader, type_to_json
 from holdfast.media.optional_package import load_package
+from holdfast.media.read_ahead import noting_order
 from holdfast.media.table_cells import Decode, array_of, decoder_of, encode_column
 from holdfast.media.table_keys import ForeignIndexType, ForeignKeyType, TableIndex, TableKey
 
@@ -276,16 +277,18 @@ class TableReader:
             decode = _key_decoder(wanted)
         if decode is None:
             return cells
-        revived = []
-        for number, cell in enumerate(cells, first_row):
-            where = f"data[{number}][{at}]"
-            try:
-                revived.append(decode(cell, where))
-            except MalformedObjectError:
-                raise
-            except (ValueError, TypeError, OverflowError, RecursionError) as error:
-                raise self._fields.malformed(where, f"{cell!r:.80} is none of the column's type ({error})") from error
-        return revived
+        with noting_order():
+            return [
+                self._decoded(decode, cell, f"data[{number}][{at}]") for number, cell in enumerate(cells, first_row)
+            ]
+
+    def _decoded(self, decode: Decode, cell: Any, where: str) -> Any:
+        try:
+            return decode(cell, where)
+        except MalformedObjectError:
+            raise
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise self._fields.malformed(where, f"{cell!r:.80} is none of the column's type ({error})") from error
 
     def _arrays(self, at: int, dtype: NDArrayType, cells: list[Any], first_row: int) -> Sequence[Any]:
         place = dtype.serialization_path

@@ -90,7 +90,7 @@ class FetchServiceServicer(object):
 
     def ReadEntries(self, request, context):
         """Many small entries whole, in the order of the request. Left out is what ReadEntry has to be asked for: absent entries, references, and
-        files of more than 1 MiB. * NOT_FOUND: the version  * DATA_LOSS/STORE_DAMAGED  * RESOURCE_EXHAUSTED/TOO_LARGE: more than 1,000 paths
+        files of more than 1 MiB. * NOT_FOUND: the version  * DATA_LOSS/STORE_DAMAGED  * INVALID_ARGUMENT/TOO_LARGE: more than 1,000 paths
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
