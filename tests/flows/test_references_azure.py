@@ -8,10 +8,11 @@ from uuid import uuid4
 import pytest
 
 import holdfast
+import holdfast.comet as comet
 from holdfast.errors import CommError, PermissionDeniedError, ReferenceChangedError, ReferenceMissingError
 from holdfast.references import azure
 from support.azurite import Azurite
-from support.sdk_calls import download, log, new_artifact
+from support.sdk_calls import PROJECT, download, fresh_name, log, new_artifact
 from support.sdk_host import SdkHost
 from support.trees import read_tree
 
@@ -132,3 +133,23 @@ def test_a_wrong_key_and_an_absent_container_are_errors(
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text.replace("AccountKey=Eby8", "AccountKey=AAAA"))
     with pytest.raises(PermissionDeniedError, match="check the credentials"):
         new_artifact().add_reference(azurite.url(container, "x"))
+
+
+def test_comet_brings_the_blobs_of_a_folder_as_long_as_they_are_the_same(
+    azurite: Azurite, container: str, tmp_path: Path
+) -> None:
+    etag = azurite.put(container, "d/my blob%", b"first")
+    azurite.put(container, "d/sub/y", b"y")
+    artifact = comet.Artifact(fresh_name(), "dataset")
+    artifact.add_remote(azurite.url(container, "d"))
+    with comet.Experiment(project_name=PROJECT) as experiment:
+        logged = experiment.log_artifact(artifact).wait()
+    asset = logged.get_asset("d/my blob%")
+    assert (asset.link, asset.size) == (azurite.url(container, "d/my blob%"), 5)
+    assert asset.metadata == {"synced": True, "file_size": 5, "checksum": etag}
+    for _ in range(2):
+        logged.download(str(tmp_path / "out"))
+    assert read_tree(tmp_path / "out" / "d") == {"my blob%": b"first", "sub/y": b"y"}
+    azurite.put(container, "d/my blob%", b"other")
+    with pytest.raises(comet.exceptions.ArtifactDownloadException, match="d/my blob%"):
+        logged.download(str(tmp_path / "new"))

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 import holdfast
+import holdfast.comet as comet
 from holdfast.errors import CommError, ReferenceChangedError, ReferenceMissingError
 from support.gcs import GcsStandIn
-from support.sdk_calls import download, log, new_artifact
+from support.sdk_calls import PROJECT, download, fresh_name, log, new_artifact
 from support.sdk_host import SdkHost
 from support.trees import read_tree
 
@@ -79,3 +80,23 @@ def test_an_etag_that_only_looks_like_an_md5_is_believed(gcs: GcsStandIn) -> Non
     gcs.put("bucket", "x", b"other")
     with pytest.raises(ReferenceChangedError, match="was recorded with ETag 0123456789abcdef"):
         holdfast.GCSHandler().load_path(record, local=True)
+
+
+def test_comet_pins_the_generations_of_a_prefix_and_brings_them_back(gcs: GcsStandIn, tmp_path: Path) -> None:
+    first = gcs.put("bucket", "comet/x", b"first")
+    gcs.put("bucket", "comet/sub/y", b"y")
+    artifact = comet.Artifact(fresh_name(), "dataset")
+    artifact.add_remote("gs://bucket/comet", "data", metadata={"k": 1})
+    gcs.put("bucket", "comet/x", b"second")
+    with comet.Experiment(project_name=PROJECT) as experiment:
+        logged = experiment.log_artifact(artifact).wait()
+    asset = logged.get_asset("data/x")
+    assert asset.is_remote_and_synced()
+    kept = {"k": 1, "synced": True, "file_size": 5, "checksum": first.etag, "version_id": str(first.generation)}
+    assert asset.metadata == {**kept, "gs_path": "gs://bucket/comet/x"}
+    for _ in range(2):
+        logged.download(str(tmp_path))
+    assert read_tree(tmp_path / "data") == {"x": b"first", "sub/y": b"y"}
+    (tmp_path / "data" / "x").write_bytes(b"other")
+    with pytest.raises(comet.exceptions.ArtifactDownloadException, match="data/x"):
+        logged.download(str(tmp_path))
