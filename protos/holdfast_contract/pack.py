@@ -44,6 +44,8 @@ that names its content size, so that size has to be looked at first.
 """
 PositionedRead = Callable[[int, int], bytes]
 """Reads: (offset, length). May return less only at the end of the pack."""
+PositionedView = Callable[[int, int], Bytes]
+"""As `PositionedRead`; what it returns is good until the next call."""
 
 PACK_HEADER_BYTES: Final = 32
 PACK_ID_BYTES: Final = 16
@@ -247,7 +249,7 @@ def _check_frames(index: PackIndex) -> None:
         raise _damaged(index.pack_id, "a raw frame differs in length from its chunk")
 
 
-def read_index(pread: PositionedRead, size_bytes: int, *, pack_id: bytes | None = None) -> PackIndex:
+def read_index(pread: PositionedView, size_bytes: int, *, pack_id: bytes | None = None) -> PackIndex:
     """Reads and checks the index of a pack: three reads, at most 2.6 MiB.
 
     The frames are not read; `verify_frames` checks them.
@@ -265,16 +267,16 @@ def read_index(pread: PositionedRead, size_bytes: int, *, pack_id: bytes | None 
         raise _torn(pack_id, f"it has {size_bytes} bytes")
     if size_bytes > PACK_BYTES_MAX:
         raise _damaged(pack_id or b"", f"it has {size_bytes} bytes, more than {PACK_BYTES_MAX}")
-    trailer = _read_fully(pread, size_bytes - TRAILER_BYTES, TRAILER_BYTES)
+    trailer = bytes(_read_fully(pread, size_bytes - TRAILER_BYTES, TRAILER_BYTES))
     if len(trailer) != TRAILER_BYTES or not trailer.endswith(_TRAILER_MAGIC):
         raise _torn(pack_id, "it has no trailer")
     checksum, count, columns_bytes, _ = _TRAILER.unpack(trailer)
     frames_bytes = size_bytes - PACK_HEADER_BYTES - columns_bytes - TRAILER_BYTES
     if count > PACK_CHUNKS_MAX or columns_bytes != COLUMN_BYTES * count or frames_bytes < 0:
         raise _damaged(pack_id or b"", f"its trailer has {count} frames and {columns_bytes} bytes of index")
-    header = _read_fully(pread, 0, PACK_HEADER_BYTES)
+    header = bytes(_read_fully(pread, 0, PACK_HEADER_BYTES))
     found_id = _check_header(header, pack_id)
-    columns = _read_fully(pread, size_bytes - TRAILER_BYTES - columns_bytes, columns_bytes)
+    columns = bytes(_read_fully(pread, size_bytes - TRAILER_BYTES - columns_bytes, columns_bytes))
     if len(columns) != columns_bytes or _index_checksum(header, columns) != checksum:
         raise _damaged(found_id, "its index does not have its checksum")
     index = PackIndex.from_columns(found_id, columns)
@@ -293,20 +295,20 @@ def _check_header(header: bytes, expected_id: bytes | None) -> bytes:
     return found_id
 
 
-def _read_fully(pread: PositionedRead, offset: int, length: int) -> bytes:
+def _read_fully(pread: PositionedView, offset: int, length: int) -> Bytes:
     """Reads so many bytes, or what there is: one read may stop early, at a signal for instance."""
-    data = pread(offset, length) if length else b""
+    data: Bytes = pread(offset, length) if length else b""
     if len(data) == length:
         return data
-    parts = [data]
+    parts = [bytes(data)]
     while data and (missing := length - sum(map(len, parts))) > 0:
         data = pread(offset + length - missing, missing)
-        parts.append(data)
+        parts.append(bytes(data))
     return b"".join(parts)
 
 
 def verify_frames(
-    index: PackIndex, source: PositionedRead | bytes | bytearray | memoryview, decompress: Decompress
+    index: PackIndex, source: PositionedView | bytes | bytearray | memoryview, decompress: Decompress
 ) -> list[int]:
     """Checks every frame against the digest of its chunk.
 

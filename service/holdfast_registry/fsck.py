@@ -185,7 +185,7 @@ class StoreCheck:
                 self._compare_rows(pack, index, row_count)
                 if self._deep:
                     self._report.bytes_read += opened.size_bytes
-                    self._note_damaged(pack, index, verify_frames(index, opened.pread, decompress))
+                    self._note_damaged(pack, index, verify_frames(index, opened.view, decompress))
         except StoreUnavailableError:
             raise
         except PackGoneError:

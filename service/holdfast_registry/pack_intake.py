@@ -240,7 +240,7 @@ class PackIntake:
                     Reason.PACK_TORN,
                 )
             index = read_index(pack.pread, pack.size_bytes, pack_id=pack_id)
-            _check_frames(index, record, verify_frames(index, pack.pread, decompress))
+            _check_frames(index, record, verify_frames(index, pack.view, decompress))
             failpoint("seal.after_verify")
             pack.publish()
         return index

@@ -98,6 +98,20 @@ def test_pack_that_was_put_is_read_whole_checked_and_published(store: BlobStore,
             assert opened.pread(0, len(encoded)) == encoded
 
 
+def test_packs_that_are_read_whole_at_once_never_see_each_others_bytes(store: BlobStore) -> None:
+    packs = [published(store, 3 * BLOCK_BYTES + 5) for _ in range(2)]
+    for _ in range(2):  # the second time in memory that had other bytes
+        opened = [store.open_pack(pack_id, whole=True) for pack_id, _ in packs]
+        assert opened[0] is not None
+        assert opened[1] is not None
+        with opened[0], opened[1]:
+            for at in range(0, 3 * BLOCK_BYTES, BLOCK_BYTES - MIB):  # over the borders of blocks
+                for file, (_, encoded) in zip(opened, packs, strict=True):
+                    assert file is not None
+                    assert file.view(at, 2 * MIB) == encoded[at : at + 2 * MIB]
+                    assert file.view(len(encoded) - 4, 100) == encoded[-4:]
+
+
 def test_ranges_come_in_the_order_asked_for_and_end_with_the_pack(store: BlobStore) -> None:
     pack_id, encoded = published(store, 2 * MIB)
     opened = store.open_pack(pack_id)

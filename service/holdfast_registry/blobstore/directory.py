@@ -46,6 +46,7 @@ class DirectoryPack:
         self.path = path
         self.descriptor = descriptor
         self._size_bytes = os.fstat(descriptor).st_size
+        self._memory = bytearray()
 
     @property
     def size_bytes(self) -> int:
@@ -55,6 +56,13 @@ class DirectoryPack:
     def pread(self, offset: int, length: int) -> bytes:
         """Reads; less than asked for only at the end."""
         return os.pread(self.descriptor, length, offset)
+
+    def view(self, offset: int, length: int) -> memoryview:
+        """As `pread`; good until the next call."""
+        if len(self._memory) < length:
+            self._memory = bytearray(length)
+        wanted = memoryview(self._memory)[:length]
+        return wanted[: os.preadv(self.descriptor, [wanted], offset)]
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Reads several ranges (offset, length)."""

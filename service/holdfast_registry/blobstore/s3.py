@@ -40,7 +40,15 @@ from holdfast_registry.blobstore.epoch import EPOCH_NAME
 from holdfast_registry.blobstore.records import RECORDS_FOLDER
 from holdfast_registry.blobstore.s3_counting import count_requests
 from holdfast_registry.blobstore.s3_gets import S3Gets
-from holdfast_registry.blobstore.s3_packs import BLOCK_BYTES, CACHED_BYTES_MAX, RangeCache, S3Pack, WholeS3Pack
+from holdfast_registry.blobstore.s3_packs import (
+    BLOCK_BYTES,
+    CACHED_BYTES_MAX,
+    Block,
+    BlockPool,
+    RangeCache,
+    S3Pack,
+    WholeS3Pack,
+)
 from holdfast_registry.blobstore.s3_place import S3Place
 from holdfast_registry.blobstore.s3_probe import probe
 from holdfast_registry.blobstore.s3_signing import S3Credentials, UrlSigner
@@ -80,6 +88,7 @@ class S3Store:
         self._clock = clock
         self.tally = StoreTally()
         self._cache = RangeCache()
+        self._blocks = BlockPool()
         self._sizes: OrderedDict[bytes, int] = OrderedDict()
         self._sizes_lock = threading.Lock()
         self._knows_conditions = True
@@ -148,8 +157,9 @@ class S3Store:
 
     def open_incoming(self, pack_id: bytes) -> WholeS3Pack | None:
         """Opens a pack that was brought."""
+        first = self._blocks.take()
         try:
-            found = self._gets.read(self.key(pack_id), 0, BLOCK_BYTES)
+            found = self._gets.read(self.key(pack_id), 0, BLOCK_BYTES, first)
         except PackGoneError:
             self._forget(pack_id)
             return None
@@ -157,7 +167,7 @@ class S3Store:
         self._know(pack_id, size_bytes)
         if len(found.data) == size_bytes <= CACHED_BYTES_MAX:
             self._cache.keep_whole(pack_id, bytes(found.data))
-        return WholeS3Pack(self, self._cache, pack_id, size_bytes, found.data)
+        return WholeS3Pack(self, self._cache, self._blocks, pack_id, size_bytes, Block(first, found.data))
 
     def open_pack(self, pack_id: bytes, *, whole: bool = False) -> S3Pack | None:
         """Opens a pack that serves; asks only for one of which it does not know already that it is there."""
@@ -170,15 +180,17 @@ class S3Store:
                 return None
             size_bytes = int(head["ContentLength"])
             self._know(pack_id, size_bytes)
-        return (WholeS3Pack if whole else S3Pack)(self, self._cache, pack_id, size_bytes)
+        if whole:
+            return WholeS3Pack(self, self._cache, self._blocks, pack_id, size_bytes)
+        return S3Pack(self, self._cache, pack_id, size_bytes)
 
-    def begin_read(self, pack_id: bytes, offset: int, length: int) -> Future[memoryview]:
+    def begin_read(self, pack_id: bytes, offset: int, length: int, into: bytearray | None = None) -> Future[memoryview]:
         """Begins to read a range; see RangeReader."""
-        return self._gets.begin(self._read_range, pack_id, offset, length)
+        return self._gets.begin(self._read_range, pack_id, offset, length, into)
 
-    def _read_range(self, pack_id: bytes, offset: int, length: int) -> memoryview:
+    def _read_range(self, pack_id: bytes, offset: int, length: int, into: bytearray | None) -> memoryview:
         try:
-            return self._gets.read(self.key(pack_id), offset, length).data
+            return self._gets.read(self.key(pack_id), offset, length, into).data
         except PackGoneError:
             self._forget(pack_id)
             raise

@@ -91,8 +91,14 @@ class S3Gets:
         """Begins, in a thread, what reads a range."""
         return self._threads.submit(work, *args, **kwargs)
 
-    def read(self, key: str, offset: int, length: int) -> FoundRange:
+    def read(self, key: str, offset: int, length: int, into: bytearray | None = None) -> FoundRange:
         """Reads a range.
+
+        Args:
+            key: of the object.
+            offset: of the range.
+            length: of the range.
+            into: where its bytes are put, from the beginning; None: memory of its own.
 
         Raises:
             PackGoneError: there is no such object.
@@ -102,7 +108,7 @@ class S3Gets:
         while True:
             attempt += 1
             try:
-                return self._read_once(key, offset, length)
+                return self._read_once(key, offset, length, into)
             except _PassingError as error:
                 attempts_max = CUT_ATTEMPTS if isinstance(error, _CutShortError) else self._attempts_max
                 if attempt >= attempts_max:
@@ -111,7 +117,7 @@ class S3Gets:
             # Full jitter: registries that one server has sent away do not come back together.
             time.sleep(random.uniform(0, RETRY_BASE_S * 2 ** (attempt - 1)))
 
-    def _read_once(self, key: str, offset: int, length: int) -> FoundRange:
+    def _read_once(self, key: str, offset: int, length: int, into: bytearray | None) -> FoundRange:
         url = self._sign(key)
         parts = urlsplit(url)
         headers = {"Range": f"bytes={offset}-{offset + length - 1}", "Accept-Encoding": "identity"}
@@ -122,7 +128,7 @@ class S3Gets:
             raise _PassingError(f"failed ({type(error).__name__})") from error
         is_whole = False
         try:
-            found = self._found(answer, offset, length)
+            found = self._found(answer, offset, length, into)
             is_whole = answer.isclosed() and connection.http.sock is not None
             return found
         finally:
@@ -150,14 +156,15 @@ class S3Gets:
             connection.http.close()
             raise
 
-    def _found(self, answer: http.client.HTTPResponse, offset: int, length: int) -> FoundRange:
+    def _found(self, answer: http.client.HTTPResponse, offset: int, length: int, into: bytearray | None) -> FoundRange:
         if answer.status != _PARTIAL:
             return self._judge(answer, offset)
         self._tally.note(OPERATION, "ok")
         first, object_bytes = _content_range(answer)
         if first != offset:
             raise _PassingError("brought other bytes than were asked for")
-        data = memoryview(bytearray(min(length, object_bytes - offset)))
+        wanted_bytes = min(length, object_bytes - offset)
+        data = memoryview(bytearray(wanted_bytes) if into is None else into)[:wanted_bytes]
         filled = 0
         try:
             while filled < len(data) and (count := answer.readinto(data[filled:])):

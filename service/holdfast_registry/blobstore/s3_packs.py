@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -16,6 +17,8 @@ BLOCK_BYTES = 8 * MIB
 """Of one request: large enough that its latency (30 ms) costs less than its transfer, small enough to be read ahead."""
 BLOCKS_AHEAD = 2
 """Requested before they are needed; with the one in use and the last one, 32 MiB of memory for each pack that is read whole."""
+BLOCKS_KEPT = 8
+"""While nobody needs them: those of two packs that are read whole."""
 GAP_BYTES_MAX = 64 * KIB
 """Transferring a gap of this size costs less than a further request."""
 CACHE_BYTES_MAX = 64 * MIB
@@ -73,11 +76,41 @@ class RangeCache:
 class RangeReader(Protocol):
     """Reads objects; for any thread."""
 
-    def begin_read(self, pack_id: bytes, offset: int, length: int) -> Future[memoryview]:
-        """Begins to read a range; less than asked for comes only at the end.
+    def begin_read(self, pack_id: bytes, offset: int, length: int, into: bytearray | None = None) -> Future[memoryview]:
+        """Begins to read a range, into memory of its own or into that; less than asked for comes only at the end.
 
         The result raises PackGoneError or StoreUnavailableError.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block that has come."""
+
+    memory: bytearray
+    data: memoryview
+    """The bytes that came, in that memory."""
+
+
+class BlockPool:
+    """Memory of blocks, used again and again; for any thread.
+
+    New memory costs the kernel as much as bringing the bytes does: each of its pages is made, and emptied, at the first touch.
+    """
+
+    def __init__(self) -> None:
+        self._free: deque[bytearray] = deque(maxlen=BLOCKS_KEPT)
+
+    def take(self) -> bytearray:
+        """Returns a block, with whatever is in it."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return bytearray(BLOCK_BYTES)
+
+    def give_back(self, memory: bytearray) -> None:
+        """Keeps a block that nobody writes into or reads any more."""
+        self._free.append(memory)
 
 
 class S3Pack:
@@ -98,6 +131,10 @@ class S3Pack:
     def pread(self, offset: int, length: int) -> bytes:
         """Reads one range; less than asked for only at the end."""
         return self.read_ranges([(offset, length)])[0]
+
+    def view(self, offset: int, length: int) -> memoryview:
+        """As `pread`."""
+        return memoryview(self.pread(offset, length))
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Reads ranges (offset, length): those that are not cached with as few requests as is cheap, all at once."""
@@ -125,45 +162,82 @@ class WholeS3Pack(S3Pack):
     """A pack that is read from its beginning to its end (after its footer), a few blocks ahead."""
 
     def __init__(
-        self, reader: RangeReader, cache: RangeCache, pack_id: bytes, size_bytes: int, first: memoryview | None = None
+        self,
+        reader: RangeReader,
+        cache: RangeCache,
+        pool: BlockPool,
+        pack_id: bytes,
+        size_bytes: int,
+        first: Block | None = None,
     ) -> None:
         """Knows a pack that is there; `first` is its first block, where that has come already."""
         super().__init__(reader, cache, pack_id, size_bytes)
+        self._pool = pool
         self._count = -(-size_bytes // BLOCK_BYTES)
-        self._blocks: dict[int, Future[memoryview]] = {}
+        self._blocks: dict[int, tuple[bytearray, Future[memoryview]]] = {}
+        self._joined = bytearray()
         if first is not None:
             ready: Future[memoryview] = Future()
-            ready.set_result(first)
-            self._blocks[0] = ready
+            ready.set_result(first.data)
+            self._blocks[0] = (first.memory, ready)
 
     def pread(self, offset: int, length: int) -> bytes:
         """Reads one range; less than asked for only at the end."""
-        end = min(offset + length, self._size_bytes)
-        parts = []
-        while offset < end:
-            number, within = divmod(offset, BLOCK_BYTES)
-            block = self._block(number)
-            part = bytes(block[within : within + end - offset])
-            if not part:
-                break  # the object is shorter than it was; whoever reads sees that
-            parts.append(part)
-            offset += len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join([bytes(part) for part in self._parts(offset, length)])
+
+    def view(self, offset: int, length: int) -> memoryview:
+        """As `pread`, and copies only what lies in two blocks; good until the next call."""
+        parts = self._parts(offset, length)
+        first = next(parts, memoryview(b""))
+        filled = len(first)
+        if filled == length or offset + filled >= self._size_bytes:
+            return first
+        if len(self._joined) < length:
+            self._joined = bytearray(length)
+        self._joined[:filled] = first
+        for part in parts:
+            self._joined[filled : filled + len(part)] = part
+            filled += len(part)
+        return memoryview(self._joined)[:filled]
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Reads ranges (offset, length)."""
         return [self.pread(offset, length) for offset, length in ranges]
 
+    def _parts(self, offset: int, length: int) -> Iterator[memoryview]:
+        """Yields a range as it lies in blocks; each part is good until the next."""
+        end = min(offset + length, self._size_bytes)
+        while offset < end:
+            number, within = divmod(offset, BLOCK_BYTES)
+            part = self._block(number)[within : within + end - offset]
+            if not part:
+                break  # the object is shorter than it was; whoever reads sees that
+            yield part
+            offset += len(part)
+
     def _block(self, number: int) -> memoryview:
-        # The last one has the footer, which is read first, and the last frames.
-        ahead = range(number, min(number + 1 + BLOCKS_AHEAD, self._count))
-        for wanted in ahead:
+        last = self._count - 1
+        for wanted in range(number, min(number + 1 + BLOCKS_AHEAD, self._count)):
             if wanted not in self._blocks:
-                start = wanted * BLOCK_BYTES
-                self._blocks[wanted] = self._reader.begin_read(self._pack_id, start, BLOCK_BYTES)
-        for passed in [known for known in self._blocks if 0 < known < number and known != self._count - 1]:
-            del self._blocks[passed]
-        return self._blocks[number].result()
+                memory = self._pool.take()
+                read = self._reader.begin_read(self._pack_id, wanted * BLOCK_BYTES, BLOCK_BYTES, memory)
+                self._blocks[wanted] = (memory, read)
+        # The last one has the footer, which is read first, and the last frames; with that, the first one is not yet passed.
+        kept = {0, last} if number >= last - 1 else {last}
+        for passed in [known for known in self._blocks if known < number and known not in kept]:
+            self._let_go(passed)
+        return self._blocks[number][1].result()
+
+    def _let_go(self, number: int) -> None:
+        memory, read = self._blocks.pop(number)
+        read.cancel()
+        # One that is under way still writes into it.
+        read.add_done_callback(lambda _: self._pool.give_back(memory))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Gives its blocks to others."""
+        for number in list(self._blocks):
+            self._let_go(number)
 
     def publish(self) -> None:
         """Does nothing: the store answered the PUT, so it has the object, under its final name."""

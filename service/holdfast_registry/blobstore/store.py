@@ -51,6 +51,9 @@ class PackFile(Protocol):
             PackGoneError, StoreUnavailableError, OSError: it cannot be read (any more).
         """
 
+    def view(self, offset: int, length: int) -> memoryview:
+        """As `pread`, in memory that is used again: good until the next call, or the end of the pack's use."""
+
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Reads several ranges (offset, length), in whatever order is cheap; raises as `pread`."""
 

@@ -136,7 +136,7 @@ class PackCopier:
         index = read_index(opened.pread, opened.size_bytes, pack_id=pack.pack_id)
         if opened.size_bytes != pack.size_bytes:
             raise PackError(f"it has {opened.size_bytes} bytes instead of {pack.size_bytes}")
-        if self._deep and (damaged := verify_frames(index, opened.pread, decompress)):
+        if self._deep and (damaged := verify_frames(index, opened.view, decompress)):
             raise PackError(f"{len(damaged)} of its chunks do not have their digests")
         return index
 

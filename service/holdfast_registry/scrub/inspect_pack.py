@@ -108,6 +108,6 @@ def _damaged_in_run(opened: PackFile, index: PackIndex, first: int, end: int, of
         index.lengths[first:end],
         index.codecs[first:end],
     )
-    block = opened.pread(offset, length)
+    block = opened.view(offset, length)
     # The frames of an index begin behind a header.
     return len(verify_frames(run, lambda at, size: block[at - PACK_HEADER_BYTES :][:size], decompress))
