@@ -28,6 +28,7 @@ from holdfast_daemon.embedded_registry import EmbeddedRegistry
 from holdfast_daemon.errors import end_after_fsync_error, first_of
 from holdfast_daemon.figures import Figures
 from holdfast_daemon.journal.journal import Journal, PlacedFileStates
+from holdfast_daemon.journal.placed_store import PlacedStore
 from holdfast_daemon.journal.reading_store import ReadingStore
 from holdfast_daemon.metrics import metrics_endpoint
 from holdfast_daemon.pipeline.bandwidth import Bandwidth
@@ -43,6 +44,7 @@ from holdfast_daemon.pipeline.known_versions import KnownVersions
 from holdfast_daemon.pipeline.leases import Leases
 from holdfast_daemon.pipeline.manifest_pages import ManifestPages
 from holdfast_daemon.pipeline.read_entry import ReadEntry
+from holdfast_daemon.pipeline.seeds import Seeds
 from holdfast_daemon.pipeline.upload import Uploader
 from holdfast_daemon.pipeline.uses import Uses
 from holdfast_daemon.pipeline.verify import Verify
@@ -52,7 +54,7 @@ from holdfast_daemon.registry_tls import wanted_tls
 from holdfast_daemon.registry_token import RegistryToken
 from holdfast_daemon.rpc.answered_here import AnsweredHere
 from holdfast_daemon.rpc.bundle_service import BundleService
-from holdfast_daemon.rpc.control_service import About, ControlService, Line, Rates
+from holdfast_daemon.rpc.control_service import About, ControlService, Kept, Line, Rates
 from holdfast_daemon.rpc.fetch_service import FetchService
 from holdfast_daemon.rpc.forward import Forwarder
 from holdfast_daemon.rpc.guard import Guard
@@ -98,6 +100,7 @@ class _Parts:
     rates: Rates
     known: KnownVersions
     uses: Uses
+    seeds: Seeds
 
 
 async def serve(settings: DaemonSettings, places: Places, ready_fd: int | None, download_umask: int) -> None:
@@ -189,7 +192,8 @@ def _make_parts(settings: DaemonSettings, places: Places) -> _Parts:
     known = KnownVersions(reading_store)
     registry.on_answer = known.take_note
     uses = Uses(reading_store, registry, delay_s)
-    return _Parts(journal, workers, registry, http, watched, spool, jobs, uploader, rates, known, uses)
+    seeds = Seeds(PlacedStore(journal), workers)
+    return _Parts(journal, workers, registry, http, watched, spool, jobs, uploader, rates, known, uses, seeds)
 
 
 def _add_services(
@@ -200,7 +204,7 @@ def _add_services(
     cache = PackCache(places.cache, settings.cache_bytes_max)
     cache.open()
     manifests, packs = ManifestPages(registry, parts.known), PackSource(registry, cache, workers, parts.http)
-    fetch = Fetch(manifests, packs, workers, PlacedFileStates(parts.journal))
+    fetch = Fetch(manifests, packs, workers, PlacedFileStates(parts.journal), parts.seeds)
     fetch_service = FetchService(fetch, Verify(manifests, workers), ReadEntry(manifests, packs))
     about = About(
         GetStatusResponse(
@@ -221,7 +225,7 @@ def _add_services(
     )
     login = Login(registry, is_needed=bool(settings.registry) and not settings.registry.startswith("unix:"))
     line = Line(parts.http.up, parts.http.down)
-    control = ControlService(jobs, parts.journal, parts.spool, workers, cache, about, login, line)
+    control = ControlService(jobs, parts.journal, parts.spool, workers, Kept(cache, parts.seeds), about, login, line)
     add_ControlServiceServicer_to_server(control, server)
     add_LogServiceServicer_to_server(LogService(intake, jobs, jobs.committer, registry), server)
     add_FetchServiceServicer_to_server(fetch_service, server)
@@ -241,6 +245,7 @@ def _start_background(parts: _Parts) -> list[asyncio.Task[None]]:
         parts.jobs.housekeeping(),
         _sample(parts.rates),
         parts.uses.run(),
+        parts.seeds.run(),
     ]
     return [asyncio.create_task(_or_die(w)) for w in work]
 

@@ -3,6 +3,7 @@
 It speaks VersionService and PackService over a real server on a Unix socket; packs are real files below a folder.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -58,6 +59,13 @@ class Calls:
     locate: int = 0
     read_pack: int = 0
     sent_bytes: int = 0
+    located: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until_located(self, times: int) -> None:
+        """Waits until chunks were asked for so many times."""
+        while self.locate < times:
+            self.located.clear()
+            await self.located.wait()
 
 
 @dataclass
@@ -253,6 +261,7 @@ class _Packs(PackServiceServicer):
     async def LocateChunks(self, request: Any, context: Any) -> LocateChunksResponse:
         registry = self._registry
         registry.calls.locate += 1
+        registry.calls.located.set()
         response = LocateChunksResponse()
         codecs = bytearray()
         numbers: dict[bytes, int] = {}

@@ -22,6 +22,13 @@ class FakeStore:
     hold_after_bytes: int | None = None
     """When so many bytes were sent in all, connections are held without a word."""
     is_holding: asyncio.Event = field(default_factory=asyncio.Event)
+    held: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    def break_connections(self) -> None:
+        """Ends those that are held."""
+        for writer in self.held:
+            writer.transport.abort()
+        self.held.clear()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serves one connection."""
@@ -50,6 +57,7 @@ class FakeStore:
         writer.write("\r\n".join((*lines, "", "")).encode())
         for at in range(0, len(data), BLOCK_BYTES):
             if self.hold_after_bytes is not None and self.sent_bytes >= self.hold_after_bytes:
+                self.held.append(writer)
                 self.is_holding.set()
                 await reader.read()
                 raise ConnectionResetError

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from holdfast_daemon.cache.pack_cache import PackCache
+from holdfast_daemon.journal.journal import Journal
+from holdfast_daemon.journal.placed_store import PlacedStore
 from holdfast_daemon.pipeline.bring_packs import PackSource
 from holdfast_daemon.pipeline.fetch import DownloadOrder, DownloadProgress, Fetch
 from holdfast_daemon.pipeline.http_transfers import HttpTransfers
 from holdfast_daemon.pipeline.manifest_pages import ManifestPages
 from holdfast_daemon.pipeline.read_entry import ReadEntry
+from holdfast_daemon.pipeline.seeds import Seeds
 from holdfast_daemon.pipeline.verify import Verify, VerifyProgress
 from holdfast_daemon.registry_client import RegistryClient
 from holdfast_daemon.workers import Workers
@@ -47,6 +50,8 @@ class Reading:
     read_entry: ReadEntry
     placed: PlacedInMemory
     client: RegistryClient
+    seed_store: PlacedStore
+    seeds: Seeds
 
     async def download(self, version_id: str, root: Path, **order: Any) -> DownloadProgress:
         order_ = DownloadOrder(version_id, os.fsencode(root), **order)
@@ -65,11 +70,14 @@ async def reading(
 ) -> AsyncIterator[Reading]:
     """A fake registry on a socket and the reading side of a daemon before it."""
     packs = folder / "packs"
-    packs.mkdir()
+    packs.mkdir(exist_ok=True)
     registry = FakeRegistry(packs, how)
     cache = PackCache(folder / "cache", cache_bytes_max)
     cache.open()
     placed = PlacedInMemory()
+    journal = Journal(folder / "journal.db")
+    seed_store = PlacedStore(journal)
+    seeds = Seeds(seed_store, workers)
     with tempfile.TemporaryDirectory(prefix="hf-") as socket_dir:
         socket = Path(socket_dir) / "r.sock"
         server = await registry.serve(socket)
@@ -81,15 +89,18 @@ async def reading(
                 registry,
                 cache,
                 workers,
-                Fetch(manifests, source, workers, placed),
+                Fetch(manifests, source, workers, placed, seeds),
                 Verify(manifests, workers),
                 ReadEntry(manifests, source),
                 placed,
                 client,
+                seed_store,
+                seeds,
             )
         finally:
             await client.close()
             await server.stop(None)
+            journal.close()
 
 
 def tree_of(root: Path) -> Tree:

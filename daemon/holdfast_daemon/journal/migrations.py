@@ -107,8 +107,42 @@ _STEP_4 = """
 ALTER TABLE job ADD COLUMN priority INTEGER;           -- JobPriority that was set later; NULL: as Open and Finalize say
 ALTER TABLE job ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
 """
+_STEP_5 = """
+CREATE TABLE placed_file (
+    path BLOB PRIMARY KEY,             -- where a large file was downloaded to
+    digest BLOB NOT NULL,
+    device INTEGER NOT NULL,           -- its state when it was put there
+    inode INTEGER NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
+    placed_at_s INTEGER NOT NULL DEFAULT (strftime('%s', 'now'))
+) WITHOUT ROWID;
+CREATE INDEX placed_file_digest ON placed_file (digest);
+CREATE INDEX placed_file_placed ON placed_file (placed_at_s);
+CREATE TABLE chunk_run (
+    run_id INTEGER PRIMARY KEY,
+    file_digest BLOB NOT NULL,         -- consecutive chunks of a file of this digest
+    first_offset INTEGER NOT NULL,     -- of the first one in the file
+    chunks INTEGER NOT NULL,
+    lengths BLOB NOT NULL,             -- u32 each, in this machine's order
+    digests BLOB NOT NULL,
+    UNIQUE (file_digest, first_offset)
+);
+CREATE INDEX chunk_run_chunks ON chunk_run (run_id, chunks);
+CREATE TABLE chunk_sample (
+    sample INTEGER NOT NULL,           -- of a chunk's digest; of long lists only some have one
+    run_id INTEGER NOT NULL REFERENCES chunk_run ON DELETE CASCADE,
+    PRIMARY KEY (sample, run_id)
+) WITHOUT ROWID;
+CREATE INDEX chunk_sample_run ON chunk_sample (run_id);
+CREATE TABLE partial_file (
+    path BLOB PRIMARY KEY,             -- temporary file of a download that is under way or was interrupted
+    begun_at_s INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
 
-_STEPS = (_STEP_1, _STEP_2, _STEP_3, _STEP_4)
+_STEPS = (_STEP_1, _STEP_2, _STEP_3, _STEP_4, _STEP_5)
 """In order; a step that was released is never changed.  The number of steps is the number of the schema."""
 SCHEMA_VERSION = len(_STEPS)
 

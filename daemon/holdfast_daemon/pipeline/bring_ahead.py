@@ -8,7 +8,7 @@ takes no memory.
 import asyncio
 from array import array
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import accumulate
@@ -18,7 +18,8 @@ from holdfast_contract.limits import DIGEST_BYTES
 from holdfast_daemon.pipeline.bring_packs import BroughtPacks, PackSource, Reader
 from holdfast_daemon.pipeline.chunk_lists import chunk_lists
 from holdfast_daemon.pipeline.columns import EntryColumns
-from holdfast_daemon.pipeline.fetch_tasks import TASK_BYTES_MAX, Located
+from holdfast_daemon.pipeline.fetch_tasks import TASK_BYTES_MAX, Located, PackFile
+from holdfast_daemon.pipeline.seeds import Seeded
 from holdfast_daemon.pipeline.straight import IntoFile
 from holdfastpb.registry.v1.pack_pb2 import PackReadGrant
 
@@ -29,8 +30,13 @@ PIECES_AHEAD = 3
 class FileInPlace(Protocol):
     """A large file that takes what comes over HTTP at its own offset."""
 
-    async def open(self, *, resumable: bool) -> None:
-        """Makes it ready to be written to; harmless when it is."""
+    async def find_seeds(self, digests: bytes, lengths: Sequence[int], offset: int) -> Seeded | None:
+        """Returns which of consecutive chunks from `offset` on are in other files of this host."""
+
+    async def begin(
+        self, digests: bytes, lengths: Sequence[int], offset: int, *, from_http: bool, has_seeds: bool
+    ) -> None:
+        """Makes it ready for consecutive chunks from `offset` on; some of them come over HTTP, or from seeds, or none."""
 
     async def present(self, located: Located, digests: bytes, offset: int) -> bytearray:
         """Returns for each of consecutive chunks from `offset` on whether the file has it already."""
@@ -58,6 +64,7 @@ class _Piece:
     located: Located
     digests: bytes
     offset: int
+    seeds: tuple[PackFile, ...] = ()
 
 
 async def brought_pieces(
@@ -76,7 +83,7 @@ async def brought_pieces(
         reader: for whom.
         entries: of a segment.
         row: of the file.
-        file: what the file has already is not brought.
+        file: what the file has already, or other files of this host have, is not brought.
         straight: whether what comes over HTTP may go into `file` at once, unchecked.
 
     Raises:
@@ -84,10 +91,8 @@ async def brought_pieces(
     """
     coming: deque[asyncio.Task[BroughtPiece]] = deque()
     try:
-        async with aclosing(_located_pieces(packs, reader, entries, row)) as located_pieces:
+        async with aclosing(_located_pieces(packs, reader, entries, row, file)) as located_pieces:
             async for piece in located_pieces:
-                if file is not None:
-                    await file.open(resumable=any(grant.WhichOneof("how") == "http" for grant in piece.grants))
                 coming.append(asyncio.create_task(_bring(packs, reader, piece, file, straight)))
                 if len(coming) > PIECES_AHEAD:
                     yield await coming[0]
@@ -100,16 +105,33 @@ async def brought_pieces(
 
 
 async def _located_pieces(
-    packs: PackSource, reader: Reader, entries: EntryColumns, row: int
+    packs: PackSource, reader: Reader, entries: EntryColumns, row: int, file: FileInPlace | None
 ) -> AsyncGenerator[_Piece, None]:
     offset = 0
     async with aclosing(chunk_lists(packs, reader, entries, row)) as lists:
         async for digests, lengths in lists:
-            grants, located = await packs.locate(reader, digests, lengths)
+            seeded = None if file is None else await file.find_seeds(digests, lengths, offset)
+            grants, located = await _locate(packs, reader, digests, lengths, seeded)
+            if file is not None:
+                from_http = any(grant.WhichOneof("how") == "http" for grant in grants)
+                await file.begin(digests, lengths, offset, from_http=from_http, has_seeds=seeded is not None)
+            seeds = seeded.files if seeded else ()
             for first, end in _pieces(located):
                 part = located.part(first, end)
-                yield _Piece(grants, part, digests[DIGEST_BYTES * first : DIGEST_BYTES * end], offset)
+                yield _Piece(grants, part, digests[DIGEST_BYTES * first : DIGEST_BYTES * end], offset, seeds)
                 offset += sum(part.lengths)
+
+
+async def _locate(
+    packs: PackSource, reader: Reader, digests: bytes, lengths: Sequence[int], seeded: Seeded | None
+) -> tuple[tuple[PackReadGrant, ...], Located]:
+    """Asks for what is not on this host; the packs, and where all of the chunks are in these and then the seeds."""
+    if seeded is None:
+        return await packs.locate(reader, digests, lengths)
+    absent = seeded.absent()
+    wanted = b"".join(digests[DIGEST_BYTES * position : DIGEST_BYTES * (position + 1)] for position in absent)
+    grants, located = await packs.locate(reader, wanted, [lengths[position] for position in absent])
+    return grants, seeded.join(located, lengths, len(grants))
 
 
 async def _bring(
@@ -123,6 +145,7 @@ async def _bring(
         offsets = array("Q", list(accumulate(located.lengths, initial=offset))[:-1])
         into = IntoFile(offsets, in_place, file.write if straight else None)
     brought = await packs.bring(reader, piece.grants, located, into)
+    brought.files += piece.seeds
     return BroughtPiece(brought, located, digests, offset, in_place)
 
 

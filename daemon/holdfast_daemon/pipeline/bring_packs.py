@@ -146,7 +146,7 @@ class PackSource:
         Raises:
             HoldfastError: a transfer failed, or what came is damaged.
         """
-        positions = _positions_by_pack(located, into)
+        positions = _positions_by_pack(located, len(grants), into)
         brought = BroughtPacks(())
         files: list[PackFile] = [PackFile("", grant.pack_id) for grant in grants]
         try:
@@ -438,11 +438,11 @@ def _check_pack(grant: PackReadGrant) -> None:
         raise HoldfastError(Reason.STORE_DAMAGED, "the registry names a pack that cannot be; ask its operator")
 
 
-def _positions_by_pack(located: Located, into: IntoFile | None) -> dict[int, list[int]]:
-    """Positions of the chunks that have to be brought, by pack."""
+def _positions_by_pack(located: Located, packs: int, into: IntoFile | None) -> dict[int, list[int]]:
+    """Positions of the chunks that have to be brought, by pack; files that are named after the packs are here."""
     positions: dict[int, list[int]] = {}
     for position, pack in enumerate(located.pack_indexes):
-        if into is None or not into.in_place[position]:
+        if pack < packs and (into is None or not into.in_place[position]):
             positions.setdefault(pack, []).append(position)
     return positions
 

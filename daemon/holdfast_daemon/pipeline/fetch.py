@@ -12,7 +12,6 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
@@ -21,25 +20,24 @@ from holdfast_contract.limits import MIB
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, outcome, run_to_end, stop
-from holdfast_daemon.pipeline.bring_ahead import brought_pieces
 from holdfast_daemon.pipeline.bring_packs import USE_ATTEMPTS, PackSource, Reader
 from holdfast_daemon.pipeline.check_files import check_files
 from holdfast_daemon.pipeline.fetch_tasks import (
     CheckTask,
     Leftovers,
-    Located,
     PlaceTask,
     Target,
     chunk_columns,
     is_large,
     split_rows,
 )
-from holdfast_daemon.pipeline.large_target import LargeTarget
 from holdfast_daemon.pipeline.manifest_pages import ManifestPages, Segment
 from holdfast_daemon.pipeline.pack_chunks import PackUnusableError
 from holdfast_daemon.pipeline.path_patterns import EntryFilter
 from holdfast_daemon.pipeline.place_files import place_files
+from holdfast_daemon.pipeline.place_large import LargeFiles, place_large
 from holdfast_daemon.pipeline.place_references import local_path_of, place_reference, stands_in_place
+from holdfast_daemon.pipeline.seeds import Seeds
 from holdfast_daemon.pipeline.target_tree import partial_mark, write_error
 from holdfast_daemon.pipeline.tree_walk import ExtraFiles, make_root
 from holdfast_daemon.workers import Workers
@@ -56,8 +54,6 @@ UNRESOLVED_BYTES_MAX = 2 * MIB
 KEPT_BYTES_MAX = 1 * MIB
 """Of the paths of kept files: beside the other list."""
 OTHERS_SHOWN_MAX = 5
-PASSING = frozenset({Reason.UNAVAILABLE, Reason.DEADLINE, Reason.DRAINING, Reason.RATE_LIMITED, Reason.CANCELLED})
-"""After these the same download is most likely asked for again: of a large file it finds what has come."""
 FOLDERS_CLEANED_MAX = 100_000
 """Folders remembered as cleared of leftovers, about 10 MiB; clearing one twice does no harm."""
 
@@ -123,12 +119,14 @@ class Fetch:
         packs: PackSource,
         workers: Workers,
         placed: PlacedFiles,
+        seeds: Seeds,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.manifests = manifests
         self.packs = packs
         self.workers = workers
         self.placed = placed
+        self.seeds = seeds
         self.clock_ns = clock_ns
         self.live_tokens: Counter[str] = Counter()
 
@@ -352,57 +350,24 @@ class _Download:
         return False
 
     async def _place_large(self, segment: Segment, row: int) -> None:
-        path, digest = segment.entries.paths[row], segment.entries.digest_at(row)
-        mark = partial_mark(path, digest)
         async with self._large:
-            file = LargeTarget(self._target, path, digest, self._workers.hashers)
-            self._fetch.live_tokens[mark] += 1
-            keep = True
-            try:
-                await self._fill_large(file, segment, row)
-                self.progress.entries_done += 1
-            except BaseException as error:  # whatever ends it: what was counted is not in place
-                keep = not isinstance(error, HoldfastError) or error.reason in PASSING
-                self.progress.bytes_done -= file.bytes_written
-                raise
-            finally:
-                await run_to_end(self._workers.in_thread(partial(file.close, keep=keep)))
-                self._fetch.live_tokens -= Counter((mark,))
+            await place_large(self._large_files(), segment, row)
+            self.progress.entries_done += 1
 
-    async def _fill_large(self, file: LargeTarget, segment: Segment, row: int) -> None:
-        for attempt in range(1, USE_ATTEMPTS + 1):
-            if await self._use_pieces(file, segment, row, attempt):
-                was_careful = attempt > 1 and file.is_suspect
-                try:
-                    return await run_to_end(self._workers.in_thread(file.finish))
-                except HoldfastError as error:
-                    if error.reason is not Reason.DIGEST_MISMATCH or was_careful or attempt == USE_ATTEMPTS:
-                        raise
-            self.progress.bytes_done -= file.bytes_written
-            await run_to_end(self._workers.in_thread(file.start_over))
-        raise AssertionError("the last attempt returns or raises")
+    def _large_files(self) -> LargeFiles:
+        return LargeFiles(
+            self._packs,
+            self._workers,
+            self._fetch.seeds,
+            self._reader,
+            self._target,
+            self._fetch.live_tokens,
+            self._add_bytes,
+            self._order.skip_cache,
+        )
 
-    async def _use_pieces(self, file: LargeTarget, segment: Segment, row: int, attempt: int) -> bool:
-        """Brings a large file's chunks, 64 MiB at a time, and puts them into it in a thread; False: try again.
-
-        Only the first attempt takes anything unchecked from the server.
-        """
-        into = _InThreads(file, self._workers)
-        pieces_of = brought_pieces(self._packs, self._reader, segment.entries, row, into, straight=attempt == 1)
-        async with aclosing(pieces_of) as pieces:
-            async for piece in pieces:
-                files = piece.brought.files
-                try:
-                    work = self._workers.in_thread(
-                        file.take, files, piece.located, piece.digests, piece.offset, piece.in_place
-                    )
-                    written = await run_to_end(work)
-                    # Not in one statement: other files' pieces are added while this one is awaited.
-                    self.progress.bytes_done += written
-                except PackUnusableError as error:
-                    await self._packs.recover(error, files[error.index], file.shown, attempt)
-                    return False
-        return True
+    def _add_bytes(self, count: int) -> None:
+        self.progress.bytes_done += count
 
     async def _place_reference(self, segment: Segment, row: int) -> None:
         path = segment.entries.paths[row]
@@ -456,23 +421,6 @@ class _Download:
             raise write_error(error, os.fsdecode(self._target.root)) from error
         finally:
             await run_to_end(self._workers.in_thread(extra.close))
-
-
-class _InThreads:
-    """A large file for the event loop."""
-
-    def __init__(self, file: LargeTarget, workers: Workers) -> None:
-        self._file = file
-        self._workers = workers
-        self.write = file.write
-
-    async def open(self, *, resumable: bool) -> None:
-        await run_to_end(self._workers.in_thread(partial(self._file.open, resumable=resumable)))
-
-    async def present(self, located: Located, digests: bytes, offset: int) -> bytearray:
-        if not self._file.is_suspect:
-            return bytearray(len(located))
-        return await run_to_end(self._workers.in_thread(self._file.present, located.lengths, digests, offset))
 
 
 def common_prefix(paths: Collection[str]) -> str:

@@ -47,11 +47,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class PackFile:
-    """A pack, or the needed ranges of one at their own offsets, as a file of this machine."""
+    """A pack, or the needed ranges of one at their own offsets, as a file of this machine; or another file that has chunks."""
 
     path: str
     pack_id: bytes
     """Names the pack in messages."""
+    is_seed: bool = False
+    """It is a user's file: each chunk is compared with its digest before it goes anywhere."""
 
 
 @dataclass(frozen=True, slots=True)

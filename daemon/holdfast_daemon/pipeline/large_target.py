@@ -8,8 +8,9 @@ Such a temporary file has a name that follows from what it will be.  Whoever is 
 same file into the same folder looks which chunks it has and brings the others.  One process writes to it at a time, by a lock.
 """
 
+import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from itertools import groupby
 
@@ -22,6 +23,7 @@ from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.chunked_file import contiguous_runs, fill
 from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile, Target
 from holdfast_daemon.pipeline.pack_chunks import PackChunks
+from holdfast_daemon.pipeline.read_file import Stat5, stat5
 from holdfast_daemon.pipeline.target_tree import TargetTree, write_error
 
 BUFFER_BYTES = 4 * MIB
@@ -30,6 +32,18 @@ BUFFER_BYTES = 4 * MIB
 READ_BACK_BYTES = 1 * MIB
 """Small enough to be hashed out of the processor's cache, which is faster than to hand it to another thread."""
 
+FICLONE = 0x40049409
+"""Of Linux' ioctl(2): the file shares the blocks of another one until either is written to."""
+
+
+def share_blocks(descriptor: int, source: int) -> None:
+    """Makes an empty file share all blocks of another one.
+
+    Raises:
+        OSError: the file system cannot do that, or they are on different ones.
+    """
+    fcntl.ioctl(descriptor, FICLONE, source)
+
 
 class LargeTarget:
     """A large file on its way into place.
@@ -37,8 +51,16 @@ class LargeTarget:
     `open`, `present` and `write` may be called from several threads; `take` and `finish` from one after the other.
     """
 
-    def __init__(self, target: Target, path: str, digest: bytes, hashers: Executor) -> None:
+    def __init__(
+        self,
+        target: Target,
+        path: str,
+        digest: bytes,
+        hashers: Executor,
+        share_blocks: Callable[[int, int], None] = share_blocks,
+    ) -> None:
         self._hashers = hashers
+        self._share_blocks = share_blocks
         self._target = target
         self._path = path
         self._digest = digest
@@ -49,6 +71,7 @@ class LargeTarget:
         self._hashing: Future[object] | None = None
         self._buffers = [memoryview(bytearray(BUFFER_BYTES)) for _ in range(2)]
         self._is_suspect = False
+        self._is_clone = False
         self._keeps = False
         self._is_resumable = False
         self.bytes_written = 0
@@ -86,15 +109,37 @@ class LargeTarget:
         except OSError as error:
             raise write_error(error, self.shown) from error
 
+    def clone(self, path: bytes) -> bool:
+        """Lets a new file share the blocks of another one that should have the same content; returns whether it does now.
+
+        What it shares does not change any more, whatever becomes of the other one, and is hashed as all that comes.
+        """
+        if self._is_suspect or self._keeps:
+            return False
+        try:
+            source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            self._share_blocks(self._descriptor, source)
+        except OSError:
+            return False  # most file systems cannot
+        finally:
+            os.close(source)
+        self._is_clone = True
+        return True
+
     def present(self, lengths: Sequence[int], digests: bytes, offset: int) -> bytearray:
         """Returns for each of consecutive chunks from `offset` on whether the file has it already; reads only when that may be.
+
+        Of a clone all of them count as being there, until its digest says that they are not.
 
         Raises:
             HoldfastError: the file cannot be read.
         """
-        flags = bytearray(len(lengths))
         if not self._is_suspect:
-            return flags
+            return bytearray([self._is_clone]) * len(lengths)
+        flags = bytearray(len(lengths))
         buffer = memoryview(bytearray(max(lengths)))
         try:
             for position, length in enumerate(lengths):
@@ -146,7 +191,7 @@ class LargeTarget:
                         self._read_back(offset, size)
                     else:
                         part = digests[DIGEST_BYTES * first : DIGEST_BYTES * end]
-                        self._copy(chunks, located.part(first, end), part, offset)
+                        self._copy(packs, chunks, located.part(first, end), part, offset)
                     offset, total = offset + size, total + size
         except OSError as error:
             raise write_error(error, self.shown) from error
@@ -166,10 +211,13 @@ class LargeTarget:
             self._hasher.update(data[:count])
             offset += count
 
-    def _copy(self, chunks: PackChunks, located: Located, digests: bytes, offset: int) -> None:
+    def _copy(
+        self, packs: tuple[PackFile, ...], chunks: PackChunks, located: Located, digests: bytes, offset: int
+    ) -> None:
         for turn, run in enumerate(contiguous_runs(located, BUFFER_BYTES)):
             buffer = self._buffers[turn % 2]
-            data = buffer[: fill(chunks, located, digests, run, buffer, checked=self._is_suspect)]
+            checked = self._is_suspect or packs[located.pack_indexes[run[0]]].is_seed
+            data = buffer[: fill(chunks, located, digests, run, buffer, checked=checked)]
             self._hash(data)
             os_layer.pwrite_all(self._descriptor, data, offset)
             offset += len(data)
@@ -184,8 +232,8 @@ class LargeTarget:
             self._hashing.result()
             self._hashing = None
 
-    def finish(self) -> None:
-        """Gives it its name.
+    def finish(self) -> Stat5:
+        """Gives it its name; returns its state then.
 
         Raises:
             HoldfastError: DIGEST_MISMATCH: from now on it is suspect; or it cannot be written.
@@ -200,25 +248,30 @@ class LargeTarget:
             # What was left behind may have been longer than the file.
             os.ftruncate(self._descriptor, self.bytes_written)
             self._tree.publish(self._temporary, self._path)
+            self._temporary = ""
+            return stat5(os.fstat(self._descriptor))
         except OSError as error:
             raise write_error(error, self.shown) from error
-        self._temporary = ""
 
     def start_over(self) -> None:
         """Begins the hash anew; what is in the file stays, and counts when it is right."""
         self._await_hash()
         self._hasher = blake3()
-        self._is_suspect = self._is_suspect or self.bytes_written > 0 or self._keeps
+        self._is_suspect = self._is_suspect or self.bytes_written > 0 or self._keeps or self._is_clone
         self.bytes_written = 0
 
-    def close(self, *, keep: bool) -> None:
+    def close(self, *, keep: bool) -> bool:
         """Frees what is held; the temporary file goes, if there still is one.
 
         Args:
             keep: what has come over HTTP stays, for the next download.
+
+        Returns:
+            Whether it stays.
         """
         self._await_hash()
-        if self._temporary and self._tree is not None and not (keep and self._keeps and self._is_resumable):
+        stays = bool(self._temporary) and keep and self._keeps and self._is_resumable
+        if self._temporary and self._tree is not None and not stays:
             self._tree.discard(self._temporary, self._path)
         if self._descriptor >= 0:
             os.close(self._descriptor)  # only now: the lock goes with it
@@ -227,6 +280,7 @@ class LargeTarget:
             self._tree.close()
             self._tree = None
         self._buffers = []
+        return stays
 
 
 def _stretches(in_place: Sequence[int]) -> Iterator[tuple[int, int, bool]]:

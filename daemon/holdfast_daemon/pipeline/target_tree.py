@@ -30,6 +30,8 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _ADOPT_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_STAT_BLOCK_BYTES = 512
+"""In which `st_blocks` counts: a file with holes frees what it takes, not its length."""
 _NAME_CHARS_KEPT = 40
 """Of a file's name in its temporary name: at most 160 bytes of UTF-8, which leaves room for the rest within 255."""
 
@@ -141,9 +143,8 @@ class TargetTree:
         Returns:
             Its name and a descriptor, which holds its lock; None: somebody else is writing to it, or it is not ours alone.
         """
-        parent, _, name = path.rpartition("/")
-        folder = self.folder(parent, make=True)
-        temporary = f".{name[:_NAME_CHARS_KEPT]}.{partial_mark(path, digest)}{LEFTOVER_SUFFIX}"
+        folder = self.folder(path.rpartition("/")[0], make=True)
+        temporary = partial_path(path, digest).rpartition("/")[2]
         try:
             descriptor = os.open(temporary, _ADOPT_FLAGS, FILE_MODE, dir_fd=folder)
         except OSError:
@@ -229,6 +230,50 @@ def partial_mark(path: str, digest: bytes) -> str:
     """What names a file's temporary file in its folder: the same for each download of the same file to the same place."""
     name = path.rpartition("/")[2]
     return blake3(digest + name.encode()).hexdigest(length=12)
+
+
+def partial_path(path: str, digest: bytes) -> str:
+    """The temporary file that `TargetTree.adopt` opens for a file."""
+    parent, slash, name = path.rpartition("/")
+    return f"{parent}{slash}.{name[:_NAME_CHARS_KEPT]}.{partial_mark(path, digest)}{LEFTOVER_SUFFIX}"
+
+
+def remove_partial(path: bytes) -> int | None:
+    """Removes a temporary file that an interrupted download has left, unless somebody is writing to it.
+
+    Args:
+        path: as it was noted; the folders on the way may be others by now, so what is there must look like such a file.
+
+    Returns:
+        Bytes that were freed, 0 if it was gone; None: it has to stay.
+    """
+    parent, _, name = path.rpartition(b"/")
+    try:
+        folder = os.open(parent, _FOLDER_FLAGS)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError:
+        return None
+    try:
+        return _remove_partial(folder, os.fsdecode(name))
+    except FileNotFoundError:
+        return 0
+    except OSError:
+        return None  # it is in use, or another's
+    finally:
+        os.close(folder)
+
+
+def _remove_partial(folder: int, name: str) -> int | None:
+    descriptor = os.open(name, os.O_RDWR | _READ_FLAGS, dir_fd=folder)
+    try:
+        if not name.endswith(LEFTOVER_SUFFIX) or not _is_ours(folder, name, descriptor):
+            return None
+        size = os.fstat(descriptor).st_blocks * _STAT_BLOCK_BYTES
+        os.unlink(name, dir_fd=folder)
+        return size
+    finally:
+        os.close(descriptor)
 
 
 def _is_ours(folder: int, name: str, descriptor: int) -> bool:

@@ -21,6 +21,7 @@ from holdfast_daemon.pipeline.bandwidth import Bandwidth
 from holdfast_daemon.pipeline.job import Job, job_from_row
 from holdfast_daemon.pipeline.jobs import Jobs
 from holdfast_daemon.pipeline.pacing import WEIGHTS
+from holdfast_daemon.pipeline.seeds import Seeds
 from holdfast_daemon.registry_login import Login
 from holdfast_daemon.spool.spool import Spool
 from holdfast_daemon.workers import Workers
@@ -51,6 +52,14 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What stays of downloads."""
+
+    cache: PackCache
+    seeds: Seeds
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """Limits of transfers, each way."""
 
@@ -67,7 +76,7 @@ class ControlService(ControlServiceServicer):
         journal: Journal,
         spool: Spool,
         workers: Workers,
-        cache: PackCache,
+        kept: Kept,
         about: About,
         login: Login,
         line: Line,
@@ -76,7 +85,8 @@ class ControlService(ControlServiceServicer):
         self._journal = journal
         self._spool = spool
         self._workers = workers
-        self._cache = cache
+        self._cache = kept.cache
+        self._seeds = kept.seeds
         self._about = about
         self._login = login
         self._line = line
@@ -158,8 +168,9 @@ class ControlService(ControlServiceServicer):
         return pb.DrainResponse()
 
     async def TrimCache(self, request: pb.TrimCacheRequest, context: "Context[Any, Any]") -> pb.TrimCacheResponse:
-        """Evicts from the cache."""
+        """Evicts from the cache, and removes what interrupted downloads have left."""
         freed = await self._workers.in_thread(self._cache.trim, request.bytes_max)
+        freed += await self._seeds.remove_partials()
         return pb.TrimCacheResponse(freed_bytes=freed, cache_bytes=self._cache.bytes_kept)
 
     async def Login(self, request: pb.LoginRequest, context: "Context[Any, Any]") -> pb.LoginResponse:
