@@ -12,6 +12,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from holdfast_contract.call_context import carried_on
+from holdfast_contract.grpc_options import NO_GRPC_RETRIES
 from holdfast_contract.limits import MESSAGE_BYTES_MAX, PROTOCOL_MAX, PROTOCOL_MIN, UNARY_DEADLINE_S
 from holdfast_contract.reasons import Reason
 from holdfast_daemon import __version__
@@ -44,6 +45,7 @@ CHANNEL_OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # The journal has the patience, not the channel.
+    NO_GRPC_RETRIES,
     ("grpc.initial_reconnect_backoff_ms", 100),
     # Also the least time that a connection attempt is given: a busy machine may take a second for the handshake.
     ("grpc.min_reconnect_backoff_ms", 5_000),
@@ -87,6 +89,12 @@ def to_error(error: grpc.aio.AioRpcError, address: str) -> HoldfastError:
     if reason is Reason.UNAVAILABLE:
         failed.retry_after_ms = RECONNECT_MS_MAX
     return failed
+
+
+def connection_ended(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a call met the end of its connection: registries end theirs after a while, and the next call gets another one."""
+    trailer: Any = error.trailing_metadata() or ()
+    return error.code() is grpc.StatusCode.UNAVAILABLE and all(key != ERROR_KEY for key, _ in trailer)
 
 
 class RegistryClient:
@@ -222,7 +230,7 @@ class RegistryClient:
                 if error.code() is grpc.StatusCode.UNAVAILABLE:
                     self.reread_tls()  # for the next try, which is the caller's
                 # A stream of requests has been used up; whoever made it repeats it.
-                if not isinstance(request, Message) or not self.has_new_token(error):
+                if not isinstance(request, Message) or not (connection_ended(error) or self.has_new_token(error)):
                     raise to_error(error, self.address) from error
             try:
                 return await method(request, metadata=(*self.token.metadata, *own), **options)

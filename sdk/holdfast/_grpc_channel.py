@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from holdfast_contract.grpc_options import NO_GRPC_RETRIES
 from holdfast_contract.limits import MESSAGE_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.http2.max_pings_without_data", 0),
     # Channels would share their connections otherwise, also with one that a fork made useless.
     ("grpc.use_local_subchannel_pool", 1),
-    # We repeat by the reason of an error, which the library does not know.
-    ("grpc.enable_retries", 0),
+    NO_GRPC_RETRIES,
 )
 
 _IDLE_TARGET = "unix:/nonexistent"

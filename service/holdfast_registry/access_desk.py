@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import grpc
 
+from holdfast_contract.grpc_options import NO_GRPC_RETRIES
 from holdfast_registry.auth.authorizer import Authorizer
 from holdfast_registry.auth.permissions import PREFIX
 from holdfast_registry.auth.tokens import SocketOwner
@@ -78,7 +79,7 @@ class DataFolder:
     """A database that is open in this process."""
 
     def __init__(self, database: OpenDatabase, runner: asyncio.Runner) -> None:
-        clock, audited = SystemClock(), AuditedDatabase(database)
+        clock, audited = runner.run(database.shared_clock(SystemClock())), AuditedDatabase(database)
         authorizer = Authorizer(PlaceRepository(audited))
         self._admission = Admission(SocketOwner(), authorizer, AuditRepository(database), clock)
         access = AccessRepositories(
@@ -142,10 +143,12 @@ def connect(wanted: Connection) -> Iterator[tuple[grpc.Channel, Metadata]]:
 def _channel(wanted: Connection) -> grpc.Channel:
     plain = wanted.insecure or wanted.address.startswith("unix:") or is_loopback(wanted.address.rpartition(":")[0])
     if plain and not (wanted.ca_file or wanted.client_cert):
-        return grpc.insecure_channel(wanted.address)
+        return grpc.insecure_channel(wanted.address, options=(NO_GRPC_RETRIES,))
     files = (wanted.ca_file, wanted.client_key, wanted.client_cert)
     return grpc.secure_channel(
-        wanted.address, grpc.ssl_channel_credentials(*[_read(path) if path else None for path in files])
+        wanted.address,
+        grpc.ssl_channel_credentials(*[_read(path) if path else None for path in files]),
+        options=(NO_GRPC_RETRIES,),
     )
 
 

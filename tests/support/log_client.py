@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 
+from holdfast_contract.grpc_options import NO_GRPC_RETRIES
 from holdfast_contract.places import Places
 from holdfastpb.common.v1.manifest_pb2 import ManifestSegment
 from holdfastpb.daemon.v1.bundle_pb2_grpc import BundleServiceStub
@@ -58,7 +59,7 @@ class LogClient:
     """One connection to one daemon; make a new one for the next daemon."""
 
     def __init__(self, places: Places) -> None:
-        options = [("grpc.use_local_subchannel_pool", 1)]
+        options = [("grpc.use_local_subchannel_pool", 1), NO_GRPC_RETRIES]
         self._channel = grpc.insecure_channel(f"unix:{places.daemon_socket}", options)
         self.metadata = (("authorization", f"Bearer {places.daemon_token.read_text()}"),)
         self.log: Any = LogServiceStub(self._channel)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import grpc
 
+from holdfast_contract.grpc_options import NO_GRPC_RETRIES
 from holdfast_contract.limits import MESSAGE_BYTES_MAX
 from holdfast_registry.bench.client import CallFailedError, Client
 from holdfast_registry.bench.content import new_content
@@ -25,6 +26,7 @@ FAILURE_PAUSE_S = 0.1
 """So that a registry that is away is not asked as often as a machine can."""
 
 _CHANNEL_OPTIONS = (
+    NO_GRPC_RETRIES,
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     # Channels would share one connection otherwise, and its limit.
