@@ -95,6 +95,28 @@ def images(task: dict[str, Any]) -> dict[str, Any]:
     return {"encode_s": encode_s, "done_s": done_s}
 
 
+def read_images(task: dict[str, Any]) -> dict[str, Any]:
+    """Decodes all images of a table that was logged; before that the same files, downloaded, with PIL alone."""
+    import pathlib
+
+    import PIL.Image
+
+    import holdfast
+
+    artifact = holdfast.Api().artifact(f"{PROJECT}/{task['name']}:latest")
+    table: Any = artifact["table"]
+    files = sorted(pathlib.Path(artifact.download(task["folder"]), "media/images").iterdir())[: int(task["count"])]
+    started = time.perf_counter()
+    for path in files:
+        PIL.Image.open(path).load()
+    decode_s = time.perf_counter() - started
+    started = time.perf_counter()
+    for image in table.get_column("image")[: len(files)]:
+        image.image  # noqa: B018 - decodes it
+    done_s = time.perf_counter() - started
+    return {"decode_s": decode_s, "done_s": done_s}
+
+
 def first_log(task: dict[str, Any]) -> dict[str, Any]:
     """Times the first `log_artifact` of a process, connection and all, after `import holdfast`."""
     import holdfast
@@ -143,6 +165,7 @@ TASKS = {
     "new_draft": new_draft,
     "download": download,
     "images": images,
+    "read_images": read_images,
     "first_log": first_log,
     "warm_up": warm_up,
 }

@@ -3,7 +3,7 @@
 import gc
 import json
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import PIL.Image
 import pytest
 
 import holdfast
+from holdfast._fetch import Fetcher
 from holdfast.errors import MalformedObjectError
 from support.http_server import WebServer
 from support.sdk_calls import fetched, log, new_artifact
@@ -76,6 +77,29 @@ def test_every_form_comes_back_equal(tmp_path: Path) -> None:
     assert isinstance(layers, holdfast.Image)
     np.testing.assert_array_equal(layers.masks["truth"].mask_data, MASK)
     assert layers.masks["truth"].class_labels == layers.boxes["seen"].class_labels == LABELS
+
+
+def test_images_of_a_table_are_read_in_few_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = RNG.integers(0, 256, (60, 8, 6, 3), dtype=np.uint8)
+    images = [holdfast.Image(one, masks={"m": {"mask_data": MASK, "class_labels": LABELS}}) for one in pixels]
+    artifact = new_artifact()
+    artifact["t"] = holdfast.Table(columns=["image"], data=[[one] for one in images])
+    asked: list[int] = []
+    read_small = Fetcher.read_small
+
+    def counted(self: Fetcher, version_id: str, paths: Sequence[str]) -> dict[str, bytes]:
+        asked.append(len(paths))
+        return read_small(self, version_id, paths)
+
+    monkeypatch.setattr(Fetcher, "read_small", counted)
+    table = fetched(log(artifact)).get("t")
+    assert isinstance(table, holdfast.Table)
+    found = table.get_column("image")
+    assert asked == []
+    for image, one in zip(found, pixels, strict=True):
+        np.testing.assert_array_equal(image.to_numpy(), one)
+    assert asked == [1, 2, 4, 8, 16, 29]
+    np.testing.assert_array_equal(found[-1].masks["m"].mask_data, MASK)
 
 
 def content_of(version: holdfast.Artifact, path: str) -> Any:
