@@ -168,9 +168,10 @@ class ControlService(ControlServiceServicer):
         return pb.DrainResponse()
 
     async def TrimCache(self, request: pb.TrimCacheRequest, context: "Context[Any, Any]") -> pb.TrimCacheResponse:
-        """Evicts from the cache, and removes what interrupted downloads have left."""
+        """Evicts from the cache."""
         freed = await self._workers.in_thread(self._cache.trim, request.bytes_max)
-        freed += await self._seeds.remove_partials()
+        if request.remove_partial_files:
+            freed += await self._seeds.remove_partials()
         return pb.TrimCacheResponse(freed_bytes=freed, cache_bytes=self._cache.bytes_kept)
 
     async def Login(self, request: pb.LoginRequest, context: "Context[Any, Any]") -> pb.LoginResponse:

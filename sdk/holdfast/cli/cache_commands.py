@@ -11,6 +11,8 @@ from holdfast.cli.exit_codes import CommandError, ExitCode
 if TYPE_CHECKING:
     from holdfastpb.daemon.v1.control_pb2 import TrimCacheResponse
 
+_REMOVE_TEMP = "Remove also what interrupted downloads have left in their folders; by itself it goes after a day."
+
 cache_app = typer.Typer(help="The daemon's cache of downloaded packs.", no_args_is_help=True)
 artifact_cache_app = typer.Typer(help="The daemon's cache of downloaded packs.", no_args_is_help=True)
 artifact_app.add_typer(artifact_cache_app, name="cache")
@@ -24,13 +26,14 @@ def cache() -> None:
 @cache_app.command("trim")
 def trim(
     size: Annotated[str, typer.Argument(help="Keep at most this much, for example 5GiB, 500MB or 0.")],
+    remove_temp: Annotated[bool, typer.Option("--remove-temp", help=_REMOVE_TEMP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """Shrinks the cache to SIZE.
 
     What was used longest ago is removed first.
     """
-    answer = _trim(size)
+    answer = _trim(size, remove_temp)
     if as_json:
         output.print_json({"freed_bytes": answer.freed_bytes, "cache_bytes": answer.cache_bytes})
     else:
@@ -48,21 +51,21 @@ def cleanup(
     target_size: Annotated[str, typer.Argument(help="Keep at most this much, for example 5GB.")],
     remove_temp: Annotated[
         bool,
-        typer.Option("--remove-temp/--no-remove-temp", help="Accepted for compatibility; no temporary files stay."),
+        typer.Option("--remove-temp/--no-remove-temp", help=_REMOVE_TEMP),
     ] = False,
 ) -> None:
     """Shrinks the cache to TARGET_SIZE.
 
     What was used longest ago is removed first.
     """
-    output.print_line(f"Reclaimed {output.human_size(_trim(target_size).freed_bytes)} of space")
+    output.print_line(f"Reclaimed {output.human_size(_trim(target_size, remove_temp).freed_bytes)} of space")
 
 
-def _trim(size: str) -> "TrimCacheResponse":
+def _trim(size: str, remove_temp: bool) -> "TrimCacheResponse":
     try:
         bytes_max = output.parse_size(size)
     except ValueError as error:
         raise CommandError(str(error), ExitCode.USAGE) from error
     from holdfast.cli.daemon_link import DaemonLink
 
-    return DaemonLink.connect().trim_cache(bytes_max)
+    return DaemonLink.connect().trim_cache(bytes_max, remove_temp=remove_temp)

@@ -95,9 +95,9 @@ class DaemonLink:
         """Asks the daemon to end within 10 s; what is acknowledged is kept."""
         self._call(f"{_CONTROL}/Drain", control_pb2.DrainRequest(), control_pb2.DrainResponse)
 
-    def trim_cache(self, bytes_max: int) -> control_pb2.TrimCacheResponse:
-        """Shrinks the cache of packs to at most `bytes_max`."""
-        request = control_pb2.TrimCacheRequest(bytes_max=bytes_max)
+    def trim_cache(self, bytes_max: int, *, remove_temp: bool = False) -> control_pb2.TrimCacheResponse:
+        """Shrinks the cache of packs to at most `bytes_max`; removes what interrupted downloads have left, if that is wanted."""
+        request = control_pb2.TrimCacheRequest(bytes_max=bytes_max, remove_partial_files=remove_temp)
         return self._call(f"{_CONTROL}/TrimCache", request, control_pb2.TrimCacheResponse)
 
     def login(self, token: str) -> control_pb2.LoginResponse:

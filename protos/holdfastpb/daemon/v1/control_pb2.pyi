@@ -249,10 +249,12 @@ class LogoutResponse(_message.Message):
     def __init__(self, registry: _Optional[str] = ...) -> None: ...
 
 class TrimCacheRequest(_message.Message):
-    __slots__ = ("bytes_max",)
+    __slots__ = ("bytes_max", "remove_partial_files")
     BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_PARTIAL_FILES_FIELD_NUMBER: _ClassVar[int]
     bytes_max: int
-    def __init__(self, bytes_max: _Optional[int] = ...) -> None: ...
+    remove_partial_files: bool
+    def __init__(self, bytes_max: _Optional[int] = ..., remove_partial_files: bool = ...) -> None: ...
 
 class TrimCacheResponse(_message.Message):
     __slots__ = ("freed_bytes", "cache_bytes")
