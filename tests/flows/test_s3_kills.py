@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
 
@@ -111,8 +111,12 @@ def wait_for(logged: holdfast.Artifact) -> None:
 
 
 def until_sent(place: Place, sent_bytes: int) -> None:
+    until(lambda: place.wire.sent_bytes >= sent_bytes)
+
+
+def until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + STALL_S
-    while place.wire.sent_bytes < sent_bytes:
+    while not holds():
         assert time.monotonic() < deadline, "nothing moves any more"
         threading.Event().wait(0.01)
 
@@ -189,6 +193,35 @@ def test_after_an_interruption_a_cut_costs_a_piece_of_a_pack(place: Place, tmp_p
         wait_for(logged)
     assert place.wire.sent_bytes - killed_at_bytes < 3 * BLOCK_BYTES
     assert digest_of_file(download(logged, tmp_path / "out", skip_cache=True) / "file") == digest
+
+
+def test_after_a_kill_a_download_fetches_only_what_is_not_there_and_the_host_keeps_it_for_others(
+    place: Place, tmp_path: Path
+) -> None:
+    size_bytes = 3 * BLOCK_BYTES
+    digest = write_random(tmp_path / "file", size_bytes)
+    with holdfast.init(project=PROJECT) as run:
+        artifact = holdfast.Artifact(fresh_name(), "dataset")
+        artifact.add_file(str(tmp_path / "file"))
+        logged = run.log_artifact(artifact)
+        wait_for(logged)
+    before = place.wire.reply_bytes
+    place.wire.set_fault(SLOW)
+    with ThreadPoolExecutor(1) as pool:
+        cut = pool.submit(download, logged, tmp_path / "out")
+        until(lambda: place.wire.reply_bytes - before > size_bytes // 2)
+        place.kill("daemon")
+        place.wire.set_fault(Fault())
+        with suppress(holdfast.CommError):  # the SDK may have asked the next daemon by itself
+            cut.result()
+    assert digest_of_file(download(logged, tmp_path / "out") / "file") == digest
+    # What was on its way when the daemon died is lost.
+    assert place.wire.reply_bytes - before < 1.3 * size_bytes
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["file"]
+    before = place.wire.reply_bytes
+    place.kill("daemon")
+    assert digest_of_file(download(logged, tmp_path / "other") / "file") == digest
+    assert place.wire.reply_bytes - before < BLOCK_BYTES // 8
 
 
 def test_large_artifact_is_committed_once_and_whole_whatever_is_killed_on_the_way(place: Place, tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ class TcpProxy:
         """Connections that a fault has ended or silenced."""
         self.sent_bytes = 0
         """That upstreams have taken, on all connections."""
+        self.reply_bytes = 0
+        """That clients have taken."""
         self._cuts = 0
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -130,8 +132,10 @@ class TcpProxy:
                 part = data[:left] if cut else data
                 for at in range(0, len(part), fault.segment_bytes):
                     target.sendall(part[at : at + fault.segment_bytes])
-                if not replies:
-                    with self._lock:
+                with self._lock:
+                    if replies:
+                        self.reply_bytes += len(part)
+                    else:
                         self.sent_bytes += len(part)
                 if cut and fault.swallow:
                     _swallow(source)
