@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import holdfast
@@ -131,6 +132,77 @@ DRAFT = """
     draft.remove("a")
     draft.add_file("model.h5")
     wandb.log_artifact(draft)
+"""
+
+
+OLD_TABLE = """
+    artifact = wandb.Artifact('my_table', 'dataset')
+    table = wandb.Table(columns=["a", "b", "c"], data=[[i, i*2, 2**i]])
+    artifact.add(table, "my_table")
+
+    wandb.log_artifact(artifact)
+"""
+ADD_TABLE = """
+    artifact = wandb.Artifact("my_table", type="dataset")
+    table = wandb.Table(
+        columns=["a", "b", "c"], data=[(i, i * 2, 2**i) for i in range(10)]
+    )
+    artifact.add(table, "my_table")
+
+    wandb.log_artifact(artifact)
+"""
+GET_TABLE = """
+    artifact = wandb.use_artifact("my_table:latest")
+    table = artifact.get("my_table")
+"""
+SET_TABLE = """
+    artifact = wandb.Artifact("my_table", type="dataset")
+    table = wandb.Table(
+        columns=["a", "b", "c"], data=[(i, i * 2, 2**i) for i in range(10)]
+    )
+    artifact["my_table"] = table
+
+    wandb.log_artifact(artifact)
+"""
+TABLE_ITEM = """
+    artifact = wandb.use_artifact("my_table:latest")
+    table = artifact["my_table"]
+"""
+TABLE_OF_A_RUN = """
+    # Run logging the artifact
+    with wandb.init() as r:
+        artifact = wandb.Artifact("my_dataset", type="dataset")
+        table = wandb.Table(
+            columns=["a", "b", "c"], data=[(i, i * 2, 2**i) for i in range(10)]
+        )
+        artifact.add(table, "my_table")
+        wandb.log_artifact(artifact)
+
+    # Run using the artifact
+    with wandb.init() as r:
+        artifact = r.use_artifact("my_dataset:latest")
+        table = artifact.get("my_table")
+"""
+TABLE_BY_HAND = """
+    run = wandb.init()
+    labels = wandb.Classes([{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}])
+    table = wandb.Table(columns=["id", "image", "label"])
+    table.cast("label", labels.get_type())
+    for i, pixels in enumerate(images):
+        table.add_data(i, wandb.Image(pixels, caption=i, classes=labels), np.int64(i % 2))
+    table.add_column("score", np.linspace(0, 1, len(images)))
+    table.add_computed_columns(lambda ndx, row: {"good": row["score"] > 0.5})
+    run.log({"table": table, "first": wandb.Image(images[0]), "loss": 0.5})
+
+    artifact = wandb.Artifact("my_table", type="dataset")
+    artifact.add(table, "my_table")
+    run.log_artifact(artifact)
+    artifact.wait()
+
+    table = run.use_artifact("my_table:latest").get("my_table")
+    rows = [row for i, row in table.iterrows()]
+    scores = table.get_column("score", convert_to="numpy")
+    frame = table.get_dataframe()
 """
 
 
@@ -300,3 +372,38 @@ def test_a_version_is_changed_by_a_draft() -> None:
     holdfast.init()
     version = run(DRAFT)["draft"].wait()
     assert (version.name, list(version.manifest.entries)) == ("mnist:v1", ["model.h5"])
+
+
+POWERS = [[i, i * 2, 2**i] for i in range(10)]
+
+
+def test_a_table_of_the_oldest_document_is_added() -> None:
+    holdfast.init()
+    run(OLD_TABLE, i=3)["artifact"].wait()
+    assert run(GET_TABLE)["table"].data == [[3, 6, 8]]
+
+
+@pytest.mark.parametrize(("add", "get"), [(ADD_TABLE, GET_TABLE), (SET_TABLE, TABLE_ITEM)])
+def test_a_table_is_added_and_retrieved(add: str, get: str) -> None:
+    holdfast.init()
+    run(add)["artifact"].wait()
+    table = run(get)["table"]
+    assert (table.columns, table.data) == (["a", "b", "c"], POWERS)
+
+
+def test_a_table_that_one_run_logged_another_one_gets() -> None:
+    names = run(TABLE_OF_A_RUN)
+    assert names["table"].data == POWERS
+    assert [one.id for one in names["artifact"].used_by()] == [names["r"].id]
+
+
+@pytest.mark.filterwarnings("ignore:Holdfast keeps artifacts, not metrics")
+def test_a_table_of_images_is_made_row_by_row_and_looked_at() -> None:
+    images = np.random.default_rng(1).integers(0, 256, (4, 6, 5, 3), dtype=np.uint8)
+    names = run(TABLE_BY_HAND, np=np, images=images)
+    assert [row[:1] + row[2:] for row in names["rows"]] == [[i, i % 2, i / 3, i > 1] for i in range(4)]
+    for row, pixels in zip(names["rows"], images, strict=True):
+        np.testing.assert_array_equal(row[1].to_numpy(), pixels)
+        assert row[1].caption == str(row[0])
+    np.testing.assert_array_equal(names["scores"], np.linspace(0, 1, 4))
+    assert list(names["frame"].columns) == ["id", "image", "label", "score", "good"]
