@@ -260,6 +260,7 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
     opened_store: OpenStore | None = None
     tracing: Tracing | None = None
     try:
+        clock = await database.shared_clock(clock)
         opened_store = await open_store(settings, data_dir, threads, clock)
         tracing = open_tracing(settings.traces_url)
         parts = await _compose(settings, data_dir, database, opened_store, threads, tracing, clock, ids)
@@ -487,6 +488,7 @@ async def stopped_registry(
         threads = file_threads(settings)
         opened_store: OpenStore | None = None
         try:
+            clock = await database.shared_clock(clock)
             opened_store = await open_store(settings, data_dir, threads, clock)
             packs = PackRepository(
                 database, clock, lease_ttl_s=settings.lease_ttl_s, part_lease_ttl_s=settings.part_lease_ttl_s

@@ -21,7 +21,7 @@ from holdfastpb.registry.v1 import pack_pb2, version_pb2
 from holdfastpb.registry.v1.pack_pb2_grpc import PackServiceStub
 from holdfastpb.registry.v1.version_pb2_grpc import VersionServiceStub
 from support.figures import figure
-from support.one_registry import FakeClock, registry_in_process
+from support.one_registry import FakeClock, MachineClock, registry_in_process
 from support.registry_writer import Content, bring, make_pack, new_request_id, reason_of
 
 RUNS = figure(10, 200)
@@ -62,7 +62,7 @@ class Writer:
     versions: Any
     packs: Any
     jumps: random.Random
-    clock: FakeClock
+    clock: FakeClock | MachineClock
     expired: int = 0
 
     def jump(self) -> None:
@@ -72,14 +72,14 @@ class Writer:
     async def commit(self, content: Content) -> Any:
         while True:
             try:
-                return await self._try(content)
+                return await self.commit_once(content)
             except grpc.aio.AioRpcError as error:
                 # The last: the lease ended, and its pack was given up, while that was checked.
                 if reason_of(error) not in ("LEASE_EXPIRED", "VERSION_NOT_PENDING", "GRANT_INVALID"):
                     raise
                 self.expired += 1
 
-    async def _try(self, content: Content) -> Any:
+    async def commit_once(self, content: Content) -> Any:
         begin = version_pb2.BeginVersionRequest(
             request_id=new_request_id(), entity="e", project="p", collection="c", type="dataset"
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import holdfast_registry.server
+from holdfast_registry.clock import Clock, SystemClock
 from holdfast_registry.settings import RegistrySettings
 
 MAINTENANCE_S = 0.005
@@ -33,11 +34,25 @@ class FakeClock:
         return time.monotonic()
 
 
+class MachineClock(SystemClock):
+    """A machine's clock that is set wrong, for a registry to take as it takes the real one."""
+
+    def __init__(self, offset_s: float) -> None:
+        self._offset_s = offset_s
+
+    def advance(self, seconds: float) -> None:
+        """Jumps, back when negative."""
+        self._offset_s += seconds
+
+    def now_ms(self) -> int:
+        return super().now_ms() + int(1000 * self._offset_s)
+
+
 @asynccontextmanager
 async def registry_in_process(
     folder: Path,
     socket: Path,
-    clock: FakeClock,
+    clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     settings: RegistrySettings | None = None,
 ) -> AsyncIterator[str]:

@@ -8,6 +8,8 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from holdfast_registry.clock import Clock
+
 T = TypeVar("T")
 Unit = Callable[[Connection], T]
 """A plain function on a connection.  It may run more than once (only the last run counts), so it changes nothing but the database."""
@@ -59,6 +61,13 @@ class OpenDatabase(Database, Protocol):
 
     async def watch(self, told: Callable[[bool], Awaitable[None]]) -> None:
         """Tells whether the database can be reached, whenever that changes, until it is cancelled; ends where it cannot change."""
+
+    async def shared_clock(self, own: Clock) -> Clock:
+        """Returns what tells the time for whoever uses this database.
+
+        Args:
+            own: this machine's clock; any but the system's was put in its place, and counts.
+        """
 
     async def aclose(self) -> None:
         """Finishes what is queued and closes; no unit may run any more."""

@@ -12,7 +12,7 @@ from functools import partial
 
 from sqlalchemy import Connection, bindparam, select, text, update
 
-from holdfast_registry.clock import Clock, SystemClock
+from holdfast_registry.clock import Clock, ServerClock, SystemClock
 from holdfast_registry.database.database import Database
 from holdfast_registry.database.schema import duty
 from holdfast_registry.domain.duties import HOLD_MS, DutyState, may_take
@@ -25,7 +25,8 @@ _STATE = select(duty).where(duty.c.name == bindparam("duty_name"))
 _SET = update(duty).where(duty.c.name == bindparam("duty_name"))
 _SET_HELD = _SET.where(duty.c.holder == bindparam("held_by"))
 
-_SERVER_NOW_MS = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")
+SERVER_NOW_MS = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")
+"""PostgreSQL's clock."""
 
 
 def hold_time(clock: Clock) -> Callable[[Connection], int]:
@@ -35,9 +36,9 @@ def hold_time(clock: Clock) -> Callable[[Connection], int]:
     """
 
     def now_ms(connection: Connection) -> int:
-        if connection.dialect.name == "sqlite" or not isinstance(clock, SystemClock):
+        if connection.dialect.name == "sqlite" or not isinstance(clock, SystemClock | ServerClock):
             return clock.now_ms()
-        return int(connection.execute(_SERVER_NOW_MS).scalar_one())
+        return int(connection.execute(SERVER_NOW_MS).scalar_one())
 
     return now_ms
 

@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from holdfast_contract.reasons import Reason
+from holdfast_registry.clock import Clock, SystemClock
 from holdfast_registry.database.database import DatabaseLoad, OvertakenError, Unit
 from holdfast_registry.database.migrate import migrate, refuse_old
 from holdfast_registry.database.postgresql_watch import DatabaseWatch, Told
@@ -110,7 +111,7 @@ def make_engine(url: str, pool_size: int, *, is_patient: bool = False) -> AsyncE
         "statement_timeout": timeout,
         "lock_timeout": f"{LOCK_TIMEOUT_S}s",
         "idle_in_transaction_session_timeout": timeout,
-        # Bulk look-ups bring arrays of digests: their plans must see how long those are.
+        # Tables grow from nothing to millions of rows in minutes: a plan that was kept from their beginning reads them whole.
         "plan_cache_mode": "force_custom_plan",
         "jit": "off",
         # With the price of a turning disk for each page that is looked up, asking for 65,536 of a million chunks reads the whole table,
@@ -270,6 +271,15 @@ class PostgresDatabase:
             await told(is_there)
 
         await self._watch.run(changed)
+
+    async def shared_clock(self, own: Clock) -> Clock:
+        """Returns the server's clock, by which all registries on it agree, if `own` is the system's."""
+        if self._watch is None or not isinstance(own, SystemClock):
+            return own
+        try:
+            return await self._watch.clock(own)
+        except (DBAPIError, OSError) as error:
+            raise translate(error) from error
 
     async def aclose(self) -> None:
         """Closes all connections; no unit may run any more."""

@@ -33,6 +33,7 @@ from sqlalchemy.pool import NullPool
 from holdfast_contract.limits import NAME_CHARS_MAX
 from holdfast_contract.os_layer import FILE_MODE, FsyncError
 from holdfast_contract.reasons import Reason
+from holdfast_registry.clock import Clock
 from holdfast_registry.database.database import DatabaseLoad, Unit
 from holdfast_registry.database.filters import PATTERN_FUNCTION
 from holdfast_registry.database.migrate import migrate, refuse_old
@@ -359,6 +360,10 @@ class SqliteDatabase:
 
     async def watch(self, told: Callable[[bool], Awaitable[None]]) -> None:
         """A file is always there."""
+
+    async def shared_clock(self, own: Clock) -> Clock:
+        """There is one registry, on this machine."""
+        return own
 
     async def aclose(self) -> None:
         """As `close`, without blocking the event loop."""
