@@ -95,6 +95,18 @@ def test_cells_that_were_replaced_in_place_are_stored(tmp_path: Path) -> None:
         assert got(log(other), "t").data == [["one"], [2], [3]]
 
 
+def test_tables_of_a_joined_one_may_have_changed() -> None:
+    artifact = new_artifact()
+    artifact["joined"] = JoinedTable(Table(columns=["a"], data=[[1]]), Table(columns=["a"], data=[[2]]), "a")
+    logged = log(artifact)
+    joined = got(logged, "joined")
+    assert new_artifact().add(joined, "j").ref is not None
+    joined.table1.add_data(5)
+    other = new_artifact()
+    assert other.add(joined, "j").ref is None
+    assert got(log(other), "j").table1.data == [[1], [5]]
+
+
 def test_all_objects_lie_in_the_cells_of_one_table(tmp_path: Path) -> None:
     molecule = tmp_path / "a.pdb"
     molecule.write_text("END")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from holdfast._artifact_objects import StoredObject
+from holdfast._artifact_objects import ObjectPlace, StoredObject
 from holdfast._object_fields import ObjectFields
 from holdfast.manifest import ArtifactManifestEntry
 from holdfast.media.partitioned_table import PartitionedTable
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.artifact import Artifact
 
 _SUFFIXES = (".table.json", ".partitioned-table.json", ".table.parquet")
+_FOLDER = "media/tables/"
 TableInput = str | Table | PartitionedTable | ArtifactManifestEntry
 
 
@@ -60,6 +61,13 @@ class JoinedTable(StoredObject):
         """The column that both have, or the two columns."""
         return self._join_key
 
+    def _is_still(self, place: ObjectPlace) -> bool:
+        tables = [table for table in (self._table1, self._table2) if isinstance(table, Table)]
+        places = [table._source or table._target for table in tables]
+        return all(
+            lies_at is not None and table._is_still(lies_at) for table, lies_at in zip(tables, places, strict=True)
+        )
+
     def to_json(self, artifact: Artifact) -> dict[str, Any]:
         """Returns the paths of the tables and the key; adds the tables to the artifact.
 
@@ -75,12 +83,14 @@ class JoinedTable(StoredObject):
 
     def _path_in(self, artifact: Artifact, table: TableInput, number: int) -> str:
         if isinstance(table, Table | PartitionedTable):
+            # Two versions of one table have one name, so neither keeps the name that it has where it comes from.
             source = table._source
-            own_name = f"t{number}_{id(self)}" if source is None else source.path.rpartition("/")[2]
-            return artifact.add(table, own_name).path
+            digest = None if source is None else source.artifact.manifest.entries[source.path].digest
+            own_name = f"t{number}_{id(self)}" if digest is None else digest[:20]
+            return artifact.add(table, _FOLDER + own_name).path
         if isinstance(table, ArtifactManifestEntry):
             suffix = next(one for one in _SUFFIXES if table.path.endswith(one))
-            return artifact.add_reference(table, f"{table.digest[:20]}{suffix}")[0].path
+            return artifact.add_reference(table, f"{_FOLDER}{table.digest[:20]}{suffix}")[0].path
         if artifact.manifest.get_entry_by_path(table) is None:
             raise ValueError(
                 f"JoinedTable table:{table} not found in artifact. Add a table to the artifact using"
