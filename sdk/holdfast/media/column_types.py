@@ -118,11 +118,12 @@ class ColumnTypes:
         try:
             return assign_all(dtype, cells, widen=name not in self.declared)
         except CannotAssign as error:
-            raise _refusal(error, first_row + error.at, name) from None
+            raise _refusal(error, first_row + error.at, name, declared=name in self.declared) from None
 
 
-def _refusal(error: CannotAssign, row: int, name: ColumnName) -> TypeError:
-    return TypeError(f"Data row contained incompatible types: row {row}, column {name!r}: {error}")
+def _refusal(error: CannotAssign, row: int, name: ColumnName, *, declared: bool) -> TypeError:
+    remedy = "convert it" if declared else "convert it, or make the table with allow_mixed_types=True"
+    return TypeError(f"Data row contained incompatible types: row {row}, column {name!r}: {error}; {remedy}")
 
 
 def _leaves_as_it_is(dtype: Type, kind: type) -> bool:

@@ -444,9 +444,16 @@ class CannotAssign(TypeError):
         self.at = at
 
 
+_SHOWN_VALUE_CHARS = 80
+"""Of a value in a message: enough to know it again."""
+
+
 def refusal_of(value: object, expected: Type) -> str:
     """Returns why a value does not fit."""
-    return f"{value!r:.200} of type {type_of(value)!r:.200} is not assignable to {expected!r:.200}"
+    # Arrays are written over many lines.
+    text = " ".join(repr(value).split())
+    shown = f"{text[:_SHOWN_VALUE_CHARS]}…" if len(text) > _SHOWN_VALUE_CHARS else text
+    return f"{shown} of type {type_of(value)!r:.200} is not assignable to {expected!r:.200}"
 
 
 def assign_all(current: Type, values: Sequence[object], *, widen: bool) -> Type:

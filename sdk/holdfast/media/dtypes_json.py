@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _FOREIGN_TABLE = "media/tables/t_{}"
 """Where a table goes that another one's rows lead to; its file is then named by its content."""
-_CLASSES = "media/cls"
 _PLAIN: Mapping[str, Type] = {
     one.name: one for one in (INVALID, ANY, UNKNOWN, NONE, STRING, TIMESTAMP, NUMBER, BOOLEAN, PrimaryKeyType())
 } | {name: PrimaryKeyType() for name in PrimaryKeyType.legacy_names}
@@ -44,7 +43,7 @@ _DEPTH_MAX = 100
 def type_to_json(dtype: Type, artifact: Artifact) -> dict[str, Any]:
     """Returns the JSON of a type; adds the tables and classes to the artifact that it leads to."""
     if isinstance(dtype, ClassesIdType):
-        entry = artifact.add(dtype.classes, _CLASSES)
+        entry = artifact.add(dtype.classes, dtype.classes.file_path)
         params: dict[str, Any] = {"classes_obj": {"type": "classes-file", "path": entry.path, "digest": entry.digest}}
     else:
         params = {key: _to_json(value, artifact) for key, value in dtype.params.items()}

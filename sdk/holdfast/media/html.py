@@ -6,6 +6,7 @@ import os
 from html import escape
 from typing import IO, ClassVar
 
+from holdfast._warn_user import warn_user
 from holdfast.media.content_errors import unreadable
 from holdfast.media.given_files import read_given
 from holdfast.media.media_file import Media
@@ -45,6 +46,8 @@ class Html(Media):
         if path is not None:
             self._take_path(path)
         elif isinstance(data, str):
+            if data.endswith(".html") and "<" not in data and not data_is_not_path:
+                warn_user(f"There is no file {data!r}, so this text is the page itself.")
             self._html = data
         elif hasattr(data, "read"):
             self._html = read_given(data).decode()

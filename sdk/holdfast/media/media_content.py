@@ -131,7 +131,8 @@ class GeneratedFile:
         if isinstance(self._kept, SpooledBytes):
             file = TemporaryFile(self._extension)
             file.write(self._kept.read())
-            self._kept = file
+            # One file for all threads that ask at once: a second one would go, and its path with it.
+            self._kept = self.__dict__.setdefault("_file", file)
         return self._kept.path
 
 

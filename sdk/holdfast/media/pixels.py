@@ -127,9 +127,8 @@ def _array_of(data: Any) -> tuple[np.ndarray, bool]:
         data = data.numpy()
     array = numpy.asarray(data)
     if array.dtype.kind not in "buif":
-        raise TypeError(
-            f"An Image is made of a path, an array of numbers, a PIL image or a figure, not of {type(data)}"
-        )
+        given = f"one of {array.dtype}" if isinstance(data, numpy.ndarray) else str(type(data))
+        raise TypeError(f"An Image is made of a path, an array of numbers, a PIL image or a figure, not of {given}")
     if array.size == 0:
         raise ValueError(f"An image cannot be made of an empty array of shape {list(array.shape)}")
     return array, channels_first
@@ -146,8 +145,14 @@ def _pixel_order(array: np.ndarray, channels_first: bool) -> np.ndarray:
         return array
     if array.ndim == 3 and 1 in array.shape:
         return array.squeeze(array.shape.index(1))
+    hint = ""
+    if array.ndim == 3 and array.shape[0] in _CHANNELS:
+        hint = "; channels come last: array.transpose(1, 2, 0)"
+    elif array.ndim == 4:
+        hint = "; make an Image of each picture"
     raise ValueError(
-        f"Un-supported shape for image conversion {shape}; an image is (height, width) or (height, width, 1, 3 or 4 channels)"
+        f"Un-supported shape for image conversion {shape}; "
+        f"an image is (height, width) or (height, width, 1, 3 or 4 channels){hint}"
     )
 
 

@@ -27,7 +27,7 @@ from holdfast.media.table_json import (
 from holdfast.media.table_keys import ForeignKeyType, PrimaryKeyType, TableIndex
 from holdfast.media.table_parquet import BATCH_ROWS, load_pyarrow
 from holdfast.media.table_rows import Format, TableRows
-from holdfast.media.table_sources import cells_of, check_lengths, columns_of, rows_of
+from holdfast.media.table_sources import cells_of, check_lengths, columns_of, names_of_frame, rows_of
 from holdfast.media.table_storage import (
     as_arrow,
     described_content,
@@ -112,6 +112,11 @@ class Table(TableRows):
         self.format = format
         self.log_mode = log_mode or LOG_MODES[0]
         source: Any = next((one for one in (dataframe, data, rows) if one is not None), [])
+        names = names_of_frame(source) if format == "parquet" else None
+        if names is not None:
+            self._begin(None, names)
+            self._types = types_for(self.columns, ANY if allow_mixed_types else dtype, optional)
+            return self.add_batch(source)
         found = columns_of(source)
         if dataframe is not None and found is None:
             raise TypeError(f"dataframe argument expects a data frame, not {type(dataframe).__name__}")

@@ -42,6 +42,17 @@ PLAIN_KINDS = frozenset({str, int, float, bool, type(None), TableKey, TableIndex
 """What JSON holds as it is."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_EARLIEST_MS = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND
+_LATEST_MS = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND
+_OBJECT_OF = {
+    "PIL": "make an Image of it",
+    "matplotlib": "make an Image or Plotly of it",
+    "plotly": "make a Plotly of it",
+    "bokeh": "make a Bokeh of it",
+    "pandas": "make a Table of it",
+    "polars": "make a Table of it",
+}
+"""What helps with things of these packages, which scripts hand over as they are."""
 
 Decode = Callable[[Any, str], Any]
 """Makes a cell of its JSON; the second argument says where it lies, for messages."""
@@ -102,10 +113,11 @@ def _encode_other(value: Any, artifact: Artifact) -> Any:
         try:
             return value.decode()
         except UnicodeDecodeError as error:
-            raise NotEncodable("these bytes are no text in UTF-8") from error
+            raise NotEncodable("these bytes are no text in UTF-8; give them as text, such as their base64") from error
     elif is_array(value):
         return encode_cell(array_of(value).tolist(), artifact)
-    raise NotEncodable(f"a {type(value).__name__} has no form in JSON")
+    remedy = _OBJECT_OF.get(type(value).__module__.partition(".")[0], "give its text or its numbers")
+    raise NotEncodable(f"a {type(value).__name__} has no form in JSON; {remedy}")
 
 
 def array_of(value: Any) -> Any:
@@ -126,15 +138,23 @@ def _key(key: Any) -> str:
 
 
 def milliseconds(value: Any) -> int | None:
-    """Returns the milliseconds since 1970, UTC, of a datetime, a date or numpy's datetime64; None for NaT."""
+    """Returns the milliseconds since 1970, UTC, of a datetime, a date or numpy's datetime64; None for NaT.
+
+    Raises:
+        NotEncodable: UTC has no year 1 … 9999 for it, so that it could not be read.
+    """
     if value != value:
         return None
     if isinstance(value, datetime):
         aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-        return (aware - EPOCH) // _MILLISECOND
-    if isinstance(value, date):
-        return (datetime.combine(value, time(), UTC) - EPOCH) // _MILLISECOND
-    return int(value.astype("datetime64[ms]").astype("int64"))
+        found = (aware - EPOCH) // _MILLISECOND
+    elif isinstance(value, date):
+        found = (datetime.combine(value, time(), UTC) - EPOCH) // _MILLISECOND
+    else:
+        found = int(value.astype("datetime64[ms]").astype("int64"))
+    if not _EARLIEST_MS <= found <= _LATEST_MS:
+        raise NotEncodable(f"{value} is not in the years 1 … 9999 of UTC")
+    return found
 
 
 def encode_column(values: Sequence[Any], name: object, artifact: Artifact) -> Sequence[Any]:

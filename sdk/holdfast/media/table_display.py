@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import sys
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 SHOWN_ROWS = 10
@@ -12,9 +14,19 @@ _CELL_CHARS_MAX = 60
 
 
 def _text_of(cell: Any) -> str:
-    text = cell if isinstance(cell, str) else repr(cell)
+    text = cell if isinstance(cell, str) else _plain_text_of(cell)
     text = " ".join(text[: _CELL_CHARS_MAX + 1].split())
     return f"{text[:_CELL_CHARS_MAX]}…" if len(text) > _CELL_CHARS_MAX else text
+
+
+def _plain_text_of(cell: Any) -> str:
+    """As people write it: `repr` of a time fills the column with names of classes, that of numpy's numbers names numpy."""
+    if isinstance(cell, date):
+        return str(cell)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(cell, numpy.generic):
+        return str(cell)
+    return repr(cell)
 
 
 def _shown(columns: Sequence[Any], rows: Sequence[Sequence[Any]]) -> tuple[list[str], list[list[str]]]:

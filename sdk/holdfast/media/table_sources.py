@@ -28,6 +28,16 @@ def columns_of(source: Any) -> Columns | None:
     return None
 
 
+def names_of_frame(source: Any) -> list[Any] | None:
+    """Returns the names of the columns of a frame or table that lies in memory column by column; None for anything else."""
+    library = type(source).__module__.partition(".")[0]
+    if library == "pyarrow":
+        return list(source.column_names) if hasattr(source, "column_names") else None
+    if library in ("pandas", "polars") and (hasattr(source, "iloc") or hasattr(source, "get_columns")):
+        return list(source.columns) if hasattr(source, "columns") else None
+    return None
+
+
 def _of_pandas(source: Any) -> Columns | None:
     if not hasattr(source, "iloc") or not hasattr(source, "columns"):
         return None

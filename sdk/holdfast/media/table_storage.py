@@ -114,12 +114,22 @@ def as_arrow(batch: Any) -> Any:
         if isinstance(batch, pyarrow.RecordBatch):
             return pyarrow.Table.from_batches([batch])
         if library == "pandas":
-            return pyarrow.Table.from_pandas(batch, preserve_index=False).replace_schema_metadata(None)
+            return _of_pandas(batch)
         if library == "polars":
             return (batch.collect() if hasattr(batch, "collect") else batch).to_arrow()
         return pyarrow.table(batch) if isinstance(batch, Mapping) else batch
     except (pyarrow.ArrowException, TypeError, ValueError):
         return None  # cells that Arrow has no type for are taken one by one
+
+
+def _of_pandas(frame: Any) -> Any:
+    pyarrow = load_pyarrow()
+    table = pyarrow.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    for at, dtype in enumerate(frame.dtypes):
+        # NaN is what is in these cells; pyarrow would make nulls of it.
+        if str(dtype) in ("float32", "float64") and table.column(at).null_count:
+            table = table.set_column(at, table.column_names[at], pyarrow.array(frame.iloc[:, at].to_numpy()))
+    return table
 
 
 def type_of_arrow(arrow_type: Any) -> Type | None:

@@ -30,6 +30,12 @@ def test_the_head_gets_its_lines(page: str, expected: str) -> None:
     assert holdfast.Html(page, inject=False).html == page
 
 
+def test_a_name_of_no_file_is_a_page_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match=r"no file 'report.html'"):
+        assert holdfast.Html("report.html", inject=False).html == "report.html"
+    assert holdfast.Html("report.html", inject=False, data_is_not_path=True).html == "report.html"
+
+
 def test_a_file_is_read_or_taken_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a.html"
     path.write_text("<p>ü</p>", encoding="utf-8")

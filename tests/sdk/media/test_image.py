@@ -115,6 +115,14 @@ def test_shapes_of_no_image_are_refused(shape: tuple[int, ...]) -> None:
         holdfast.Image(np.zeros(shape))
 
 
+@pytest.mark.parametrize(
+    ("shape", "help_"), [((3, 5, 7), r"array\.transpose\(1, 2, 0\)"), ((2, 5, 7, 3), "of each picture")]
+)
+def test_the_message_says_what_helps_with_other_orders_and_many_pictures(shape: tuple[int, ...], help_: str) -> None:
+    with pytest.raises(ValueError, match=help_):
+        holdfast.Image(np.zeros(shape))
+
+
 @pytest.mark.parametrize("value", [None, 5j, object(), {"a": 1}, np.array(["text"])])
 def test_what_is_no_image_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="An Image is made of"):

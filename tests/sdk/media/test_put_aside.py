@@ -4,12 +4,14 @@ import gc
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from holdfast.media import spooled_bytes
+from holdfast.media.media_content import GeneratedFile
 from holdfast.media.spooled_bytes import SpooledBytes
 from holdfast.media.temporary_file import TemporaryFile
 
@@ -76,3 +78,20 @@ def test_a_file_goes_with_its_object() -> None:
     )
     del file
     assert not path.exists()
+
+
+def test_threads_that_ask_for_a_path_at_once_get_one_that_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    both_have_written = threading.Barrier(2)
+    write = TemporaryFile.write
+
+    def written(self: TemporaryFile, data: bytes) -> None:
+        write(self, data)
+        both_have_written.wait(30)
+
+    monkeypatch.setattr(TemporaryFile, "write", written)
+    content = GeneratedFile.of_bytes(b"pixels", ".png")
+    with ThreadPoolExecutor(2) as threads:
+        paths = list(threads.map(lambda _: content.local_path(), range(2)))
+    gc.collect()
+    assert paths[0] == paths[1]
+    assert Path(paths[0]).read_bytes() == b"pixels"

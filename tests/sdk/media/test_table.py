@@ -200,6 +200,18 @@ def test_equality_is_by_value_with_arrays_and_nan() -> None:
     assert table() != Table(columns=["a", "b", "d"], data=ROWS)
 
 
+def test_cells_are_shown_as_people_write_them() -> None:
+    made = Table(columns=["a", "b"], data=[[np.int64(3), datetime(2020, 1, 2, 3, 4, tzinfo=UTC)]])
+    assert "3  2020-01-02 03:04:00+00:00" in repr(made)
+
+
+def test_the_message_says_what_helps_with_cells_of_another_type() -> None:
+    table = Table(columns=["a"], data=[[np.zeros(200)]])
+    with pytest.raises(TypeError, match="allow_mixed_types=True") as caught:
+        table.add_data(np.zeros(300))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_table_shows_its_first_rows_escaped() -> None:
     made = Table(columns=["<b>", *range(30)], data=[[f"<script>{n}", *range(30)] for n in range(15)])
     text, page = repr(made), made._repr_html_()

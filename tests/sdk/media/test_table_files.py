@@ -7,7 +7,7 @@ import os
 import pickle
 import shutil
 import warnings
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,25 @@ def test_tables_within_tables_and_links_come_back(artifact: Any) -> None:
         artifact.add(table, "again")
 
 
+@pytest.mark.parametrize(
+    ("make", "remedy"), [(PIL.Image.new, "make an Image of it"), (Decimal, "its text or its numbers")]
+)
+def test_the_message_says_what_helps_with_a_cell_without_a_form(
+    artifact: Any, make: Callable[..., object], remedy: str
+) -> None:
+    cell = make("L", (2, 2)) if make is PIL.Image.new else make(1)
+    with pytest.raises(TypeError, match=remedy):
+        artifact.add(Table(columns=["a"], data=[[cell]]), "t")
+
+
+def test_columns_of_different_classes_keep_their_own(artifact: Any) -> None:
+    few, many = Classes([{"id": 0, "name": "a"}]), Classes([{"id": 0, "name": "b"}, {"id": 7, "name": "c"}])
+    read = back(artifact, Table(columns=["x", "y"], data=[[0, 7]], dtype=[few, many]))
+    read.add_data(0, 7)
+    with pytest.raises(TypeError, match="column 'x'"):
+        read.add_data(7, 0)
+
+
 def test_joined_and_partitioned_tables_come_back(artifact: Any) -> None:
     one, two = Table(columns=["a"], data=[[1]]), Table(columns=["a"], data=[[2]])
     artifact.add(one, "parts/1")
@@ -257,6 +276,21 @@ def test_any_table_comes_back_from_parquet(artifact: Any, table: Table) -> None:
 def test_numbers_among_datetimes_stay_numbers(artifact: Any, form: Any) -> None:
     table = Table(columns=["x"], data=[[[1, NEW_YEAR]]], format=form)
     assert back(artifact, table).data == [[[1, 1_577_836_800_000]]]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
+        np.datetime64("20000-01-01"),
+    ],
+)
+def test_datetimes_that_could_not_be_read_are_refused(artifact: Any, when: Any) -> None:
+    ends = Table(columns=["at"], data=[[datetime.min.replace(tzinfo=UTC)], [datetime(9999, 12, 31, tzinfo=UTC)]])
+    assert back(artifact, ends) == ends
+    with pytest.raises(TypeError, match=r"Row 1, column 'at': .* is not in the years"):
+        artifact.add(Table(columns=["at"], data=[[NEW_YEAR], [when]]), "t")
 
 
 def test_copies_of_tables_with_rows_in_files_have_rows_of_their_own() -> None:

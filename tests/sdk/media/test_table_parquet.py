@@ -114,6 +114,15 @@ def test_batches_of_all_kinds_are_one_table(artifact: Any) -> None:
     assert stored == expected
 
 
+def test_a_frame_never_becomes_rows(artifact: Any) -> None:
+    frame = pd.DataFrame({"a": [1.0, float("nan")], 5: ["x", None]})
+    for one in (frame, pl.DataFrame({"a": [1.0, None]}), pa.table({"a": [1.0, None]})):
+        made = Table(dataframe=one, format="parquet")
+        assert not made._rows
+        assert made == Table(dataframe=one)
+    assert str(Table(dataframe=frame, format="parquet").get_column("a")) == "[1.0, nan]"
+
+
 def test_numbers_that_parquet_cannot_hold_are_not_changed(artifact: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_module, "BATCH_ROWS", 2)
     cells = [1, 2**53 + 1, 0.5, None, 2**70, 3, "\ud800", "x"]
