@@ -132,7 +132,9 @@ class GeneratedFile:
             file = TemporaryFile(self._extension)
             file.write(self._kept.read())
             # One file for all threads that ask at once: a second one would go, and its path with it.
-            self._kept = self.__dict__.setdefault("_file", file)
+            first: TemporaryFile = self.__dict__.setdefault("_file", file)
+            self._kept = first
+            return first.path
         return self._kept.path
 
 
