@@ -260,13 +260,14 @@ def test_files_of_a_dataset_are_brought_once(experiment: comet_ml.Experiment, tm
 # --- links ------------------------------------------------------------------------------------------------------------
 
 
-def test_more_than_a_thousand_objects_are_links_of_their_own(experiment: comet_ml.Experiment, tmp_path: Path) -> None:
-    objects = write_tree(tmp_path / "store", {f"{number:04}.txt": b"%d" % number for number in range(1_100)})
+@pytest.mark.parametrize("count", [pytest.param(1_100, marks=pytest.mark.long), 110])
+def test_all_objects_are_links_of_their_own(experiment: comet_ml.Experiment, tmp_path: Path, count: int) -> None:
+    objects = write_tree(tmp_path / "store", {f"{number:04}.txt": b"%d" % number for number in range(count)})
     artifact = comet_ml.Artifact(fresh_name(), "dataset")
     artifact.add_remote(objects.as_uri(), "links", metadata={"k": 1})
     version = experiment.log_artifact(artifact).wait()
-    assert len(version.remote_assets) == len(artifact.assets) == 1_100
-    assert len(comet_ml.API().get_artifact_files("local", version.name)["files"]) == 1_100
+    assert len(version.remote_assets) == len(artifact.assets) == count
+    assert len(comet_ml.API().get_artifact_files("local", version.name)["files"]) == count
 
 
 def test_objects_of_links_are_brought_and_checked(experiment: comet_ml.Experiment, tmp_path: Path) -> None:

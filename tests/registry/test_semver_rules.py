@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast_contract.errors import InvalidNameError
@@ -23,6 +23,7 @@ from holdfast_registry.domain.semver import (
     parse_version,
 )
 from holdfast_registry.errors import RegistryError
+from support.figures import figure
 
 NUMBERS = st.integers(0, 12) | st.integers(0, 10**20)
 WORDS = st.text("0129aBz-", min_size=1, max_size=4)
@@ -77,6 +78,7 @@ def test_order_of_the_standards_own_example() -> None:
     assert all(one < other and one.key < other.key for one, other in itertools.pairwise(versions))
 
 
+@settings(max_examples=figure(40, 1_000), deadline=None)
 @given(VERSIONS, VERSIONS)
 def test_keys_have_the_order_of_precedence_and_tell_all_versions_apart(
     one: SemanticVersion, other: SemanticVersion
@@ -88,6 +90,7 @@ def test_keys_have_the_order_of_precedence_and_tell_all_versions_apart(
     assert one.key.isascii()
 
 
+@settings(max_examples=figure(40, 1_000), deadline=None)
 @given(VERSIONS)
 def test_text_of_a_version_parses_to_it(one: SemanticVersion) -> None:
     assert parse_version(str(one)) == one
@@ -179,6 +182,7 @@ def test_what_is_no_range_is_none(text: str) -> None:
     assert parse_range(text) is None
 
 
+@settings(max_examples=figure(40, 1_000), deadline=None)
 @given(RANGES, SMALL)
 def test_all_that_a_range_admits_lies_between_its_keys(text: str, one: SemanticVersion) -> None:
     parsed = parse_range(text)
@@ -188,6 +192,7 @@ def test_all_that_a_range_admits_lies_between_its_keys(text: str, one: SemanticV
         assert parsed.highest_key is None or one.key <= parsed.highest_key
 
 
+@settings(max_examples=figure(40, 1_000), deadline=None)
 @given(SMALL, st.sampled_from(VersionBump))
 def test_next_version_is_a_release_above_the_highest(highest: SemanticVersion, bump: VersionBump) -> None:
     following = next_version(highest, bump)

@@ -24,7 +24,7 @@ from holdfast_registry.domain.semver import (
 from holdfast_registry.domain.versions import LatestVersion
 from holdfast_registry.errors import RegistryError
 
-ROWS_AT_ONCE = 20
+ROWS_AT_ONCE = 8
 """Of a range from its upper end: all but pre-releases are admitted, so the first is nearly always the one."""
 
 _given = version.alias("given")
