@@ -26,9 +26,9 @@ from support.fake_store import FakeStore, served_packs
 from support.fetching import Reading, reading, tree_of
 from support.trees import random_bytes
 
-SIZE = 12 * MIB + 12_345
+SIZE = 9 * MIB + 12_345
 V1 = random_bytes(SIZE, 1)
-CHANGED = range(3 * MIB, 11 * MIB, 4 * MIB)
+CHANGED = range(3 * MIB, 9 * MIB, 4 * MIB)
 OVERHEAD_MAX = 64 * 1024
 """Footers, and lists of chunks."""
 RANKS = 8
@@ -95,7 +95,7 @@ async def test_of_a_new_version_only_changed_chunks_are_fetched(
 async def test_bytes_that_have_moved_within_a_file_or_into_another_are_found(tmp_path: Path, workers: Workers) -> None:
     async with over_http(tmp_path, workers) as (side, store):
         await side.download(side.registry.add_version({"one": V1, "two": random_bytes(SIZE, 2)}), tmp_path / "v1")
-        both = random_bytes(CHUNK_BYTES, 3) + V1[: 40 * CHUNK_BYTES] + random_bytes(SIZE, 2)[CHUNK_BYTES:]
+        both = random_bytes(CHUNK_BYTES, 3) + V1[: 30 * CHUNK_BYTES] + random_bytes(SIZE, 2)[CHUNK_BYTES:]
         version = side.registry.add_version({"d/both": both})
         sent = store.sent_bytes
         await side.download(version, tmp_path / "v2")
@@ -273,7 +273,8 @@ def test_a_file_that_shares_the_blocks_of_another_is_hashed_before_it_gets_its_n
     hashers = ThreadPoolExecutor(1)
     file = LargeTarget(Target(os.fsencode(tmp_path), "t"), "new", digest_of(content), hashers, copy)
     file.open(resumable=True)
-    assert file.clone(os.fsencode(tmp_path / "seed"))
+    assert not file.clone(os.fsencode(tmp_path / "seed"), len(content) + 1)
+    assert file.clone(os.fsencode(tmp_path / "seed"), len(content))
     digests = digest_of(content[:CHUNK_BYTES]) + digest_of(content[CHUNK_BYTES:])
     assert len(digests) == 2 * DIGEST_BYTES
     located = Located(array("I", (0, 0)), array("I", (0, 0)), *(array("I", (CHUNK_BYTES, CHUNK_BYTES)),) * 2, bytes(2))

@@ -109,8 +109,12 @@ class LargeTarget:
         except OSError as error:
             raise write_error(error, self.shown) from error
 
-    def clone(self, path: bytes) -> bool:
+    def clone(self, path: bytes, size_bytes: int) -> bool:
         """Lets a new file share the blocks of another one that should have the same content; returns whether it does now.
+
+        Args:
+            path: of the other one.
+            size_bytes: that it should have.
 
         What it shares does not change any more, whatever becomes of the other one, and is hashed as all that comes.
         """
@@ -122,12 +126,13 @@ class LargeTarget:
             return False
         try:
             self._share_blocks(self._descriptor, source)
+            # Else it was cut off just now; what is there then is written over, and `finish` sees to the length.
+            self._is_clone = os.fstat(self._descriptor).st_size == size_bytes
         except OSError:
             return False  # most file systems cannot
         finally:
             os.close(source)
-        self._is_clone = True
-        return True
+        return self._is_clone
 
     def present(self, lengths: Sequence[int], digests: bytes, offset: int) -> bytearray:
         """Returns for each of consecutive chunks from `offset` on whether the file has it already; reads only when that may be.

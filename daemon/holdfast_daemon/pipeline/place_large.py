@@ -211,7 +211,8 @@ class _Placing:
     async def _clone(self) -> None:
         path = await self._files.seeds.find_file(self._digest)
         if path is not None:
-            await run_to_end(self._workers.in_thread(self.file.clone, path))
+            size_bytes = self._segment.entries.sizes[self._row]
+            await run_to_end(self._workers.in_thread(self.file.clone, path, size_bytes))
 
     async def present(self, located: Located, digests: bytes, offset: int) -> bytearray:
         """See FileInPlace."""

@@ -158,15 +158,17 @@ class Seeds:
 
     async def _forget(self, files: Sequence[PlacedFile]) -> None:
         if files:
-            await self._store.drop_files([file.path for file in files])
+            with suppress(OSError):  # a full disk: they are looked at again another time
+                await self._store.drop_files([file.path for file in files])
 
     async def forget_file(self, path: bytes) -> None:
         """Is told that a seed is not what it should be."""
-        await self._store.drop_files([path])
+        with suppress(OSError):  # as above
+            await self._store.drop_files([path])
 
     async def begin(self, run: ChunkRun, partial: bytes) -> None:
         """Remembers a list of a file that is on its way, and its temporary file (empty: none that anybody goes on with)."""
-        with suppress(OSError):  # a full disk: what cannot be remembered is fetched another time
+        with suppress(OSError):  # as above: what cannot be remembered is fetched another time
             await self._store.begin_file(run, partial, int(self._clock_s()))
 
     async def end(self, path: bytes, digest: bytes, state: Stat5, partial: bytes) -> None:
@@ -176,7 +178,8 @@ class Seeds:
 
     async def give_up(self, partial: bytes) -> None:
         """Is told that a temporary file has been removed."""
-        await self._store.drop_partials([partial])
+        with suppress(OSError):  # as above
+            await self._store.drop_partials([partial])
 
     async def remove_partials(self, age_s: float = 0) -> int:
         """Removes what interrupted downloads have left in users' folders; returns the bytes.
@@ -187,7 +190,8 @@ class Seeds:
         paths = await self._store.load_partials(int(self._clock_s() - age_s) + 1)
         freed = await self._workers.in_thread(lambda: [remove_partial(path) for path in paths])
         gone = [path for path, size in zip(paths, freed, strict=True) if size is not None]
-        await self._store.drop_partials(gone)
+        with suppress(OSError):  # as above
+            await self._store.drop_partials(gone)
         return sum(size or 0 for size in freed)
 
     async def run(self) -> None:
@@ -196,7 +200,8 @@ class Seeds:
             freed = await self.remove_partials(PARTIAL_TTL_S)
             if freed:
                 _log.info("removed %d bytes that interrupted downloads had left", freed)
-            await self._store.trim(self._under_way)
+            with suppress(OSError):  # as above
+                await self._store.trim(self._under_way)
             await asyncio.sleep(TIDY_S)
 
 
