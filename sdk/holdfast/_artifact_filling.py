@@ -14,6 +14,7 @@ from holdfast._local_file import digest_of_file, find_file
 from holdfast._status_checks import ensure_not_finalized
 from holdfast._version_links import VersionLinks
 from holdfast._version_reading import patterns
+from holdfast._warn_user import warn_user
 from holdfast.manifest import ArtifactManifestEntry
 from holdfast.references.handlers import AddedReference, ReferenceRequest
 from holdfast.references.registration import default_handler
@@ -200,8 +201,8 @@ class ArtifactFilling(VersionLinks):
     def add(self, obj: StoredObject, name: StrPath, overwrite: bool = False) -> ArtifactManifestEntry:
         """Adds an object, such as a table, as the file `<name>.<type>.json` with what belongs to it beside it.
 
-        The same object again gives its first entry.  An object that was got from another artifact becomes an entry that is taken over
-        from there; none of its bytes is sent.
+        The same object again gives its first entry, with a warning if the name is another one.  An object that was got from another
+        artifact becomes an entry that is taken over from there; none of its bytes is sent.
 
         Args:
             obj: of one of the types that artifacts can hold.
@@ -218,6 +219,8 @@ class ArtifactFilling(VersionLinks):
             if known is None or overwrite:
                 known = value, self._add_object(value, value.file_name(logical_path(name)), overwrite=overwrite)
                 self._added_objects[id(value)] = known
+            else:
+                _warn_of_second_name(known[1].path, value, name)
             return known[1]
 
     def _add_object(self, value: StoredObject, path: str, *, overwrite: bool) -> ArtifactManifestEntry:
@@ -283,6 +286,15 @@ class ArtifactFilling(VersionLinks):
     def _contents(self) -> Draft:
         assert self._draft is not None, "only called where ensure_not_finalized has passed"
         return self._draft
+
+
+def _warn_of_second_name(first: str, value: StoredObject, name: StrPath) -> None:
+    second = value.file_name(logical_path(name))
+    # Names below "media/" are given by objects to those that belong to them.
+    if second != first and not second.startswith("media/"):
+        warn_user(
+            f"This object is in the artifact as {first!r} already, so {second!r} was not added; add a copy of it."
+        )
 
 
 def _is_mutable(policy: str | None) -> bool:

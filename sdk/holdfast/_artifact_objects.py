@@ -130,8 +130,9 @@ def require_object(value: object) -> StoredObject:
     """
     if isinstance(value, StoredObject) and type(value).log_type in _TYPES:
         return value
-    expected = ", ".join(known.name if isinstance(known, TypeHome) else known.__name__ for known in _TYPES.values())
-    raise TypeError(f"Found object of type {type(value)}, expected one of: {expected}")
+    makeable = [known for known in _TYPES.values() if not isinstance(known, TypeHome) or known.module != "saved_model"]
+    expected = ", ".join(known.name if isinstance(known, TypeHome) else known.__name__ for known in makeable)
+    raise TypeError(f"Found object of type {type(value)}, expected one of: {expected}; files are added by add_file")
 
 
 def encode_object(value: StoredObject, artifact: Artifact, path: str = "") -> str:

@@ -95,6 +95,19 @@ def test_cells_that_were_replaced_in_place_are_stored(tmp_path: Path) -> None:
         assert got(log(other), "t").data == [["one"], [2], [3]]
 
 
+def test_two_versions_of_one_table_are_joined() -> None:
+    versions = []
+    for number in (1, 2):
+        artifact = new_artifact()
+        artifact["preds"] = Table(columns=["a"], data=[[number]])
+        versions.append(log(artifact))
+    for how in (lambda of: got(of, "preds"), lambda of: of.get_entry("preds.table.json")):
+        artifact = new_artifact()
+        artifact["joined"] = JoinedTable(how(versions[0]), how(versions[1]), "a")
+        joined = got(log(artifact), "joined")
+        assert (joined.table1.data, joined.table2.data) == ([[1]], [[2]])
+
+
 def test_tables_of_a_joined_one_may_have_changed() -> None:
     artifact = new_artifact()
     artifact["joined"] = JoinedTable(Table(columns=["a"], data=[[1]]), Table(columns=["a"], data=[[2]]), "a")

@@ -83,8 +83,9 @@ def test_entry_of_an_object_is_found_by_its_name(logged: Artifact) -> None:
 def test_same_object_again_is_its_first_entry(run: Run) -> None:
     artifact, note = Artifact("a", "dataset"), Note("x")
     first = artifact.add(note, "one")
-    assert artifact.add(note, "two") is first
-    artifact["three"] = note
+    assert artifact.add(note, "one") is first
+    with pytest.warns(UserWarning, match=r"as 'one.note.json' already, so 'two.note.json' was not added"):
+        assert artifact.add(note, "two") is first
     assert list(artifact.manifest.entries) == ["media/notes/x.txt", "one.note.json"]
 
 

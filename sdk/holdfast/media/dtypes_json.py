@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from holdfast._artifact_objects import StoredObject, log_types, object_type
 from holdfast._object_fields import ObjectFields
@@ -29,6 +29,7 @@ from holdfast.media.table_keys import ClassesIdType, ForeignIndexType, ForeignKe
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
+    from holdfast.media.classes import Classes
     from holdfast.media.table import Table
 
 _FOREIGN_TABLE = "media/tables/t_{}"
@@ -43,7 +44,8 @@ _DEPTH_MAX = 100
 def type_to_json(dtype: Type, artifact: Artifact) -> dict[str, Any]:
     """Returns the JSON of a type; adds the tables and classes to the artifact that it leads to."""
     if isinstance(dtype, ClassesIdType):
-        entry = artifact.add(dtype.classes, dtype.classes.file_path)
+        classes = cast("Classes", dtype.classes)
+        entry = artifact.add(classes, classes.file_path)
         params: dict[str, Any] = {"classes_obj": {"type": "classes-file", "path": entry.path, "digest": entry.digest}}
     else:
         params = {key: _to_json(value, artifact) for key, value in dtype.params.items()}

@@ -1,7 +1,7 @@
 """Tables in memory: rows, columns, types, links, where they come from and how they are shown."""
 
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np

@@ -8,16 +8,19 @@ import pickle
 import shutil
 import warnings
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.errors import MalformedObjectError
+from holdfast.media.classes import Classes
 from holdfast.media.joined_table import JoinedTable
 from holdfast.media.partitioned_table import PartitionedTable
 from holdfast.media.table import Table
@@ -180,12 +183,9 @@ def test_tables_within_tables_and_links_come_back(artifact: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "remedy"), [(PIL.Image.new, "make an Image of it"), (Decimal, "its text or its numbers")]
+    ("cell", "remedy"), [(PIL.Image.new("L", (2, 2)), "make an Image of it"), (Decimal(1), "its text or its numbers")]
 )
-def test_the_message_says_what_helps_with_a_cell_without_a_form(
-    artifact: Any, make: Callable[..., object], remedy: str
-) -> None:
-    cell = make("L", (2, 2)) if make is PIL.Image.new else make(1)
+def test_the_message_says_what_helps_with_a_cell_without_a_form(artifact: Any, cell: object, remedy: str) -> None:
     with pytest.raises(TypeError, match=remedy):
         artifact.add(Table(columns=["a"], data=[[cell]]), "t")
 
