@@ -488,6 +488,12 @@ def test_the_end_waits_for_what_was_logged(tmp_path: Path) -> None:
         experiment.log_artifact(artifact)
 
 
+def test_an_experiment_whose_block_fails_has_failed() -> None:
+    with pytest.raises(ZeroDivisionError), comet_ml.Experiment(project_name=PROJECT) as experiment:
+        raise ZeroDivisionError
+    assert comet_ml.API().get_experiment("local", PROJECT, experiment.get_key()).get_state() == "failed"
+
+
 def test_the_end_tells_of_failures_that_nobody_has_waited_for(experiment: comet_ml.Experiment) -> None:
     version = logged(experiment, {"f": b"f"})
     version._committed.delete(delete_aliases=True)

@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from holdfast.comet._artifact import Artifact
     from holdfast.comet._artifact_asset import ArtifactAsset
-    from holdfast.comet._experiment import Experiment
+    from holdfast.comet._experiment import CometExperiment, Experiment
     from holdfast.comet._logged_artifact import LoggedArtifact
     from holdfast.comet._logged_asset import LoggedArtifactAsset
     from holdfast.comet._starting import (
         ExistingExperiment,
         ExistingOfflineExperiment,
+        ExperimentConfig,
         OfflineExperiment,
         end,
+        get_global_experiment,
         get_running_experiment,
         init,
         login,
@@ -39,14 +41,17 @@ __all__ = [
     "APIExperiment",
     "Artifact",
     "ArtifactAsset",
+    "CometExperiment",
     "ExistingExperiment",
     "ExistingOfflineExperiment",
     "Experiment",
+    "ExperimentConfig",
     "LoggedArtifact",
     "LoggedArtifactAsset",
     "OfflineExperiment",
     "Summary",
     "end",
+    "get_global_experiment",
     "get_running_experiment",
     "init",
     "login",
@@ -58,14 +63,17 @@ _HOME_OF = {
     "APIExperiment": "api",
     "Artifact": "_artifact",
     "ArtifactAsset": "_artifact_asset",
+    "CometExperiment": "_experiment",
     "ExistingExperiment": "_starting",
     "ExistingOfflineExperiment": "_starting",
     "Experiment": "_experiment",
+    "ExperimentConfig": "_starting",
     "LoggedArtifact": "_logged_artifact",
     "LoggedArtifactAsset": "_logged_asset",
     "OfflineExperiment": "_starting",
     "Summary": "summary",
     "end": "_starting",
+    "get_global_experiment": "_starting",
     "get_running_experiment": "_starting",
     "init": "_starting",
     "login": "_starting",

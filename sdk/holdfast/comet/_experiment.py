@@ -34,6 +34,8 @@ from holdfast.comet.summary import Summary
 from holdfast.runs import Run
 
 _alive: weakref.WeakSet[Experiment] = weakref.WeakSet()
+_newest: Experiment | None = None
+"""The experiment that was begun last; held, since a script may leave it to `get_running_experiment`."""
 
 
 class Experiment:
@@ -70,9 +72,7 @@ class Experiment:
     def _begin(
         self, project: str | None, workspace: str | None, key: str | None, mode: str, unknown: Mapping[str, Any]
     ) -> None:
-        ignored = sorted(name for name, value in unknown.items() if value not in (None, False))
-        if ignored:
-            warn_user(f"{type(self).__name__}() ignores {', '.join(ignored)}")
+        warn_of_unknown(type(self).__name__, unknown)
         settings = {
             "entity": workspace or default_workspace(),
             "project": project or variable("PROJECT", os.environ) or os.environ.get("COMET_PROJECT_NAME"),
@@ -85,6 +85,9 @@ class Experiment:
         self._pending: list[LoggedArtifact] = []
         self._summary = Summary(self._run.id)
         _alive.add(self)
+        if not self.disabled:
+            global _newest
+            _newest = self
         self._run.report()
 
     # --- identity -----------------------------------------------------------------------------------------------------
@@ -292,13 +295,16 @@ class Experiment:
         Raises:
             ExperimentCleaningException: an artifact has failed, and no `wait()` has said so; the message says which and why.
         """
+        self._end(exit_code=0)
+
+    def _end(self, exit_code: int) -> None:
         if self.ended:
             return
         with self._lock:
             pending, self._pending = self._pending, []
         offline = self._run.offline or self.disabled
         outcome = wait_for_all([] if offline else pending, timeout_s=None, standstill_s=STANDSTILL_S)
-        self._run.finish(exit_code=1 if outcome.failed else 0)
+        self._run.finish(exit_code=1 if outcome.failed else exit_code)
         _alive.discard(self)
         if outcome.untold:
             first = outcome.untold[0]
@@ -315,10 +321,26 @@ class Experiment:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.end()
+        self._end(exit_code=0 if kind is None else 1)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._run.path}>"
+
+
+def warn_of_unknown(callee: str, unknown: Mapping[str, Any]) -> None:
+    """Says in one warning which arguments were set that mean nothing here."""
+    ignored = sorted(name for name, value in unknown.items() if value not in (None, False))
+    if ignored:
+        warn_user(f"{callee}() ignores {', '.join(ignored)}")
+
+
+def newest_alive() -> Experiment | None:
+    """Returns the experiment that was begun last, unless it has ended."""
+    return _newest if _newest is not None and not _newest.ended else None
+
+
+CometExperiment = Experiment
+"""The name that Comet's newer documents have for what `start` returns."""
 
 
 def _after_fork_in_child() -> None:

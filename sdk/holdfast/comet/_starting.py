@@ -7,14 +7,31 @@ from typing import Any
 
 from holdfast._process import this_process
 from holdfast._registry_calls import RegistryCalls
-from holdfast.comet._experiment import Experiment
+from holdfast.comet._experiment import Experiment, newest_alive, warn_of_unknown
 from holdfast.comet.exceptions import CometException, told_as
 from holdfast.errors import NotFoundError
 
 _MODES = ("get_or_create", "get", "create")
 
 _lock = threading.RLock()
-_running: Experiment | None = None
+
+
+class ExperimentConfig:
+    """What `start` may be told of the experiment, as far as artifacts need it."""
+
+    def __init__(
+        self, disabled: bool = False, name: str | None = None, tags: list[str] | None = None, **unknown: Any
+    ) -> None:
+        """Notes the values.
+
+        Args:
+            disabled: nothing is done, and logging is refused.
+            name: of the experiment, for people.
+            tags: of the experiment.
+            unknown: Comet's further settings are accepted; one warning lists those that were set.
+        """
+        self.disabled, self.name, self.tags = disabled, name, tags
+        warn_of_unknown("ExperimentConfig", unknown)
 
 
 class ExistingExperiment(Experiment):
@@ -97,9 +114,9 @@ def start(
     experiment_key: str | None = None,
     mode: str | None = None,
     online: bool | None = None,
-    experiment_config: Any = None,
+    experiment_config: ExperimentConfig | None = None,
 ) -> Experiment:
-    """Begins an experiment, or returns the one that was begun by `start` and has not ended.
+    """Begins an experiment, or returns the one that was begun last, in any way, and has not ended.
 
     Args:
         api_key: accepted for compatibility.
@@ -108,13 +125,13 @@ def start(
         experiment_key: id of the run; default: random.
         mode: "get_or_create" (default), "get" (the experiment must be there), "create" (another one is begun).
         online: False: what is logged waits for `holdfast sync`.
-        experiment_config: its `disabled`, `name` and `tags` are taken; the rest is accepted for compatibility.
+        experiment_config: name, tags, and whether nothing is done.
 
     Raises:
         ValueError: another mode, or "get" without a key where none is running.
         CometException: "get" of an experiment that is not there.
     """
-    global _running
+    said = experiment_config or ExperimentConfig()
     mode = "get_or_create" if mode is None else mode
     if mode not in _MODES:
         raise ValueError(f"mode must be one of {', '.join(_MODES)}, not {mode!r:.200}")
@@ -129,15 +146,14 @@ def start(
             project_name=project_name,
             workspace=workspace,
             experiment_key=experiment_key,
-            disabled=bool(getattr(experiment_config, "disabled", False)),
+            disabled=said.disabled,
         )
         if mode == "get":
             _require(made)
-        if getattr(experiment_config, "name", None):
-            made.set_name(experiment_config.name)
-        if getattr(experiment_config, "tags", None):
-            made.add_tags(experiment_config.tags)
-        _running = made
+        if said.name:
+            made.set_name(said.name)
+        if said.tags:
+            made.add_tags(said.tags)
         return made
 
 
@@ -151,8 +167,12 @@ def _require(experiment: Experiment) -> None:
 
 
 def get_running_experiment() -> Experiment | None:
-    """Returns the experiment that `start` has begun and that has not ended."""
-    return _running if _running is not None and not _running.ended else None
+    """Returns the experiment that was begun last, unless it has ended."""
+    return newest_alive()
+
+
+get_global_experiment = get_running_experiment
+"""Older name."""
 
 
 def end() -> None:

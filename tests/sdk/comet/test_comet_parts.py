@@ -154,7 +154,16 @@ def test_start_returns_what_is_running() -> None:
     assert (second.project_name, second.workspace) == ("q", "ws")
     comet_ml.end()
     assert comet_ml.get_running_experiment() is None
+    assert not first.ended
     first.end()
+    with comet_ml.Experiment(project_name="p") as made:
+        assert comet_ml.start() is made is comet_ml.get_global_experiment()
+    config = comet_ml.ExperimentConfig(name="for people", tags=["t"])
+    with comet_ml.start(project_name="p", experiment_config=config) as third:
+        assert (third.get_name(), third.get_tags()) == ("for people", ["t"])
+    with pytest.warns(UserWarning, match=r"ExperimentConfig\(\) ignores log_code"):
+        assert comet_ml.start(experiment_config=comet_ml.ExperimentConfig(disabled=True, log_code=True)).disabled
+    assert comet_ml.get_running_experiment() is None
     with pytest.raises(ValueError, match="mode"):
         comet_ml.start(mode="resume")
 
