@@ -47,7 +47,21 @@ SCALE = "scale"
 """A registry of ten million chunks; the only set that is not among the defaults, since it takes hours."""
 
 # Smallest first: the page cache that mid and big fill pushes nothing out that is still needed.
-DEFAULT = ("small", "tiny", NEW_DRAFT, TABLES, IMAGES, FIND_MISSING, REGISTRY, "mid", "big", READING, LIMITS, S3, PROCESSES)
+DEFAULT = (
+    "small",
+    "tiny",
+    NEW_DRAFT,
+    TABLES,
+    IMAGES,
+    FIND_MISSING,
+    REGISTRY,
+    "mid",
+    "big",
+    READING,
+    LIMITS,
+    S3,
+    PROCESSES,
+)
 ORDER = (*DEFAULT, SCALE)
 
 
