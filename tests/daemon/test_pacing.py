@@ -153,6 +153,25 @@ async def test_the_queue_has_room_only_while_a_pack_would_go_at_once() -> None:
     assert (queue.has_room, queue.under_way) == (False, 0)
 
 
+async def test_a_pack_that_has_arrived_leaves_the_line_to_the_next_and_only_so_many_do_as_there_are_slots() -> None:
+    queue = UploadQueue(lambda: 1, lambda p: Share(min(p.jobs), 1))
+    first, second, third = map(pack, (1, 2, 3))
+    for wanted in (first, second, third):
+        queue.put(wanted)
+    assert await queue.take() is first
+    with queue.arrived(first):
+        assert queue.under_way == 0
+        assert await queue.take() is second
+        with queue.arrived(second):
+            assert queue.under_way == 1  # a registry that is behind is not given more and more to check
+            assert not queue.has_room
+        assert queue.under_way == 1
+    assert queue.under_way == 2
+    queue.give_back(first)
+    queue.give_back(second)
+    assert await queue.take() is third
+
+
 @pytest.mark.parametrize(
     ("text", "rate"),
     [

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,20 @@ class PackBringer:
         """Whether no bytes are on their way."""
         return not self._transfers
 
-    async def bring(self, pack: SpoolPack, job: Job, lease_id: str) -> None:
+    async def bring(
+        self,
+        pack: SpoolPack,
+        job: Job,
+        lease_id: str,
+        arrived: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         """Moves a sealed pack into the registry's store, as granted, and has it checked there.
+
+        Args:
+            pack: to be brought.
+            job: that it is brought for.
+            lease_id: of the job.
+            arrived: is entered when its bytes have gone, and the line is free, until it is checked.
 
         Raises:
             HoldfastError: the registry's or the store's.
@@ -140,7 +153,10 @@ class PackBringer:
                 else:
                     await self._unless_cut(pack, self._stream(path, pack, lease_id, grant.grpc.committed_bytes))
             failpoint("upload.after_transfer")
-        await self._seal(pack, job, lease_id)
+            if how == "filesystem":
+                arrived = nullcontext  # no line was used, and the check is all of the work
+        with arrived():
+            await self._seal(pack, job, lease_id)
 
     async def _seal(self, pack: SpoolPack, job: Job, lease_id: str) -> None:
         request = SealPackRequest(lease_id=lease_id, pack_id=pack.pack_id, size_bytes=pack.sealed_bytes)

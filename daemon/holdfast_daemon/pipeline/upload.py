@@ -10,6 +10,8 @@ When all jobs of a pack are paused, or have ended, its transfer is cut: a stream
 import asyncio
 import logging
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from functools import partial
 
 from holdfast_contract import call_context, os_layer
 from holdfast_contract.failpoints import failpoint
@@ -162,6 +164,7 @@ class Uploader:
 
     async def _send(self, pack: SpoolPack) -> None:
         """Sends one pack, with all the patience that it takes."""
+        arrived = partial(self._queue.arrived, pack)
         for attempt in range(10**9):
             delay_s = retry_delay_s(attempt, self._retry_delay_max_s)
             while pack.successor is not None:  # the last try has rewritten it
@@ -185,7 +188,7 @@ class Uploader:
                 else:
                     call_context.current.set(payer.call_context)
                     with self._registry.tracing.span("pack upload", pack=pack.pack_id.hex()):
-                        await self._send_once(pack, payer)
+                        await self._send_once(pack, payer, arrived)
             except TransferCutError:
                 continue
             except HoldfastError as error:
@@ -268,7 +271,7 @@ class Uploader:
         job.changed()
         pack.jobs.discard(job.job_id)
 
-    async def _send_once(self, pack: SpoolPack, job: Job) -> None:
+    async def _send_once(self, pack: SpoolPack, job: Job, arrived: Callable[[], AbstractContextManager[None]]) -> None:
         await self._spool.seal(pack)
         lease_id = await self._leases.ensure(job)
         failpoint("upload.after_seal")
@@ -281,7 +284,7 @@ class Uploader:
             await self._bringer.bring_piece(pack, job, lease_id)
             pack, missing_count = await self._without_present(pack, job, lease_id)
             if missing_count:
-                await self._bringer.bring(pack, job, lease_id)
+                await self._bringer.bring(pack, job, lease_id, arrived)
             await self._release(pack, job)
         finally:
             del self._in_flight[key]

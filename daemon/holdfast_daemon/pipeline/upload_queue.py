@@ -1,10 +1,12 @@
 """Which pack is sent next, and how many at once: fair between jobs, by their priority, and never behind a line that is full.
 
 A pack of higher priority than all that are being sent gets one slot more than there are: it does not wait for the end of others.
+A pack that has arrived, and is only checked, leaves the line to the next one.
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 from holdfast_daemon.pipeline.pacing import FairShares, Share
 from holdfast_daemon.spool.spool import SpoolPack
@@ -20,6 +22,7 @@ class UploadQueue:
         self._shares = FairShares()
         self._waiting: list[SpoolPack] = []
         self._sending: list[SpoolPack] = []
+        self._arrived: list[SpoolPack] = []
         self._changed = asyncio.Event()
 
     def qsize(self) -> int:
@@ -28,7 +31,7 @@ class UploadQueue:
 
     @property
     def under_way(self) -> int:
-        """Packs that have a slot."""
+        """Packs that take up a slot."""
         return len(self._occupied())
 
     @property
@@ -49,6 +52,18 @@ class UploadQueue:
         self._waiting.remove(pack)
         self._sending.append(pack)
         return pack
+
+    @contextlib.contextmanager
+    def arrived(self, pack: SpoolPack) -> Iterator[None]:
+        """While the registry checks a pack that was taken, it needs no slot; only so many as there are slots go without."""
+        self._sending.remove(pack)
+        self._arrived.append(pack)
+        self._changed.set()
+        try:
+            yield
+        finally:
+            self._arrived.remove(pack)
+            self._sending.append(pack)
 
     def give_back(self, pack: SpoolPack) -> None:
         """Frees the slot of a pack."""
@@ -81,4 +96,5 @@ class UploadQueue:
         return free > 0 or (free == 0 and all(share.weight < weight for share in sending))
 
     def _occupied(self) -> list[Share]:
-        return [share for pack in self._sending for share in [self._share_of(pack)] if share is not None]
+        packs = [*self._sending, *self._arrived[self._slots() :]]
+        return [share for pack in packs for share in [self._share_of(pack)] if share is not None]
