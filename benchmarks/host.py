@@ -116,6 +116,8 @@ def running_host(folder: Path, settings: Mapping[str, str] | None = None) -> Ite
         **own_environment(),
         "HOLDFAST_DATA_DIR": str(folder / "data"),
         "HOLDFAST_RUNTIME_DIR": str(runtime),
+        # What objects download goes with the folder, and not to where the benchmarks are started.
+        "HOLDFAST_ARTIFACT_DIR": str(folder / "artifacts"),
         **(settings or {}),
     }
     daemon = _start_daemon(environ, folder / DAEMON_LOG)

@@ -150,7 +150,7 @@ GOLDEN: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
         },
     ),
     "g.molecule-file.json": (
-        {"_type": "molecule-file", "path": "media/molecule/m.pdb", "sha256": "23" * 32, "caption": "m"},
+        {"_type": "molecule-file", "path": "media/molecule/m.pdb", "sha256": "23" * 32, "caption": 5},
         {"media/molecule/m.pdb": PDB},
     ),
     "g.plotly-file.json": (
@@ -180,7 +180,7 @@ MALFORMED: dict[str, tuple[str, str, Callable[[Any], object] | None]] = {
     "path-is-5.plotly-file.json": ('{"path": 5}', "path", None),
     "path-leads-out.bokeh-file.json": ('{"path": "../../etc/passwd"}', "path", None),
     "width-is-text.video-file.json": ('{"path": "media/videos/no.mp4", "width": "wide"}', "width", None),
-    "caption-is-5.molecule-file.json": ('{"path": "media/molecule/m.pdb", "caption": 5}', "caption", None),
+    "caption-is-a-list.molecule-file.json": ('{"path": "media/molecule/m.pdb", "caption": [5]}', "caption", None),
     "no-model-path.sklearn-model-file.json": ('{"type": "sklearn-model-file"}', "path", None),
     "file-is-gone.audio-file.json": ('{"path": "media/audio/gone.wav"}', "path", lambda audio: audio.to_numpy()),
     "model-is-gone.tfkeras-model-file.json": ('{"path": ".wb_data/gone"}', "path", lambda model: model.path),
@@ -370,7 +370,7 @@ def test_files_of_wandb_are_read(logged: Logged) -> None:
     cloud = logged.got("g.object3D-file.json")
     assert (cloud.to_numpy().tolist(), cloud.scene()["boxes"]) == ([[1, 2, 3]], [BOX])
     molecule = logged.got("g.molecule-file.json")
-    assert (molecule.caption, molecule.open().read()) == ("m", PDB)
+    assert (molecule.caption, molecule.open().read()) == ("5", PDB)
     assert logged.got("g.plotly-file.json").figure().data[0].type == "scatter"
     assert logged.got("g.bokeh-file.json").content["title"] == "golden"
 
