@@ -14,6 +14,7 @@ Everything is loaded when it is first used: `import holdfast` itself takes a few
 # `logging` holds during a fork, so `logging` must have registered before us.
 import logging  # noqa: F401
 import os
+import sys
 import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         use_model,
         watch,
     )
+    from holdfast._charts import Histogram, plot_table
     from holdfast._run_config import Config
     from holdfast._run_metrics import AlertLevel, Summary
     from holdfast._run_settings import Settings
@@ -116,6 +118,7 @@ __all__ = [
     "FileChangedError",
     "GCSHandler",
     "HTTPHandler",
+    "Histogram",
     "Html",
     "Image",
     "ImageMask",
@@ -153,6 +156,7 @@ __all__ = [
     "log_model",
     "login",
     "mark_preempting",
+    "plot_table",
     "register_handler",
     "require",
     "run",
@@ -193,6 +197,7 @@ _HOME_OF = {
     "FileChangedError": "errors",
     "GCSHandler": "references.gcs",
     "HTTPHandler": "references.web",
+    "Histogram": "_charts",
     "Html": "media.html",
     "Image": "media.image",
     "ImageMask": "media.image_mask",
@@ -228,6 +233,7 @@ _HOME_OF = {
     "log_model": "_active_run",
     "login": "_active_run",
     "mark_preempting": "_active_run",
+    "plot_table": "_charts",
     "register_handler": "references.registration",
     "require": "_active_run",
     "save": "_active_run",
@@ -254,11 +260,11 @@ def __getattr__(name: str) -> Any:
         return _load("_active_run").active_run()
     if name in ("config", "summary"):
         return _load("_active_run").of_active_run(name)
-    if name in ("apis", "data_types", "errors", "util"):
+    if name in ("apis", "data_types", "errors", "plot", "util"):
         return _load(name)  # scripts write `wandb.apis.public.Api` and `wandb.data_types.Image` without importing them
     home = _HOME_OF.get(name)
     if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     value = getattr(_load(home), name)
     globals()[name] = value
     return value

@@ -152,3 +152,24 @@ def test_finished_run_says_so(method: str) -> None:
     }
     with pytest.raises(UsageError, match=rf"Run \({run.id}\) is finished. The call to `{method}` will be ignored"):
         getattr(run, method)(*arguments.get(method, ["x"]))
+
+
+def test_charts_and_histograms_are_taken() -> None:
+    run = holdfast.init()
+    table = holdfast.Table(columns=["x", "y"], data=[[1, 2]])
+    plot = holdfast.plot
+    charts = [
+        *[make(table, "x", "y", title="t") for make in (plot.bar, plot.line, plot.scatter)],
+        plot.histogram(table, "x", title="t"),
+        plot.line_series(xs=[0, 1], ys=[[1, 2]], keys=["a"]),
+        *[make([0, 1], [[0.1, 0.9], [0.7, 0.3]], labels=["a", "b"]) for make in (plot.pr_curve, plot.roc_curve)],
+        plot.confusion_matrix(y_true=[0, 1], preds=[1, 1], class_names=["a", "b"]),
+        holdfast.plot_table("wandb/line/v0", table, {"x": "x"}),
+    ]
+    counted = holdfast.Histogram([1, 2, 2, 5], num_bins=4)
+    run.log({"charts": charts, "weights": counted, "given": holdfast.Histogram(np_histogram=([1, 2], [0, 1, 2]))})
+    assert run.summary["charts"] == charts
+    assert (counted.histogram, counted.bins) == ([1, 2, 0, 1], [1.0, 2.0, 3.0, 4.0, 5.0])
+    for wrong in ({}, {"np_histogram": ([1, 2], [0, 1])}, {"sequence": [1], "num_bins": 600}):
+        with pytest.raises(ValueError, match=r"Histogram|histogram|counts"):
+            holdfast.Histogram(**wrong)
