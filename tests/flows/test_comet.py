@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import holdfast.comet as comet_ml
 from holdfast import errors
 from holdfast._fetch import Fetcher
 from holdfast.comet import exceptions
+from holdfast.comet._inherited import TICK_NS
 from holdfastpb.daemon.v1.fetch_pb2 import DownloadResponse
 from support.http_server import WebServer
 from support.sdk_calls import fresh_name, log, new_artifact
@@ -234,6 +236,29 @@ def test_a_downloaded_artifact_shares_what_was_not_changed(experiment: comet_ml.
     del expected["gone"]
     assert read_tree(Path(second.download(str(tmp_path)).download_local_path or "")) == expected
     assert (str(second.version), second.aliases, second.metadata) == ("1.1.0", {"Latest"}, {"k": 1, "more": 2})
+
+
+def test_a_file_that_was_edited_keeps_the_metadata_of_its_asset(
+    experiment: comet_ml.Experiment, tmp_path: Path
+) -> None:
+    (tmp_path / "object").write_bytes(b"object")
+    artifact = comet_ml.Artifact(fresh_name(), "dataset")
+    artifact.add(io.BytesIO(b"x"), "edited", metadata={"k": 1})
+    artifact.add(io.BytesIO(b"x"), "replaced", metadata={"k": 2})
+    artifact.add_remote((tmp_path / "object").as_uri(), "link", metadata={"k": 3})
+    changed = experiment.log_artifact(artifact).download()
+    folder = Path(changed.download_local_path or "")
+    newest = max(path.stat().st_ctime_ns for path in folder.iterdir())
+    assert time.time_ns() - newest >= TICK_NS, "a change has a later time from now on"
+    for path in ("edited", "link"):
+        (folder / path).write_bytes(b"y")
+    changed.add(io.BytesIO(b"y"), "replaced")
+    again = experiment.log_artifact(changed).wait()
+    assert {a.logical_path: (a.remote, a.metadata) for a in again.assets} == {
+        "edited": (False, {"k": 1}),
+        "replaced": (False, {}),
+        "link": (False, {"k": 3}),
+    }
 
 
 def test_everything_below_an_inherited_folder_can_be_removed(experiment: comet_ml.Experiment) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from holdfast.comet._artifact_asset import ArtifactAsset, asset_id, link_of, metadata_of
+from holdfast.comet._artifact_asset import METADATA_KEY, ArtifactAsset, asset_id, link_of, metadata_of
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 FileState = tuple[int, int, int]
 """Time of the last change of anything (ns), size, and inode: no write leaves all three as they were."""
+
+
+TICK_NS = 10_000_000
+"""The longest step in which a kernel counts the times of files."""
 
 
 class Inherited:
@@ -30,6 +35,7 @@ class Inherited:
         self.version = version
         self.folder = folder
         self._states = {path: _state_of(os.path.join(folder, path)) for path in version.manifest.paths()}
+        _wait_for_the_next_tick(max((state[0] for state in self._states.values() if state is not None), default=0))
         for path in kept:
             self._states[path] = None
 
@@ -56,6 +62,12 @@ class Inherited:
             if now is not None and now != before and not self._is_link_only(path, before):
                 yield path, local_path
 
+    def own_metadata(self, path: str) -> dict[str, Any]:
+        """Returns what somebody said of an asset; of a link without what was found out about it."""
+        entry = self.version.manifest.get_entry_by_path(path)
+        said = None if entry is None else entry.extra.get(METADATA_KEY)
+        return dict(said) if isinstance(said, dict) else {}
+
     def _is_link_only(self, path: str, before: FileState | None) -> bool:
         """Of a link that was not brought, a file of that name is somebody else's."""
         if before is not None:
@@ -74,6 +86,13 @@ class Inherited:
             metadata=metadata_of(entry),
             local_path_or_data=os.path.join(self.folder, entry.path) if is_here else None,
         )
+
+
+def _wait_for_the_next_tick(newest_ns: int) -> None:
+    """Returns when a change made from now on has a later time than this one: systems count such times in steps."""
+    left_ns = newest_ns + TICK_NS - time.time_ns()
+    if 0 < left_ns <= TICK_NS:  # a file whose time lies in the future, by another host's clock, is not waited for
+        time.sleep(left_ns / 1e9)
 
 
 def _state_of(path: str) -> FileState | None:

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast._draft import RECORD_OVERHEAD_BYTES, Draft, file_record
 from holdfast._known_types import known_types
@@ -92,6 +92,8 @@ class _Filling:
                 for path, local_path in assets.inherited.changed_files():
                     if path not in assets.added and assets.overrides(path):
                         self._send_file(path, FileContent(local_path, mutable=True), overwrite=True)
+                        if said := assets.inherited.own_metadata(path):  # a file of its own begins with none
+                            self._send_extra(path, _kept_beside(said))
             for path, (_, content) in assets.added.items():
                 self._send_content(path, content, folder, overwrite=assets.overrides(path))
             for path, metadata in metadata_to_set(assets):
@@ -131,13 +133,17 @@ class _Filling:
         self._contents.send(record, size_bytes + RECORD_OVERHEAD_BYTES)
 
 
+def _kept_beside(metadata: dict[str, Any]) -> bytes:
+    return json.dumps({METADATA_KEY: metadata}, ensure_ascii=False).encode()
+
+
 def metadata_to_set(assets: AssetList) -> Iterator[tuple[str, bytes]]:
     """Yields (path, what is kept beside it) of the assets that were added; a folder once, where all below it say the same."""
     by_folder: dict[str, dict[str, bytes | None]] = {}
     for path, (asset, _) in assets.added.items():
         kept = None
         if not asset.remote:  # a link brings its metadata along
-            kept = json.dumps({METADATA_KEY: asset.metadata}, ensure_ascii=False).encode() if asset.metadata else b""
+            kept = _kept_beside(asset.metadata) if asset.metadata else b""
         by_folder.setdefault(path.partition("/")[0], {})[path] = kept
     for folder, by_path in by_folder.items():
         said = set(by_path.values())
