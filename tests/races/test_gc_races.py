@@ -22,6 +22,8 @@ WRITERS = figure(small=6, full=32)
 COMMITS = figure(small=300, full=10_000)
 COMMITS_FAR_AWAY = figure(small=60, full=10_000)
 """The same on PostgreSQL and S3, where each takes several times as long."""
+CYCLES_MIN = 4
+"""Beside the writers; on a busy machine with two replicas a cycle takes as long as ten commits."""
 CONTENTS = 60
 """That all writers choose from: each is deleted, condemned, brought and named again many times."""
 PACK_SLACK_BYTES = 2048
@@ -126,7 +128,7 @@ async def test_collection_without_grace_takes_nothing_that_is_or_becomes_needed(
         assert [writer.problem for writer in writers if writer.problem] == []
         assert [process.stop() for process in processes] == [0] * len(processes)
         log = "".join(process.log.read_text() for process in processes)
-    assert log.count("garbage collected") > 10, "it must have gone on beside the writers"
+    assert log.count("garbage collected") >= CYCLES_MIN, "it must have gone on beside the writers"
     assert "ERROR" not in log, [line for line in log.splitlines() if "ERROR" in line][:3]
     report = await asyncio.to_thread(kept.fsck)
     assert report.is_clean, report.findings
