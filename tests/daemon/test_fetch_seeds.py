@@ -76,6 +76,20 @@ async def test_a_file_that_many_want_at_once_is_transferred_once(
         assert tree_of(root) == {"d/model": V1}
 
 
+async def test_files_that_share_packs_are_transferred_once_whoever_fetches_which(
+    tmp_path: Path, workers: Workers
+) -> None:
+    tree = {str(number): random_bytes(SIZE, number) for number in range(5)}
+    async with over_http(tmp_path, workers) as (side, store):
+        version = side.registry.add_version(tree)
+        wanted = [frozenset({name}) for name in tree] + [frozenset(), frozenset()]
+        downloads = [side.download(version, tmp_path / "out" / str(n), paths=paths) for n, paths in enumerate(wanted)]
+        await asyncio.gather(*downloads)
+        assert store.sent_bytes < len(tree) * SIZE + len(wanted) * OVERHEAD_MAX
+    for n, paths in enumerate(wanted):
+        assert tree_of(tmp_path / "out" / str(n)) == {name: tree[name] for name in paths or tree}
+
+
 @pytest.mark.parametrize("list_chunks", [4096, 16], ids=["one list", "four lists"])
 @pytest.mark.parametrize("second", ["one", "two"], ids=["same folder", "another folder"])
 async def test_of_a_new_version_only_changed_chunks_are_fetched(

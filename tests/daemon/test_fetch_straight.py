@@ -17,7 +17,7 @@ from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.fetch import DownloadOrder
 from holdfast_daemon.pipeline.fetch_tasks import LEFTOVER_SUFFIX, Located
-from holdfast_daemon.pipeline.straight import FirstReaders, Scatter, raw_positions
+from holdfast_daemon.pipeline.straight import Scatter, StraightLedger, raw_positions
 from holdfast_daemon.workers import Workers
 from support.fake_store import FakeStore, served_packs
 from support.fetching import Reading, reading, tree_of
@@ -180,14 +180,16 @@ def test_a_pack_of_which_much_is_compressed_does_not_go_straight() -> None:
     assert raw_positions(many, range(2)) == []
 
 
-def test_the_first_reader_stays_the_first_until_it_gives_up() -> None:
-    first, second = object(), object()
-    readers = FirstReaders(claims_max=2)
-    assert readers.is_first(b"a", first)
-    assert not readers.is_first(b"a", second)
-    assert readers.is_first(b"a", first)
-    readers.forget(first)
-    assert readers.is_first(b"a", second)
+def test_each_byte_of_a_pack_goes_straight_once_unless_its_reader_gives_up() -> None:
+    first, second, third = object(), object(), object()
+    ledger = StraightLedger(packs_max=2)
+    assert ledger.take(b"a", 100, 60, first)
+    assert ledger.take(b"a", 100, 40, second)
+    assert not ledger.take(b"a", 100, 1, third)
+    assert ledger.take(b"a", 100, 60, first)
+    ledger.forget(first)
+    assert not ledger.take(b"a", 100, 61, third)
+    assert ledger.take(b"a", 100, 60, third)
     for other in (b"b", b"c"):
-        readers.is_first(other, first)
-    assert readers.is_first(b"a", first)
+        ledger.take(other, 100, 1, first)
+    assert ledger.take(b"a", 100, 100, first)

@@ -26,7 +26,7 @@ from holdfast_daemon.pipeline.fetch_tasks import Located, PackFile, check_locate
 from holdfast_daemon.pipeline.http_transfers import PIECE_BYTES, PIECE_S, AddressRefusedError, HttpTransfers
 from holdfast_daemon.pipeline.pacing import WEIGHTS, Share
 from holdfast_daemon.pipeline.pack_chunks import PackChunks, PackUnusableError
-from holdfast_daemon.pipeline.straight import FirstReaders, IntoFile, Scatter, raw_positions
+from holdfast_daemon.pipeline.straight import IntoFile, Scatter, StraightLedger, raw_positions
 from holdfast_daemon.registry_client import RegistryClient
 from holdfast_daemon.workers import Workers
 from holdfastpb.daemon.v1.log_pb2 import JOB_PRIORITY_NORMAL
@@ -106,7 +106,7 @@ class PackSource:
         self._down = http.down
         self._transfers = asyncio.Semaphore(TRANSFERS_MAX)
         self._coming: dict[bytes, asyncio.Task[None]] = {}
-        self._first_readers = FirstReaders()
+        self._straight = StraightLedger()
 
     async def locate(
         self, reader: Reader, digests: bytes, lengths: Sequence[int]
@@ -171,12 +171,8 @@ class PackSource:
         if into.write is None or grant.WhichOneof("how") != "http":
             return positions
         _check_pack(grant)
-        if not reader.skip_cache and (
-            self._cache.has(grant.pack_id) or not self._first_readers.is_first(grant.pack_id, reader.token)
-        ):
-            return positions
         raw = raw_positions(located, positions)
-        if not raw:
+        if not raw or not (reader.skip_cache or self._may_go_straight(reader, grant, located, raw)):
             return positions
         scatter = Scatter(located, raw, into.offsets, into.write)
         async with self._transfers:
@@ -187,9 +183,15 @@ class PackSource:
             into.in_place[position] = True
         return sorted(set(positions).difference(raw))
 
+    def _may_go_straight(self, reader: Reader, grant: PackReadGrant, located: Located, raw: list[int]) -> bool:
+        if self._cache.has(grant.pack_id):
+            return False
+        wanted_bytes = sum(located.lengths[position] for position in raw)
+        return self._straight.take(grant.pack_id, grant.size_bytes, wanted_bytes, reader.token)
+
     def give_up(self, reader: Reader) -> None:
         """Forgets what a reader wanted that did not come to its end; it wants nothing any more."""
-        self._first_readers.forget(reader.token)
+        self._straight.forget(reader.token)
 
     async def _bring_one(
         self, reader: Reader, grant: PackReadGrant, frames: list[tuple[int, int]], brought: BroughtPacks

@@ -1,21 +1,21 @@
 """Chunks that go straight from an S3 server into the file that they belong to, without a copy in the cache.
 
 The cache is for what is wanted more than once.  Which packs that will be shows only the second time; until then a copy of a
-large file's packs would cost as much as the file.  So the first download of a pack writes the chunks of large files where they
-belong, and another download that wants the same pack brings it into the cache, for itself and those after it.
+large file's packs would cost as much as the file.  So chunks of large files are written where they belong until as much of a pack has
+gone that way as the pack has; whoever wants some of it then brings it into the cache, for itself and those after it.
 """
 
 from array import array
 from bisect import bisect_right
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from holdfast_contract.pack import Codec
 from holdfast_daemon.pipeline.fetch_tasks import Located
 
-CLAIMS_MAX = 10_000
-"""Packs of which it is remembered who had them first: 640 GB of them, 1 MB of memory."""
+PACKS_REMEMBERED_MAX = 10_000
+"""640 GB of them, 4 MB of memory."""
 ENCODED_SHARE_MAX = 4
 """A pack of which more than 1/4 of what is wanted is compressed comes as a file: it has to be read again to be decoded."""
 
@@ -32,25 +32,31 @@ class IntoFile:
     """Writes a block at an offset of the file; is called in threads.  None: nothing may go there straight."""
 
 
-class FirstReaders:
-    """Who was the first to want a pack, of those that are remembered."""
+class StraightLedger:
+    """How much of each pack has gone straight into files, of the packs that are remembered."""
 
-    def __init__(self, claims_max: int = CLAIMS_MAX) -> None:
-        self._claims_max = claims_max
-        self._claims: OrderedDict[bytes, object] = OrderedDict()
+    def __init__(self, packs_max: int = PACKS_REMEMBERED_MAX) -> None:
+        self._packs_max = packs_max
+        self._taken: OrderedDict[bytes, Counter[object]] = OrderedDict()
 
-    def is_first(self, pack_id: bytes, reader: object) -> bool:
-        """Whether nobody else has wanted this pack before this reader; from now on it is this one, if nobody has."""
-        found = self._claims.setdefault(pack_id, reader)
-        self._claims.move_to_end(pack_id)
-        if len(self._claims) > self._claims_max:
-            self._claims.popitem(last=False)
-        return found is reader
+    def take(self, pack_id: bytes, pack_bytes: int, wanted_bytes: int, reader: object) -> bool:
+        """Whether so much of a pack may go straight: with what others took no more than it has, so most likely none of it went before.
+
+        It counts as gone, unless the reader is forgotten.
+        """
+        taken = self._taken.setdefault(pack_id, Counter())
+        self._taken.move_to_end(pack_id)
+        if len(self._taken) > self._packs_max:
+            self._taken.popitem(last=False)
+        if taken.total() - taken[reader] + wanted_bytes > pack_bytes:
+            return False
+        taken[reader] += wanted_bytes
+        return True
 
     def forget(self, reader: object) -> None:
-        """Gives back what a reader had claimed: it did not come to its end, and whoever repeats it is the first."""
-        for pack_id in [pack_id for pack_id, first in self._claims.items() if first is reader]:
-            del self._claims[pack_id]
+        """Takes back what a reader has taken: it did not come to its end, and whoever repeats it is the first."""
+        for taken in self._taken.values():
+            taken.pop(reader, None)
 
 
 class Scatter:
