@@ -243,7 +243,8 @@ class VersionServiceServicer(object):
     def UpdateVersion(self, request, context):
         """Changes description, metadata, tags and aliases in one transaction. With `expected_etag` a compare-and-swap. Idempotent by request_id.
         * NOT_FOUND  * ABORTED/ETAG_MISMATCH: somebody was faster; read again
-        * INVALID_ARGUMENT/INVALID_NAME, INVALID_METADATA
+        * INVALID_ARGUMENT/INVALID_NAME, INVALID_METADATA, INVALID_ARGUMENT: a new alias is the semantic version of another version, unless that one
+        has got it by its place alone (1.0.0 of v0, 2.0.0 of v1); so in CommitVersion
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
