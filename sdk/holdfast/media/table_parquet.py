@@ -29,6 +29,7 @@ from holdfast.media.dtypes import (
 )
 from holdfast.media.optional_package import load_package
 from holdfast.media.table_keys import ForeignIndexType, ForeignKeyType, PrimaryKeyType
+from holdfast.media.temporary_folder import process_folder
 
 BATCH_ROWS: Final = 16_384
 """Held as Python's objects at a time: some 20 MB of ten columns."""
@@ -115,7 +116,7 @@ class ParquetSpool:
             names: of the columns.
         """
         self._names = [str(name) for name in names]
-        self._folder = tempfile.mkdtemp(prefix="holdfast-")
+        self._folder = tempfile.mkdtemp(dir=process_folder())
         # A child that ends leaves its parent's file alone.
         weakref.finalize(self, _remove, self._folder, os.getpid())
         self._parts: list[_Part] = []

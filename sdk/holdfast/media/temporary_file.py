@@ -1,6 +1,6 @@
 """Files that objects make for themselves, such as a video: gone with the object, at the latest when the process ends.
 
-A forked child never removes what is its parent's.
+If it was killed, they go with the next one's first file.  A forked child never removes what is its parent's.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import os
 import tempfile
 import weakref
 from collections.abc import Callable
+
+from holdfast.media.temporary_folder import process_folder
 
 
 class TemporaryFile:
@@ -26,7 +28,7 @@ class TemporaryFile:
         Raises:
             OSError: the disk is full, or the like; TMPDIR chooses another one.
         """
-        descriptor, self.path = tempfile.mkstemp(prefix="holdfast-media-", suffix=extension)
+        descriptor, self.path = tempfile.mkstemp(suffix=extension, dir=process_folder())
         os.close(descriptor)
         weakref.finalize(self, _remove, self.path, os.getpid())
 
