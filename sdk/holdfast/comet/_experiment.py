@@ -20,6 +20,7 @@ from holdfast._warn_user import warn_user
 from holdfast.artifact import Artifact as StoredArtifact
 from holdfast.comet._artifact import Artifact
 from holdfast.comet._logged_artifact import LoggedArtifact
+from holdfast.comet._metrics import ExperimentMetrics
 from holdfast.comet._names import default_workspace, version_name
 from holdfast.comet._waiting import wait_for_all
 from holdfast.comet.exceptions import (
@@ -38,7 +39,7 @@ _newest: Experiment | None = None
 """The experiment that was begun last; held, since a script may leave it to `get_running_experiment`."""
 
 
-class Experiment:
+class Experiment(ExperimentMetrics):
     """One execution of a script: what it logs and uses belongs to it.  A context manager that ends it.  Thread-safe.
 
     Any number of them may be alive at once.
