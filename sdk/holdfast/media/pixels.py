@@ -127,7 +127,7 @@ def _array_of(data: Any) -> tuple[np.ndarray, bool]:
         data = data.numpy()
     array = numpy.asarray(data)
     if array.dtype.kind not in "buif":
-        given = f"one of {array.dtype}" if isinstance(data, numpy.ndarray) else str(type(data))
+        given = f"an array of {array.dtype}" if isinstance(data, numpy.ndarray) else str(type(data))
         raise TypeError(f"An Image is made of a path, an array of numbers, a PIL image or a figure, not of {given}")
     if array.size == 0:
         raise ValueError(f"An image cannot be made of an empty array of shape {list(array.shape)}")

@@ -116,8 +116,10 @@ def _encode_other(value: Any, artifact: Artifact) -> Any:
             raise NotEncodable("these bytes are no text in UTF-8; give them as text, such as their base64") from error
     elif is_array(value):
         return encode_cell(array_of(value).tolist(), artifact)
-    remedy = _OBJECT_OF.get(type(value).__module__.partition(".")[0], "give its text or its numbers")
-    raise NotEncodable(f"a {type(value).__name__} has no form in JSON; {remedy}")
+    kind = type(value)
+    library = kind.__module__.partition(".")[0]
+    name = f"{library}.{kind.__name__}" if library in _OBJECT_OF else kind.__name__  # there is an Image of ours, too
+    raise NotEncodable(f"a {name} has no form in JSON; {_OBJECT_OF.get(library, 'give its text or its numbers')}")
 
 
 def array_of(value: Any) -> Any:
