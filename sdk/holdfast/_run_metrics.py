@@ -1,4 +1,4 @@
-"""What training scripts call beside artifacts: `log`, `history`, `summary` keep the last values, the rest does nothing.
+"""What training scripts call beside artifacts: `log` logs tables, `history` and `summary` keep the last values, the rest does nothing.
 
 Holdfast keeps artifacts, not metrics; scripts written for W&B are to run all the same.  The process is told once.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from holdfast._run_code import RunCode
+from holdfast._run_tables import RunTables
 from holdfast._warn_user import warn_user
 
 
@@ -31,7 +31,7 @@ def tell_once() -> None:
     if not _told.is_set():
         _told.set()
         warn_user(
-            "Holdfast keeps artifacts, not metrics: log() and what belongs to it only keep the last values, in run.summary.",
+            "Holdfast keeps artifacts, not metrics: log() makes artifacts of tables; of all else the last values stay in run.summary.",
         )
 
 
@@ -133,7 +133,7 @@ class RunStatus:
     sync_time: None = None
 
 
-class RunMetrics(RunCode):
+class RunMetrics(RunTables):
     """Base of `Run`: what belongs to metrics, the screen and the processes around a run."""
 
     _lock: threading.RLock
@@ -147,7 +147,7 @@ class RunMetrics(RunCode):
         commit: bool | None = None,
         sync: bool | None = None,
     ) -> None:
-        """Keeps values in `summary` and `history`, and counts the step.
+        """Keeps values in `summary` and `history`, counts the step, and logs tables as artifacts `run-<id>-<key>`.
 
         Args:
             data: by key.
@@ -156,7 +156,8 @@ class RunMetrics(RunCode):
             sync: accepted for compatibility.
 
         Raises:
-            TypeError, ValueError: no mapping, or a key that is no text.
+            TypeError, ValueError: no mapping, a key that is no text, or a table that `Artifact.add` refuses.
+            UnavailableError: there is a table, and the daemon cannot be reached or started.
             UsageError: the run is finished.
         """
         self._check_running("log")
@@ -171,6 +172,7 @@ class RunMetrics(RunCode):
                 warn_user(f"Step {step} is before step {self.history.step}; it was ignored.")
                 return
             self.summary.update(data)
+            self._log_tables(data)
 
     @property
     def step(self) -> int:

@@ -1,6 +1,7 @@
 """Tables with all three processes: logged, and got by another process into other folders."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ import pytest
 
 import holdfast
 from holdfast._entry_file import StoredFile
+from holdfast._run_tables import run_table_name
 from holdfast.errors import MalformedObjectError
 from holdfast.media.joined_table import JoinedTable
 from holdfast.media.partitioned_table import PartitionedTable
 from holdfast.media.table import Table
-from support.sdk_calls import fetched, log, new_artifact
+from support.sdk_calls import PROJECT, fetched, log, new_artifact
 from support.sdk_host import SdkHost
 
 
@@ -76,6 +78,32 @@ def test_tables_come_back_and_go_on_to_other_artifacts() -> None:
     changed = new_artifact()
     assert changed.add(read, "mine").ref is None
     assert got(log(changed), "mine") == read
+
+
+@pytest.mark.filterwarnings("ignore:Holdfast keeps artifacts, not metrics")
+def test_tables_that_a_run_logs_are_artifacts() -> None:
+    table = Table(columns=["n", "array"], data=[[1, np.full((2, 2), 1)]], log_mode="MUTABLE")
+    steps = Table(columns=["n", "array"], log_mode="INCREMENTAL")
+    with holdfast.init(project=PROJECT) as run:
+        for number in range(3):
+            steps.add_data(number, np.full((2, 2), number))
+            run.log({"loss": 0.5, "eval": {"a/b": table}, "steps": steps})
+        table.data[0][0] = 2
+        run.log({"a/b": table, "steps": steps})
+        artifact = new_artifact()
+        artifact["t"] = table
+        assert run.log_artifact(artifact).wait()["t"].data[0][0] == 2
+
+        name = run_table_name(run.id, "a/b")
+        read = [run.use_artifact(f"{name}:{alias}", type="run_table")["a/b"] for alias in ("v0", "latest")]
+        assert [one.data[0][0] for one in read] == [1, 2]
+        assert run.use_artifact(f"{name}:latest").version == "v1"
+
+        latest = run.use_artifact(f"run-{run.id}-incr-steps:latest", type="wandb-run-incremental-table")
+        assert latest.version == "v2"
+        paths = sorted(path for path in latest.manifest.entries if path.endswith(".table.json"))
+        assert [re.sub("-[0-9]+", "-ms", path) for path in paths] == [f"{n}-ms.steps.table.json" for n in range(3)]
+        assert latest[paths[-1]] == steps
 
 
 def test_cells_that_were_replaced_in_place_are_stored(tmp_path: Path) -> None:

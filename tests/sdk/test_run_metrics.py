@@ -1,14 +1,17 @@
 """What training scripts call beside artifacts: it runs, keeps the last values, and says so once."""
 
+import copy
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 
 import holdfast
 from holdfast import _run_metrics
+from holdfast._run_tables import run_table_name, tables_in
 from holdfast.artifact import Artifact
 from holdfast.errors import Error, UsageError
 from holdfast.runs import Run
@@ -173,3 +176,61 @@ def test_charts_and_histograms_are_taken() -> None:
     for wrong in ({}, {"np_histogram": ([1, 2], [0, 1])}, {"sequence": [1], "num_bins": 600}):
         with pytest.raises(ValueError, match=r"Histogram|histogram|counts"):
             holdfast.Histogram(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("t_1.x-y", "run-r-t_1.x-y"), ("eval/preds", "run-r-evalpreds-G3Temw"), ("a b", "run-r-ab-EjAA1A")],
+)
+def test_names_of_logged_tables_are_those_of_wandb(key: str, name: str) -> None:
+    assert run_table_name("r", key) == name
+
+
+def test_tables_are_found_wherever_log_takes_them() -> None:
+    table = holdfast.Table(columns=["a"], data=[[1]])
+    frame = pandas.DataFrame({"a": [1]})
+    values = {
+        "loss": 0.5,
+        "t": table,
+        "eval": {"deep": {"u": table}},
+        "many": [table, table],
+        "mixed": [table, 1],
+        "f": frame,
+    }
+    assert [key for key, _ in tables_in(values)] == ["t", "u", "many", "many", "f"]
+    assert [found for _, found in tables_in(values)] == [table] * 5
+
+
+def test_a_key_that_no_file_can_have_is_changed_in_the_file(daemon: FakeDaemon) -> None:
+    run = holdfast.init()
+    for key in ("../up", "line\n", "x" * 300):
+        run.log({key: holdfast.Table(columns=["a"])})
+    assert [session.finalize is not None for session in daemon.state.sessions.values()] == [True] * 3
+
+
+def test_disabled_run_logs_no_tables(daemon: FakeDaemon) -> None:
+    holdfast.init(mode="disabled").log({"t": holdfast.Table(columns=["a"])})
+    assert not daemon.state.sessions
+
+
+def test_immutable_tables_are_logged_once_and_changes_are_warned_of(daemon: FakeDaemon) -> None:
+    run = holdfast.init()
+    table, free = (holdfast.Table(columns=["a"], data=[[1]], log_mode=mode) for mode in ("IMMUTABLE", "MUTABLE"))
+    for _ in range(2):
+        run.log({"t": table, "free": free})
+    with pytest.warns(UserWarning, match="log will not take it again"):
+        table.add_data(2)
+    free.add_data(2)
+    run.log({"t": table, "free": free, "again": copy.copy(table)})
+    logged = [session.finalize for session in daemon.state.sessions.values()]
+    assert [(one.collection, one.type) for one in logged if one is not None] == [
+        (f"run-{run.id}-{key}", "run_table") for key in ("t", "free", "free", "again")
+    ]
+
+
+def test_columns_are_not_added_to_rows_that_were_logged_step_by_step(daemon: FakeDaemon) -> None:
+    table = holdfast.Table(columns=["a"], data=[[1]], log_mode="INCREMENTAL")
+    holdfast.init().log({"t": table})
+    with pytest.raises(ValueError, match="logged step by step"):
+        table.add_column("b", [2])
+    assert table.columns == ["a"]

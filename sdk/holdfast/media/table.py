@@ -55,7 +55,8 @@ class Table(TableRows):
 
     Attributes:
         columns: names, texts or whole numbers.
-        log_mode: accepted for compatibility; a table that has changed is logged with its changes, whatever this says.
+        log_mode: what `Run.log` does with a table that it was given before: nothing ("IMMUTABLE"), all rows ("MUTABLE") or the new ones
+            ("INCREMENTAL").  `Artifact.add` takes a table as it is, whatever this says.
         format: "json" or "parquet".
 
     Example:
@@ -259,7 +260,7 @@ class Table(TableRows):
             optional: whether None and NaN are allowed.
 
         Raises:
-            ValueError: the name is taken, or there are more or fewer cells than rows.
+            ValueError: the name is taken, there are more or fewer cells than rows, or `Run.log` has taken rows step by step.
             TypeError: the cells are not of one type; the message names row and column.
         """
         if not isinstance(name, str):
@@ -267,6 +268,7 @@ class Table(TableRows):
         if name in map(str, self.columns):
             raise ValueError(f"The table has a column {name!r} already")
         cells = cells_of(data)
+        self._check_no_steps()
         is_first = not self.columns
         if not is_first and len(cells) != len(self):
             raise ValueError(f"Expected length {len(self)}, found {len(cells)}")
@@ -526,8 +528,7 @@ class Table(TableRows):
         path = reader.parquet_path()
         table.format = "json" if path is None else "parquet"
         if path is None:
-            table._rows = reader.rows(table.columns)
-            reader.revive_rows(table.columns, table._rows, types)
+            table._rows = reader.revived_rows(table.columns, types)
         else:
             open_file = reader.opener(path)
             table._stored, types = read_stored(open_file, reader, types, table.columns)

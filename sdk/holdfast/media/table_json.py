@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from holdfast._object_fields import ObjectFields
+from holdfast._object_fields import ObjectFields, reading_file
 from holdfast.errors import ArtifactError, MalformedObjectError
 from holdfast.media.column_types import ColumnTypes, is_key
 from holdfast.media.dtypes import (
@@ -87,7 +87,7 @@ def description_of(table: TableRows, types: Mapping[Any, Type], row_count: int, 
         "column_types": type_to_json(TypedDictType(types), artifact),
         "log_mode": table.log_mode,
     }
-    return content | ({"_increment_num": 0} if table.log_mode == "INCREMENTAL" else {})
+    return content | ({"_increment_num": table._step_number} if table.log_mode == "INCREMENTAL" else {})
 
 
 def written_column(dtype: Type, cells: list[Any], name: object, artifact: Artifact) -> tuple[Type, Sequence[Any]]:
@@ -208,36 +208,54 @@ class TableReader:
             raise self._fields.malformed("column_types", "is not the type of a dict of columns")
         return {name: dtype.type_map[str(name)] for name in columns if str(name) in dtype.type_map}
 
-    def rows(self, columns: list[Any]) -> list[list[Any]]:
-        """Returns the rows as JSON has them.
+    def revived_rows(self, columns: list[Any], types: dict[Any, Type]) -> list[list[Any]]:
+        """Returns the rows, of a table that was logged step by step those of all its files, and finds types that the file does not say.
 
         Raises:
             MalformedObjectError: they are no rows of these columns.
         """
-        if self._fields.values.get("log_mode") == "INCREMENTAL":
-            rows = self._increments() or self._fields.sequence("data")
+        rows: list[list[Any]] = []
+        parts = self._increments() if self._fields.values.get("log_mode") == "INCREMENTAL" else []
+        for path, part in parts:
+            with reading_file(path):
+                found = part.rows(columns)
+                # Each file has the arrays of its own rows.
+                part.revive_rows(columns, found, part.types(columns))
+            rows.extend(found)
+        if not parts:
+            rows = self.rows(columns)
+            self.revive_rows(columns, rows, types)
         else:
-            rows = self._fields.sequence("data")
+            types.update({name: known_type(types.get(name), rows, at) for at, name in enumerate(columns)})
+        return rows
+
+    def rows(self, columns: list[Any]) -> list[list[Any]]:
+        """Returns the rows of this file as JSON has them.
+
+        Raises:
+            MalformedObjectError: they are no rows of these columns.
+        """
+        rows = self._fields.sequence("data")
         if set(map(type, rows)) - {list} or set(map(len, rows)) - {len(columns)}:
             at = next(at for at, row in enumerate(rows) if type(row) is not list or len(row) != len(columns))
             raise self._fields.malformed(f"data[{at}]", f"is no list of {len(columns)} cells")
         return rows
 
-    def _increments(self) -> list[Any]:
-        """The rows of all the files of a table that was logged step by step."""
+    def _increments(self) -> list[tuple[str, TableReader]]:
+        """The files of a table that was logged step by step, in the order of their rows."""
         found = []
         for path in self._artifact.manifest.entries:
             match = _INCREMENT.fullmatch(path)
             if match is not None:
                 found.append((int(match[1]), int(match[2] or 0), path))
-        rows: list[Any] = []
+        parts = []
         for _, _, path in sorted(found):
             with self._artifact.get_entry(path).open("r") as file:
                 part = json.load(file)
-            if not isinstance(part, dict) or not isinstance(part.get("data"), list):
+            if not isinstance(part, dict):
                 raise self._fields.malformed("data", f"{path} has none")
-            rows.extend(part["data"])
-        return rows
+            parts.append((path, TableReader(part, self._artifact)))
+        return parts
 
     def revive_rows(self, columns: list[Any], rows: list[list[Any]], types: dict[Any, Type]) -> None:
         """Makes the cells, in place, of what JSON has for them, and finds the types that the file does not say.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from copy import copy
+from types import MappingProxyType
+from typing import Any, Literal, Self
 
 from holdfast._artifact_objects import ObjectPlace, StoredObject
+from holdfast._warn_user import warn_user
 from holdfast.media.column_types import ColumnName, ColumnTypes
 from holdfast.media.dtypes import INVALID, NONE, Type
 from holdfast.media.table_cells import encode_plain, revive_plain
@@ -32,6 +35,14 @@ class TableRows(StoredObject):
     """Whether somebody has had the lists in memory, and may have changed cells."""
     _head: list[list[Any]]
     """The first rows, if they are in files."""
+    _logged_in: str | None = None
+    """Path of the run whose `log` has taken it as it is; if it is immutable, as it was."""
+    _steps: Mapping[tuple[str, str], tuple[int, int]] = MappingProxyType({})
+    """What `log` has taken step by step: by run and key, how many steps and how many rows."""
+    _step_number = 0
+    """Of a table that is a step of another."""
+    _is_told = False
+    """Whether its user knows that `log` will not take changes."""
 
     @property
     def data(self) -> list[list[Any]]:
@@ -89,6 +100,38 @@ class TableRows(StoredObject):
     def _changed(self) -> None:
         # What was logged, or read, is not this table any more.
         self._source = self._target = None
+        if self._logged_in is None:
+            return
+        if self.log_mode != "IMMUTABLE":
+            self._logged_in = None
+        elif not self._is_told:
+            self._is_told = True
+            warn_user(
+                'This table changes after run.log has taken it, and log will not take it again; log_mode="MUTABLE" makes that possible.'
+            )
+
+    @property
+    def _is_logged_in_steps(self) -> bool:
+        """Whether `log` takes only the rows that are new; a file of Parquet's is always whole."""
+        return self.log_mode == "INCREMENTAL" and self.format == "json"
+
+    def _rows_from(self, first_row: int, number: int) -> Self:
+        """Returns a table of the rows from one on: a step of this one."""
+        part = copy(self)
+        part._rows = part._rows[first_row:]
+        part._step_number = number
+        return part
+
+    def _check_no_steps(self) -> None:
+        """Refuses other columns for a table of whose rows some were logged.
+
+        Raises:
+            ValueError: they were.
+        """
+        if self._steps:
+            raise ValueError(
+                'Rows of this table were logged step by step and stay as they are; add columns before, or use log_mode="MUTABLE".'
+            )
 
     def _is_still(self, place: ObjectPlace) -> bool:
         return not self._is_given_out or self == place.artifact.get(place.path)
@@ -97,7 +140,7 @@ class TableRows(StoredObject):
         """Copies, here or in other processes, have all rows in memory, and do not know where this one was added to."""
         stored = self._sealed()
         in_files = [] if stored is None else [row for batch in stored.batches() for row in batch]
-        left_out = ("_target", "_stored", "_spool")
+        left_out = ("_target", "_stored", "_spool", "_logged_in", "_steps", "_is_told")
         state = {name: value for name, value in self.__dict__.items() if name not in left_out}
         return state | {"_rows": [*in_files, *self._rows], "_head": []}
 
