@@ -27,7 +27,8 @@ from holdfast_registry.blobstore.zstd import decompress
 from holdfast_registry.clock import SystemClock
 from holdfast_registry.errors import StartError
 from support.own_registry import free_port
-from support.seaweedfs import REGION, SeaweedFS
+from support.s3_requests import REGION
+from support.seaweedfs import SeaweedFS
 
 BUCKET = "blob-stores"
 

@@ -20,7 +20,8 @@ from holdfast_registry.domain.records import PackState, VersionState
 from registry.client import Client, content_of
 from registry.processes import RegistryProcess
 from support.postgres import Postgres
-from support.seaweedfs import REGION, SeaweedFS
+from support.s3_requests import REGION
+from support.seaweedfs import SeaweedFS
 
 
 async def test_figures_of_postgresql_are_true(tmp_path: Path, postgres: Postgres) -> None:

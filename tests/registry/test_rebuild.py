@@ -28,7 +28,8 @@ from registry.kept import Kept, credentials
 from registry.moving import FILES, Filled, command, seen
 from registry.processes import RegistryProcess
 from support.postgres import Postgres
-from support.seaweedfs import REGION, SeaweedFS
+from support.s3_requests import REGION
+from support.seaweedfs import SeaweedFS
 
 BUCKET = "registry-records"
 

