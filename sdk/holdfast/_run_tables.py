@@ -45,16 +45,23 @@ class RunTables(RunCode):
 
     def _log_rows(self, key: str, table: TableRows) -> None:
         """Logs a table whose rows are known, unless it is as it was logged."""
+        from holdfast.media.table_rows import LoggedSteps  # loaded with the table
+
         place = (self.path, key)
         if table._is_logged_in_steps:
-            number, row_count = table._steps.get(place, (0, -1))
-            if len(table) == row_count:
+            before = table._steps.get(place, LoggedSteps())
+            if before.step_count and len(table) == before.row_count:
                 return
+            # Steps are read in the order of their times, also after the clock was set back.
+            at_ms = max(time.time_ns() // 1_000_000, before.at_ms + 1)
             artifact = Artifact._internal(run_table_name(self.id, f"incr-{key}"), STEPS_TYPE)
             artifact._incremental = True
-            part = table._rows_from(max(0, row_count), number)
-            self._log_table(artifact, part, f"{number}-{time.time_ns() // 1_000_000}.{key}")
-            table._steps = {**table._steps, place: (number + 1, max(0, row_count) + len(part))}
+            part = table._rows_from(before.row_count, before.step_count)
+            self._log_table(artifact, part, f"{before.step_count}-{at_ms}.{key}")
+            table._steps = {
+                **table._steps,
+                place: LoggedSteps(before.step_count + 1, before.row_count + len(part), at_ms),
+            }
         elif table._logged_in != self.path or (table.log_mode != "IMMUTABLE" and table._is_given_out):
             self._log_table(Artifact._internal(run_table_name(self.id, key), TABLE_TYPE), table, key)
             table._logged_in = self.path

@@ -89,7 +89,7 @@ def test_tables_that_a_run_logs_are_artifacts() -> None:
             steps.add_data(number, np.full((2, 2), number))
             run.log({"loss": 0.5, "eval": {"a/b": table}, "steps": steps})
         table.data[0][0] = 2
-        run.log({"a/b": table, "steps": steps})
+        run.log({"a/b": table, "steps": steps, "joined": JoinedTable(table, steps, "n")})
         artifact = new_artifact()
         artifact["t"] = table
         assert run.log_artifact(artifact).wait()["t"].data[0][0] == 2
@@ -98,6 +98,9 @@ def test_tables_that_a_run_logs_are_artifacts() -> None:
         read = [run.use_artifact(f"{name}:{alias}", type="run_table")["a/b"] for alias in ("v0", "latest")]
         assert [one.data[0][0] for one in read] == [1, 2]
         assert run.use_artifact(f"{name}:latest").version == "v1"
+
+        joined = run.use_artifact(f"run-{run.id}-joined:latest", type="run_table")["joined"]
+        assert (joined.table1, joined.table2) == (table, steps)
 
         latest = run.use_artifact(f"run-{run.id}-incr-steps:latest", type="wandb-run-incremental-table")
         assert latest.version == "v2"

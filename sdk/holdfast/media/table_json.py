@@ -242,12 +242,15 @@ class TableReader:
         return rows
 
     def _increments(self) -> list[tuple[str, TableReader]]:
-        """The files of a table that was logged step by step, in the order of their rows."""
+        """The files of a table that was logged step by step, in the order of their rows.
+
+        That is the order of their times: a run that goes on in another process may count its steps from 0 again.
+        """
         found = []
         for path in self._artifact.manifest.entries:
             match = _INCREMENT.fullmatch(path)
             if match is not None:
-                found.append((int(match[1]), int(match[2] or 0), path))
+                found.append((int(match[2] or 0), int(match[1]), path))
         parts = []
         for _, _, path in sorted(found):
             with self._artifact.get_entry(path).open("r") as file:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from holdfast._artifact_objects import ObjectPlace, StoredObject
 from holdfast._warn_user import warn_user
@@ -17,6 +17,15 @@ from holdfast.media.table_parquet import ParquetSpool, is_native
 from holdfast.media.table_storage import StoredRows, normal_form, sealed, type_of_arrow
 
 Format = Literal["json", "parquet"]
+
+
+class LoggedSteps(NamedTuple):
+    """What a run has logged of a table step by step."""
+
+    step_count: int = 0
+    row_count: int = 0
+    at_ms: int = 0
+    """Time of the last step."""
 
 
 class TableRows(StoredObject):
@@ -37,8 +46,8 @@ class TableRows(StoredObject):
     """The first rows, if they are in files."""
     _logged_in: str | None = None
     """Path of the run whose `log` has taken it as it is; if it is immutable, as it was."""
-    _steps: Mapping[tuple[str, str], tuple[int, int]] = MappingProxyType({})
-    """What `log` has taken step by step: by run and key, how many steps and how many rows."""
+    _steps: Mapping[tuple[str, str], LoggedSteps] = MappingProxyType({})
+    """What `log` has taken step by step, by run and key."""
     _step_number = 0
     """Of a table that is a step of another."""
     _is_told = False
@@ -134,7 +143,10 @@ class TableRows(StoredObject):
             )
 
     def _is_still(self, place: ObjectPlace) -> bool:
-        return not self._is_given_out or self == place.artifact.get(place.path)
+        if not self._is_given_out:
+            return True
+        # What is not committed yet cannot be read to compare; the table is written again then.
+        return place.artifact.is_logged and self == place.artifact.get(place.path)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies, here or in other processes, have all rows in memory, and do not know where this one was added to."""

@@ -224,7 +224,7 @@ def test_a_table_of_many_rows_is_written_whole(artifact: Any, monkeypatch: pytes
 
 
 def test_steps_of_an_incremental_table_are_one_table(artifact: Any) -> None:
-    for number in (10, 2, 0):
+    for number, at_ms in ((10, 1700), (2, 1700), (0, 1700), (1, 1800)):
         content = {
             "columns": ["a"],
             "data": [[number]],
@@ -232,8 +232,8 @@ def test_steps_of_an_incremental_table_are_one_table(artifact: Any) -> None:
             "log_mode": "INCREMENTAL",
             "_increment_num": number,
         }
-        artifact.write(f"{number}-1700.t.table.json", content)
-    assert artifact.get("10-1700.t").data == [[0], [2], [10]]
+        artifact.write(f"{number}-{at_ms}.t.table.json", content)
+    assert artifact.get("10-1700.t").data == [[0], [2], [10], [1]]
 
 
 SCALARS: list[st.SearchStrategy[Any]] = [
