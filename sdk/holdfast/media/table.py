@@ -14,7 +14,7 @@ from holdfast.media.column_types import ColumnName, declared_type, has_keys, is_
 from holdfast.media.dtypes import ANY, UNKNOWN, ListType, Type, TypedDictType, UnionType, optional, union_of
 from holdfast.media.optional_package import load_package
 from holdfast.media.table_display import as_html, as_text
-from holdfast.media.table_frames import arrow_table, load_library
+from holdfast.media.table_frames import arrow_table, load_library, pandas_frame
 from holdfast.media.table_json import (
     LOG_MODES,
     TableReader,
@@ -438,8 +438,7 @@ class Table(TableRows):
         Raises:
             MissingPackageError: pandas is not installed.
         """
-        pandas = load_package("pandas", "Table.get_dataframe")
-        return pandas.DataFrame.from_records(self._all_rows(), columns=self.columns)
+        return pandas_frame(self)
 
     def to_arrow(self) -> Any:
         """Returns a `pyarrow.Table`.
@@ -448,7 +447,7 @@ class Table(TableRows):
             MissingPackageError: pyarrow is not installed.
             TypeError: Arrow has no type for the cells of a column.
         """
-        return arrow_table(self.columns, [self._cells(name) for name in self.columns])
+        return arrow_table(self)
 
     def to_polars(self) -> Any:
         """Returns a `polars.DataFrame`.

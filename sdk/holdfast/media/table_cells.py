@@ -42,8 +42,8 @@ PLAIN_KINDS = frozenset({str, int, float, bool, type(None), TableKey, TableIndex
 """What JSON holds as it is."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_EARLIEST_MS = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND
-_LATEST_MS = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND
+EARLIEST_MS = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND
+LATEST_MS = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MILLISECOND
 _OBJECT_OF = {
     "PIL": "make an Image of it",
     "matplotlib": "make an Image or Plotly of it",
@@ -154,7 +154,7 @@ def milliseconds(value: Any) -> int | None:
         found = (datetime.combine(value, time(), UTC) - EPOCH) // _MILLISECOND
     else:
         found = int(value.astype("datetime64[ms]").astype("int64"))
-    if not _EARLIEST_MS <= found <= _LATEST_MS:
+    if not EARLIEST_MS <= found <= LATEST_MS:
         raise NotEncodable(f"{value} is not in the years 1 … 9999 of UTC")
     return found
 

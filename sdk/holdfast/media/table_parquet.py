@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import IO, Any, Final
 
 from holdfast.errors import Error
@@ -28,6 +28,7 @@ from holdfast.media.dtypes import (
     UnionType,
 )
 from holdfast.media.optional_package import load_package
+from holdfast.media.table_cells import EARLIEST_MS, LATEST_MS
 from holdfast.media.table_keys import ForeignIndexType, ForeignKeyType, PrimaryKeyType
 from holdfast.media.temporary_folder import process_folder
 
@@ -76,6 +77,11 @@ def is_native(dtype: Type) -> bool:
     if isinstance(only, ListType):
         return without_none(only.element) in _SCALARS
     return only in (*_SCALARS, TIMESTAMP) or isinstance(only, PrimaryKeyType | ForeignKeyType | ForeignIndexType)
+
+
+def is_scalar(dtype: Type) -> bool:
+    """Says whether cells of a type are numbers, texts, booleans or datetimes, all of one kind."""
+    return without_none(dtype) in (*_SCALARS, TIMESTAMP)
 
 
 def arrow_column(cells: Sequence[Any], dtype: Type) -> tuple[Any, bool]:
@@ -328,7 +334,22 @@ class ParquetRows:
             Exception: of `malformed`: they cannot be read.
         """
         with self._file() as file:
-            return self._cells(file.read(columns=[self.names[at]]).column(0), self.names[at])
+            name = self.names[at]
+            return self._cells(_column_named(name, file.read(columns=[name])), name)
+
+    def plain_columns(self, types: Mapping[int, Type]) -> dict[int, Any]:
+        """Returns columns of Arrow's as `pyarrow.array` would make them of the cells, by number.
+
+        Args:
+            types: scalar ones of columns, by number; columns whose cells have to be made one by one are left out.
+        """
+        wanted = [at for at in types if self.names[at] not in self._json_columns]
+        if not wanted:
+            return {}
+        with self._file() as file:
+            table = file.read(columns=[self.names[at] for at in wanted])
+        columns = {at: _plain_column(_column_named(self.names[at], table), without_none(types[at])) for at in wanted}
+        return {at: column for at, column in columns.items() if column is not None}
 
     def batches(self) -> Generator[list[list[Any]], None, None]:
         """Yields the columns of some rows at a time, as JSON has their cells.
@@ -351,3 +372,47 @@ class ParquetRows:
         except (pyarrow.ArrowException, ValueError, TypeError) as error:
             raise self._malformed(f"column {name}", f"it cannot be read ({error})") from error
         return cells
+
+
+def _column_named(name: str, table: Any) -> Any:
+    # Parquet takes "a.b" for a field of "a" and reads it, too.
+    return table.column(table.column_names.index(name))
+
+
+def _plain_column(column: Any, dtype: Type) -> Any:
+    """A column with the type of Arrow's that cells of a type have; None when these may be other ones than it has."""
+    pyarrow = load_pyarrow()
+    found = column.type
+    if column.null_count == len(column):
+        return pyarrow.chunked_array([pyarrow.nulls(len(column))])
+    if dtype is BOOLEAN:
+        return column if pyarrow.types.is_boolean(found) else None
+    if dtype is STRING:
+        return column if pyarrow.types.is_string(found) and _is_valid(column) else None
+    if dtype is NUMBER:
+        if pyarrow.types.is_integer(found) and found != pyarrow.uint64():
+            return column.cast(pyarrow.int64())
+        return column.cast(pyarrow.float64()) if found in (pyarrow.float32(), pyarrow.float64()) else None
+    return _plain_times(column) if pyarrow.types.is_timestamp(found) else None
+
+
+def _is_valid(column: Any) -> bool:
+    """Whether texts are such: who makes cells of them says what is wrong."""
+    try:
+        column.validate(full=True)
+    except load_pyarrow().ArrowException:
+        return False
+    return True
+
+
+def _plain_times(column: Any) -> Any:
+    """Milliseconds, as cells have them, in the type of datetimes; None: some are none of Python's."""
+    pyarrow = load_pyarrow()
+    try:
+        whole = column.cast(pyarrow.timestamp("ms"), safe=False).cast(pyarrow.int64())
+    except pyarrow.ArrowException:
+        return None
+    limits = load_package("pyarrow.compute", "A table in Parquet form").min_max(whole)
+    if limits["min"].as_py() < EARLIEST_MS or limits["max"].as_py() > LATEST_MS:
+        return None
+    return whole.cast(pyarrow.timestamp("ms", tz="UTC")).cast(pyarrow.timestamp("us", tz="UTC"))

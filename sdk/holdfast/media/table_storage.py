@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 from holdfast.media.column_types import ColumnName
 from holdfast.media.dtypes import ANY, BOOLEAN, NONE, NUMBER, STRING, TIMESTAMP, Type, optional
 from holdfast.media.table_json import TableReader, description_of, written_column
-from holdfast.media.table_parquet import CHUNK_ROWS, ParquetRows, ParquetSpool, load_pyarrow
+from holdfast.media.table_parquet import CHUNK_ROWS, ParquetRows, ParquetSpool, is_scalar, load_pyarrow
 
 if TYPE_CHECKING:
     from holdfast.artifact import Artifact
@@ -37,6 +37,14 @@ class StoredRows:
     def column(self, at: int) -> Sequence[Any]:
         """Returns the cells of a column; the bytes of the others are not read."""
         return self._revive(at, self._rows.column(at), 0)
+
+    def plain_columns(self, types: Sequence[Type]) -> dict[int, Any]:
+        """Returns the columns of Arrow's, by number, that are what their cells would be; see `ParquetRows.plain_columns`.
+
+        Args:
+            types: of all columns.
+        """
+        return self._rows.plain_columns({at: dtype for at, dtype in enumerate(types) if is_scalar(dtype)})
 
     def batches(self) -> Generator[list[list[Any]], None, None]:
         """Yields some rows at a time."""
