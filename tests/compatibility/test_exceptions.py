@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 import holdfast
 from holdfast import errors
+from holdfast._job_calls import JobCalls
+from holdfast._process import this_process
 from holdfast.references.handlers import MultiHandler
 from support.sdk_host import SdkHost
 
@@ -45,12 +48,22 @@ class World:
     def held(self) -> holdfast.Artifact:
         return self.offline().log_artifact(self.draft)
 
-    def large(self) -> holdfast.Artifact:
-        """Logged a moment ago, and not to be committed within one."""
-        (self.folder / "large").write_bytes(os.urandom(64 << 20))
-        artifact = holdfast.Artifact("large", "dataset")
-        artifact.add_file(str(self.folder / "large"))
-        return self.run.log_artifact(artifact)
+    @contextmanager
+    def paused(self) -> Iterator[holdfast.Artifact]:
+        """Logged, and not to be committed before the end of the block."""
+        artifact = holdfast.Artifact("paused", "dataset")
+        artifact.add_file(str(self.folder / "a"))
+        assert artifact.digest, "so the daemon knows of its job"
+        jobs = JobCalls(this_process().daemon)
+        jobs.pause()
+        try:
+            yield self.run.log_artifact(artifact)
+        finally:
+            jobs.resume()
+
+    def wait_for_paused(self) -> None:
+        with self.paused() as artifact:
+            artifact.wait(timeout=0)
 
     def public_run(self) -> Any:
         return holdfast.Api().run(f"exceptions/{self.run.id}")
@@ -249,7 +262,7 @@ READING: list[Case] = [
         "timeout",
         (errors.WaitTimeoutError, errors.Error),
         ("timed out",),
-        lambda w: w.large().wait(timeout=0),
+        lambda w: w.wait_for_paused(),
     ),
     ("held", (errors.ArtifactNotLoggedError, AttributeError), ("'draft'", "holdfast sync"), lambda w: w.held().wait()),
     ("overwrite", ValueError, ("overwrite", "keep"), lambda w: w.version.download(overwrite="x")),  # type: ignore[arg-type]
