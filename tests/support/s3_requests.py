@@ -59,7 +59,7 @@ class S3Requests:
 
     def make_bucket(self, bucket: str, *, versioned: bool = False) -> None:
         """Makes a bucket, unless it is there; it keeps old versions of its objects if wished."""
-        answer = self._send("PUT", bucket, "", {}, b"", {})
+        answer = self.send("PUT", bucket, "", {}, b"", {})
         assert answer.status in (200, 409), f"bucket {bucket}: {answer.status} {answer.body[:500]!r}"
         if versioned:
             body = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
@@ -105,13 +105,14 @@ class S3Requests:
         Raises:
             AssertionError: it was refused.
         """
-        answer = self._send(method, bucket, key, query or {}, body, headers or {})
+        answer = self.send(method, bucket, key, query or {}, body, headers or {})
         assert answer.status < 300, f"{method} {bucket}/{key}: {answer.status} {answer.body[:500]!r}"
         return answer
 
-    def _send(
+    def send(
         self, method: str, bucket: str, key: str, query: Mapping[str, str], body: bytes, headers: Mapping[str, str]
     ) -> Answer:
+        """Sends one signed request; returns whatever is answered."""
         path = "/" + quote(f"{bucket}/{key}" if key else bucket, safe="/-_.~")
         query_text = "&".join(f"{quote(name, safe='')}={quote(query[name], safe='')}" for name in sorted(query))
         signed = _signed_headers(method, f"127.0.0.1:{self.port}", path, query_text, body)
@@ -127,8 +128,8 @@ class S3Requests:
         try:
             probe = "holdfast-ready"
             return (
-                self._send("PUT", probe, "", {}, b"", {}).status in (200, 409)
-                and self._send("PUT", probe, "x", {}, b"x", {}).status == 200
+                self.send("PUT", probe, "", {}, b"", {}).status in (200, 409)
+                and self.send("PUT", probe, "x", {}, b"x", {}).status == 200
             )
         except OSError:
             return False
