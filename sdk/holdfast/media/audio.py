@@ -182,10 +182,10 @@ def _player(source: str) -> str:
 
 
 def _whole_rate(rate: SupportsFloat) -> int:
-    whole = int(float(rate))
-    if whole < 1:
-        raise InvalidInputError(f"sample_rate is {rate}; it is a number of samples in a second, such as 48000.")
-    return whole
+    number = float(rate)
+    if not number.is_integer() or number < 1:
+        raise InvalidInputError(f"sample_rate is {rate}; it is a whole number of samples in a second, such as 48000.")
+    return int(number)
 
 
 def _writable(samples: np.ndarray[Any, np.dtype[Any]], numpy: Any) -> tuple[np.ndarray[Any, np.dtype[Any]], str]:

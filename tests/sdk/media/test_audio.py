@@ -88,8 +88,9 @@ def test_what_is_no_sound_is_refused(given: Any) -> None:
 def test_samples_need_a_rate() -> None:
     with pytest.raises(ValueError, match='Argument "sample_rate" is required'):
         holdfast.Audio(samples("int16"))
-    with pytest.raises(InvalidInputError, match="sample_rate is 0"):
-        holdfast.Audio(samples("int16"), sample_rate=0)
+    for rate in (0, 0.5, 44_100.5, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=f"sample_rate is {rate}; it is a whole number"):
+            holdfast.Audio(samples("int16"), sample_rate=rate)
     assert holdfast.Audio(samples("int16"), sample_rate=8_000.0).sample_rate == 8_000
 
 
