@@ -33,7 +33,7 @@ class JoinedTable(StoredObject):
             join_key: the column that both have, or the first one's and the second one's.
 
         Raises:
-            ValueError: these are no tables, or no columns.
+            ValueError: these are no tables, or a table that is at hand has no such column.
         """
         if not isinstance(join_key, str) and not (
             isinstance(join_key, list | tuple) and len(join_key) == 2 and all(isinstance(one, str) for one in join_key)
@@ -42,9 +42,14 @@ class JoinedTable(StoredObject):
         for argument, table in (("table1", table1), ("table2", table2)):
             if not _is_table(table):
                 raise ValueError(f"JoinedTable {argument} should be an artifact path to a table or Table object")
-        self._table1 = table1
-        self._table2 = table2
-        self._join_key: str | list[str] = join_key if isinstance(join_key, str) else list(join_key)
+        first, second = (join_key, join_key) if isinstance(join_key, str) else join_key
+        for argument, table, key in (("table1", table1, first), ("table2", table2, second)):
+            if isinstance(table, Table) and key not in map(str, table.columns):
+                raise ValueError(f"JoinedTable join_key {key!r} is no column of {argument}, which has {table.columns}")
+        self._take(table1, table2, join_key if isinstance(join_key, str) else list(join_key))
+
+    def _take(self, table1: TableInput, table2: TableInput, join_key: str | list[str]) -> None:
+        self._table1, self._table2, self._join_key = table1, table2, join_key
 
     @property
     def table1(self) -> TableInput:
@@ -118,7 +123,10 @@ class JoinedTable(StoredObject):
             isinstance(join_key, list) and len(join_key) == 2 and all(isinstance(one, str) for one in join_key)
         ):
             raise fields.malformed("join_key", "is neither a text nor a list of two")
-        return cls(tables[0], tables[1], join_key)  # type: ignore[arg-type]  # _is_table has seen to it
+        # Whoever wrote it need not have looked whether the tables have the columns.
+        joined = cls.__new__(cls)
+        joined._take(tables[0], tables[1], join_key)  # type: ignore[arg-type]  # _is_table has seen to it
+        return joined
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, JoinedTable):

@@ -212,6 +212,12 @@ def test_joined_and_partitioned_tables_come_back(artifact: Any) -> None:
     for tables in ((1, two, "a"), (one, "x.json", "a"), (one, two, ["a"])):
         with pytest.raises(ValueError, match="JoinedTable"):
             JoinedTable(*tables)
+    for key in ("b", ["a", "b"]):
+        with pytest.raises(ValueError, match=r"join_key 'b' is no column of table\d, which has \['a'\]"):
+            JoinedTable(one, two, key)
+    written = json.loads(Path(artifact.get_entry("j.joined-table.json").download()).read_text())
+    artifact.write("other.joined-table.json", written | {"join_key": "b"})
+    assert artifact.get("other").join_key == "b"
     with pytest.raises(ValueError, match="not found in artifact"):
         artifact.add(JoinedTable(one, "absent.table.json", "a"), "k")
 
