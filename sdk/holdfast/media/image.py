@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from holdfast._object_fields import ObjectFields
+from holdfast._warn_user import warn_user
 from holdfast.media.bounding_boxes import BoundingBoxes2D
 from holdfast.media.classes import Classes, classes_at, classes_entry, classes_of_labels
 from holdfast.media.image_mask import ImageMask
@@ -67,7 +68,7 @@ class Image(Media):
             grouping: number of the group that it belongs to.
             classes: what boxes and masks speak of, such as `[{"id": 0, "name": "person"}]`.
             boxes: layers of boxes by their names; see `BoundingBoxes2D`.
-            masks: layers of masks by their names; see `ImageMask`.
+            masks: layers of masks by their names, as large as the image (else there is a warning); see `ImageMask`.
             file_type: "png" (default), "jpg", "jpeg" or "bmp"; a file stays as it is.
             normalize: bring values of arrays to 0 … 255: those in 0 … 1 are multiplied by 255, those in -1 … 1 stretched, all others
                 cut off.
@@ -134,6 +135,8 @@ class Image(Media):
     ) -> None:
         self._boxes = _layers("boxes", boxes, BoundingBoxes2D)
         self._masks = _layers("masks", masks, ImageMask)
+        for key, mask in self._masks.items():
+            self._compare_sizes(key, mask)
         labels: dict[Any, str] = {}
         for boxes_layer in self._boxes.values():
             labels.update(boxes_layer.class_labels)
@@ -144,6 +147,13 @@ class Image(Media):
         # Those of an artifact stay its own, so that they are taken over from there.
         if labels and (self.classes is None or self.classes.labels != labels):
             self._own_classes = classes_of_labels(labels)
+
+    def _compare_sizes(self, key: str, mask: ImageMask) -> None:
+        own, of_mask = self._size_pixels, mask._size_pixels
+        if own is not None and of_mask is not None and own != of_mask:
+            warn_user(
+                f"The mask {key!r} has {_of_pixels(of_mask)} pixels, its image {_of_pixels(own)}: they will not lie over each other."
+            )
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -315,7 +325,7 @@ class Image(Media):
     __hash__ = None
 
     def _shown(self) -> dict[str, Any]:
-        size = "" if self._size_pixels is None else "{}×{}".format(*self._size_pixels)
+        size = "" if self._size_pixels is None else _of_pixels(self._size_pixels)
         return {
             "size": size or None,
             "grouping": self._grouping,
@@ -340,6 +350,10 @@ class Image(Media):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return {"text/plain": repr(self), "text/html": self._repr_html_()}
+
+
+def _of_pixels(size: tuple[int, int]) -> str:
+    return "{}×{}".format(*size)
 
 
 def _data_url(png: bytes) -> str:

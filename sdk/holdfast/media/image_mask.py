@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from holdfast._object_fields import ObjectFields
-from holdfast.errors import MalformedObjectError
+from holdfast.errors import MalformedObjectError, MissingPackageError
 from holdfast.media.classes import checked_labels, classes_at, default_labels
 from holdfast.media.media_file import Media
 from holdfast.media.optional_package import load_package
@@ -28,6 +28,8 @@ class ImageMask(Media):
 
     _labels: dict[Any, str] | None
     _stored_classes: ObjectFields | None
+    _size_pixels: tuple[int, int] | None = None
+    """Width and height, if they are known without reading the pixels."""
 
     def __init__(self, val: Mapping[str, Any], key: str) -> None:
         """Makes the mask's image, or takes one.
@@ -46,6 +48,7 @@ class ImageMask(Media):
         labels = checked_labels(val["class_labels"]) if "class_labels" in val else None
         if "path" in val:
             self._take_path(val["path"])
+            self._size_pixels = None if self.url is not None else _size_in(self._content.local_path())
         elif "mask_data" in val:
             classes = _checked_classes(val["mask_data"], key)
             labels = (
@@ -53,6 +56,7 @@ class ImageMask(Media):
                 if labels is None
                 else labels
             )
+            self._size_pixels = classes.shape[1], classes.shape[0]
             self._take_bytes(encoded(pil().fromarray(classes), "png"), ".mask.png")
         else:
             raise TypeError(f"The mask {key!r} needs 'mask_data', an array of whole numbers, or 'path', a file's")
@@ -97,6 +101,14 @@ class ImageMask(Media):
 
     def _shown(self) -> dict[str, Any]:
         return {"key": self._key}
+
+
+def _size_in(path: str) -> tuple[int, int] | None:
+    try:
+        with pil().open(path) as image:
+            return image.size  # type: ignore[no-any-return]
+    except (OSError, ValueError, MissingPackageError):  # who looks at the pixels is told
+        return None
 
 
 def _checked_classes(mask: Any, key: str) -> np.ndarray:

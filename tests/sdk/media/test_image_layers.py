@@ -1,10 +1,12 @@
 """Classes, boxes and masks: what is refused, and what of an object's file that is none."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,6 +99,15 @@ def test_masks_hold_the_class_of_each_pixel(mask: Any) -> None:
 def test_masks_of_anything_else_are_refused(mask: Any) -> None:
     with pytest.raises(TypeError, match="mask_data of 'layer' must be"):
         holdfast.ImageMask({"mask_data": mask}, "layer")
+
+
+def test_a_mask_of_another_size_than_its_image_is_told_with_both_sizes(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS[:2]).save(tmp_path / "mask.png")
+    for mask in ({"mask_data": PIXELS[:2]}, {"path": str(tmp_path / "mask.png")}):
+        with pytest.warns(UserWarning, match="mask 'm' has 6×2 pixels, its image 6×4"):
+            holdfast.Image(PIXELS, masks={"m": mask})
+    (tmp_path / "none.png").write_bytes(b"none")
+    holdfast.Image(PIXELS, masks={"m": {"path": str(tmp_path / "none.png")}, "n": {"mask_data": PIXELS}})
 
 
 def test_a_mask_needs_data_or_a_file() -> None:
