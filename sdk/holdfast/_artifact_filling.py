@@ -211,9 +211,11 @@ class ArtifactFilling(VersionLinks):
 
         Raises:
             ArtifactFinalizedError: after `log_artifact`.
-            TypeError: artifacts cannot hold such an object.
+            TypeError: artifacts cannot hold such an object, or the name is no path.
         """
         value = require_object(obj)
+        if not isinstance(name, str | os.PathLike):
+            raise TypeError(f"name argument of Artifact.add expects a path in the artifact, not {name!r:.80}")
         with self._lock:
             known = self._added_objects.get(id(value))
             if known is None or overwrite:

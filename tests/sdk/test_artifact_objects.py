@@ -110,6 +110,12 @@ def test_other_things_are_refused(run: Run, value: Any) -> None:
         Artifact("a", "dataset").add(value, "n")
 
 
+@pytest.mark.parametrize("name", [3, None, ["a"]])
+def test_a_name_that_is_no_path_is_refused_by_its_argument(run: Run, name: Any) -> None:
+    with pytest.raises(TypeError, match="name argument of Artifact.add"):
+        Artifact("a", "dataset").add(Note("text"), name)
+
+
 def test_states_are_checked(run: Run) -> None:
     artifact = Artifact("a", "dataset")
     with pytest.raises(ArtifactNotLoggedError, match=r"Artifact\.get"):
