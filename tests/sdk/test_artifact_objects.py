@@ -112,7 +112,7 @@ def test_other_things_are_refused(run: Run, value: Any) -> None:
 
 @pytest.mark.parametrize("name", [3, None, ["a"]])
 def test_a_name_that_is_no_path_is_refused_by_its_argument(run: Run, name: Any) -> None:
-    with pytest.raises(TypeError, match="name argument of Artifact.add"):
+    with pytest.raises(TypeError, match=r"name argument of Artifact\.add"):
         Artifact("a", "dataset").add(Note("text"), name)
 
 

@@ -105,9 +105,13 @@ class ImageMask(Media):
 
 def _size_in(path: str) -> tuple[int, int] | None:
     try:
-        with pil().open(path) as image:
+        pillow = pil()
+    except MissingPackageError:
+        return None
+    try:
+        with pillow.open(path) as image:
             return image.size  # type: ignore[no-any-return]
-    except (OSError, ValueError, MissingPackageError):  # who looks at the pixels is told
+    except (OSError, ValueError, pillow.DecompressionBombError):  # who looks at the pixels is told
         return None
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import holdfast
 from holdfast._object_fields import ObjectFields, reading_file, reading_key
