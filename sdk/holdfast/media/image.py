@@ -340,11 +340,36 @@ class Image(Media):
         if max(image.size) > SHOWN_PIXELS_MAX:
             image = image.copy()
             image.thumbnail((SHOWN_PIXELS_MAX, SHOWN_PIXELS_MAX))
-        return encoded(image if image.mode not in ("F", "I", "I;16") else image.convert("L"), "png")
+        return _shown_png(image)
+
+    def thumbnail(self, side_pixels_max: int, bytes_max: int, pixels_max: int) -> bytes | None:
+        """Returns a PNG of the image, made small, for those who show many.
+
+        Args:
+            side_pixels_max: of the longer side of what is returned.
+            bytes_max: of the file.
+            pixels_max: of the image.
+
+        Returns:
+            None: it is larger, or has to be fetched by itself, or cannot be shown, whatever the reason.
+        """
+        try:
+            data = self._content.at_hand(bytes_max)
+            if data is None:
+                return None
+            with pil().open(io.BytesIO(data)) as image:
+                if image.width * image.height > pixels_max:
+                    return None
+                self._size_pixels = self._size_pixels or image.size
+                image.draft(None, (side_pixels_max, side_pixels_max))  # formats that can are decoded small
+                image.thumbnail((side_pixels_max, side_pixels_max))
+                return _shown_png(image)
+        except Exception:  # noqa: BLE001 - of damaged files PIL raises anything; who looks into the image is told
+            return None
 
     def _repr_html_(self) -> str:
         shown = self._repr_png_()
-        source = html.escape(self.url or "") if shown is None else _data_url(shown)
+        source = html.escape(self.url or "") if shown is None else png_url(shown)
         caption = "" if self._caption is None else f"<figcaption>{html.escape(self._caption)}</figcaption>"
         return f'<figure style="display:inline-block;margin:0"><img src="{source}" style="max-width:100%">{caption}</figure>'
 
@@ -356,7 +381,12 @@ def _of_pixels(size: tuple[int, int]) -> str:
     return "{}×{}".format(*size)
 
 
-def _data_url(png: bytes) -> str:
+def _shown_png(image: PILImage) -> bytes:
+    return encoded(image if image.mode not in ("F", "I", "I;16") else image.convert("L"), "png")
+
+
+def png_url(png: bytes) -> str:
+    """Returns a URL that holds a PNG itself."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 

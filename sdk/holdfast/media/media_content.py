@@ -15,7 +15,7 @@ from holdfast.media.read_ahead import current_order
 from holdfast.media.spooled_bytes import SpooledBytes
 from holdfast.media.temporary_file import TemporaryFile
 from holdfast_contract.digest import hasher
-from holdfast_contract.limits import INLINE_BYTES_MAX
+from holdfast_contract.limits import INLINE_BYTES_MAX, KIB
 
 if TYPE_CHECKING:
     from holdfast._object_fields import ObjectFields
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from holdfast.manifest import ArtifactManifestEntry
 
 _READ_BYTES = 1 << 20
+_GLANCE_BYTES_MAX = 256 * KIB
+"""Nobody who only glances at an object waits for more to be fetched."""
 HASH_CHARS_IN_PATH = 20
 """Of a hash in hex, in paths of media: 80 bits."""
 
@@ -51,6 +53,10 @@ class MediaContent(Protocol):
 
     def open(self) -> IO[bytes]:
         """Opens the bytes for reading."""
+        ...
+
+    def at_hand(self, bytes_max: int) -> bytes | None:
+        """Returns the bytes for who only glances at the object; None: they are more than that, or too many to be fetched for it."""
         ...
 
     def local_path(self) -> str:
@@ -126,6 +132,13 @@ class GeneratedFile:
         """Opens what was put aside."""
         return io.BytesIO(self._kept.read()) if isinstance(self._kept, SpooledBytes) else open(self._kept.path, "rb")
 
+    def at_hand(self, bytes_max: int) -> bytes | None:
+        """Reads what was put aside."""
+        if self.size > bytes_max:
+            return None
+        with self.open() as file:
+            return file.read()
+
     def local_path(self) -> str:
         """Returns the path of a file, which is there as long as this object."""
         if isinstance(self._kept, SpooledBytes):
@@ -179,9 +192,19 @@ class UserFile:
         """Opens the file."""
         return open(self._path, "rb")
 
+    def at_hand(self, bytes_max: int) -> bytes | None:
+        """Reads the file."""
+        return _small_file(self._path, bytes_max)
+
     def local_path(self) -> str:
         """Returns its path."""
         return self._path
+
+
+def _small_file(path: str, bytes_max: int) -> bytes | None:
+    with open(path, "rb") as file:
+        data = file.read(bytes_max + 1)
+    return data if len(data) <= bytes_max else None
 
 
 def _stamp(path: str) -> tuple[int, ...]:
@@ -215,6 +238,10 @@ class RemoteFile:
             ValueError: always.
         """
         raise ValueError(f"{self.url} is read by this object only after it was logged; open the URL itself.")
+
+    def at_hand(self, bytes_max: int) -> bytes | None:
+        """Returns None: nobody asks the server for a glance."""
+        return None
 
     def local_path(self) -> str:
         """Refuses, as `open`.
@@ -307,6 +334,15 @@ class StoredFile:
         if entry is None or entry.is_reference:
             return open(self.local_path(), "rb")
         return entry.open()
+
+    def at_hand(self, bytes_max: int) -> bytes | None:
+        """Reads its downloaded copy; a small file of a table is fetched with those that are likely to be looked into next."""
+        if self._local_path is not None:
+            return _small_file(self._local_path, bytes_max)
+        if self._order is None or (self._size is not None and self._size > min(bytes_max, _GLANCE_BYTES_MAX)):
+            return None
+        data = self._order.read(self._number)
+        return data if data is not None and len(data) <= bytes_max else None
 
     def local_path(self) -> str:
         """Downloads this one file and returns where it is."""
