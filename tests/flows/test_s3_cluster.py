@@ -171,3 +171,19 @@ def test_any_killed_process_of_the_store_loses_nothing_and_stops_nobody(postgres
             volume = place.cluster.fullest_volume_server()
             fail_in_turn(place, traffic, [volume, "gateway-0", "filer-0", "leader"])
         check_everything(place, traffic, tmp_path)
+
+
+@pytest.mark.long
+def test_what_was_on_a_lost_disk_has_two_copies_again_after_the_repair(postgres: Postgres, tmp_path: Path) -> None:
+    with running_place(tmp_path, postgres, masters=1) as place:
+        traffic = Traffic(tmp_path)
+        with traffic.going_on():
+            traffic.more(ARTIFACTS)
+            volume = place.cluster.fullest_volume_server()
+            place.cluster.lose_disk(volume)
+            traffic.more(ARTIFACTS)
+            place.cluster.start(volume)
+            traffic.more(ARTIFACTS)
+            place.cluster.make_missing_copies()
+            traffic.more(ARTIFACTS)
+        check_everything(place, traffic, tmp_path)

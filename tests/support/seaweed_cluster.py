@@ -12,6 +12,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,7 @@ from support.tcp_proxy import TcpProxy
 VOLUME_SERVERS = 3
 GATEWAYS = 2
 ASK_TIMEOUT_S = 5.0
+SHELL_TIMEOUT_S = 60.0
 _LOOPBACK = ("-ip=127.0.0.1", "-ip.bind=127.0.0.1")
 _ENVIRON = {
     # Two volumes for a bucket instead of six: less to make, and each server has one of them.
@@ -92,6 +95,25 @@ class SeaweedCluster(S3Requests):
         """kill -9."""
         self._servers[part].stop()
 
+    def lose_disk(self, part: str) -> None:
+        """kill -9, and nothing is left of what the process had stored."""
+        self.kill(part)
+        shutil.rmtree(self._folder / part)
+        (self._folder / part).mkdir()
+
+    def make_missing_copies(self) -> None:
+        """What an administrator does when a disk is lost."""
+        command = [find_weed(), "shell", f"-master={self._addresses('master')}"]
+        done = subprocess.run(
+            command,
+            input="lock\nvolume.fix.replication -apply\nunlock\nexit\n",
+            capture_output=True,
+            text=True,
+            timeout=SHELL_TIMEOUT_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def leader(self) -> str:
         """The master that leads; waits for one."""
         found: list[str] = []
@@ -140,6 +162,8 @@ class SeaweedCluster(S3Requests):
                 f"-dir={data}",
                 f"-master={self._addresses('master')}",
                 f"-max={VOLUMES_MAX}",
+                # Loopback is no place to copy a volume from, unless this is said.
+                "-volume.allowUntrustedRemoteEndpoints",
             ),
             "filer": (
                 "filer",
