@@ -1,5 +1,6 @@
 """Servers of other projects that several test folders use: started by the first test that asks, ended with the session."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,15 @@ from support.gcs import GcsStandIn
 from support.http_server import WebServer
 from support.postgres import Postgres
 from support.seaweedfs import SeaweedFS
+
+
+@pytest.fixture(autouse=True)
+def _umask_of_its_own() -> Iterator[None]:
+    """A command that a test runs in its own process sets the umask for itself, not for the tests after it."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(scope="session")
