@@ -7,9 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# Three test processes: those of the daemons that they start are waited for half of the time; one module's tests stay
+# Four test processes: the daemons that they start are waited for half of the time; one module's tests stay
 # together, so that a daemon or registry shared by a module is started once.
-TEST_JOBS ?= 3
+TEST_JOBS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadscope
 # Seconds for one test of `make test-long`: the largest of them moves 10 GiB through all three processes.
 LONG_TIMEOUT_S ?= 7200
