@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +20,10 @@ def load_package(module: str, needed_for: str, package: str | None = None) -> An
     Raises:
         MissingPackageError: (an ImportError) it is not installed; the message has the command.
     """
+    found = sys.modules.get(module)
+    # Each image asks several times, and an import of what is there costs microseconds.  One that another thread is importing is half made.
+    if found is not None and not getattr(found.__spec__, "_initializing", True):
+        return found
     try:
         return import_module(module)
     except ImportError as error:

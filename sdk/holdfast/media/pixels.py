@@ -161,6 +161,9 @@ def _in_range(array: np.ndarray, *, normalize: bool) -> np.ndarray:
     numpy = load_package("numpy", _NEEDED_FOR)
     if array.dtype.kind == "b":
         array = array.astype(numpy.uint8)
+    # The usual case, told by one row: the whole array is looked at only when that is dark.
+    if array.dtype == numpy.uint8 and (not normalize or array[0].max() > 1):
+        return array
     if not normalize:
         return array.astype(numpy.uint8)
     most = array.max()
