@@ -21,7 +21,8 @@ def load_package(module: str, needed_for: str, package: str | None = None) -> An
         MissingPackageError: (an ImportError) it is not installed; the message has the command.
     """
     found = sys.modules.get(module)
-    # Each image asks several times, and an import of what is there costs microseconds.  One that another thread is importing is half made.
+    # Each image asks several times, and an import of what is there costs microseconds.  A module that another thread is
+    # importing is half made, so that one is waited for.
     if found is not None and not getattr(found.__spec__, "_initializing", True):
         return found
     try:
