@@ -62,6 +62,7 @@ class SeaweedCluster(S3Requests):
         environ = {
             **os.environ,
             **_ENVIRON,
+            "TMPDIR": str(folder),  # for the logs that each keeps beside what it says
             "WEED_POSTGRES2_HOSTNAME": str(postgres.folder),
             "WEED_POSTGRES2_DATABASE": urlsplit(postgres.new_database()).path.lstrip("/"),
         }

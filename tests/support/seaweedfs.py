@@ -55,7 +55,8 @@ class SeaweedFS(S3Requests):
             "-s3.port.lance=0",
         ]
         # A volume for each bucket instead of seven: a hundred buckets fit.
-        environ = {**os.environ, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
+        # It keeps logs of its own where temporary files go, beside what it says.
+        environ = {**os.environ, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", "TMPDIR": str(folder)}
         self._rpc_ports = [master_rpc, volume_rpc, filer_rpc, s3_rpc]
         self._server = BackgroundServer(command, folder / "seaweedfs.log", environ)
 
