@@ -2,6 +2,7 @@
 
 import io
 import os
+import tempfile
 import threading
 import time
 import warnings
@@ -27,8 +28,9 @@ PROJECT = "experiments"
 
 
 @pytest.fixture(autouse=True)
-def _on_the_host(host: SdkHost) -> None:
-    """Every test here logs."""
+def _on_the_host(host: SdkHost, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test here logs; a download that names no folder leaves one among the temporary files, here the test's."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("downloads")))
 
 
 @pytest.fixture
