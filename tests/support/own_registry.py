@@ -1,8 +1,10 @@
 """A registry of one's own: a real process on TCP with a token, or on a Unix socket without."""
 
+import shutil
 import socket
 import subprocess
 import tempfile
+import weakref
 from pathlib import Path
 
 from support import preloaded
@@ -28,7 +30,9 @@ class OwnRegistry(Server):
             self.address = f"127.0.0.1:{free_port()}"
             where = f"--listen={self.address}"
         else:
-            socket_path = Path(tempfile.mkdtemp(prefix="hf-")) / "r.sock"
+            runtime_dir = tempfile.mkdtemp(prefix="hf-")  # a socket's path has room for few letters
+            weakref.finalize(self, shutil.rmtree, runtime_dir, ignore_errors=True)
+            socket_path = Path(runtime_dir) / "r.sock"
             self.address = f"unix:{socket_path}"
             where = f"--socket={socket_path}"
         arguments = [f"--data-dir={self.data_dir}", where]
