@@ -2,41 +2,17 @@
 
 import inspect
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import holdfast.comet as comet_ml
+from compatibility.documents import ROOT, check_row, documented, rows_of
 from holdfast.comet import exceptions
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "compatibility-comet.md"
-SURFACE = Path(__file__).with_name("comet_surface.txt")
-ANSWERS = ("works", "differs", "more")
-
+_SURFACE = list(documented("comet_surface.txt"))
+_ROWS = rows_of(ROOT / "docs" / "compatibility-comet.md")
 _METHOD = re.compile(r"(\w+)\((.*)\)")
-_LINK = re.compile(r"\[`?([^\]`]+)`?\]\(\.\./(tests/[\w/.]+\.py)\)")
-
-
-def _surface() -> Iterator[tuple[str, str]]:
-    owner = ""
-    for line in SURFACE.read_text().splitlines():
-        if line.startswith("["):
-            owner = line.strip("[]")
-        elif line and not line.startswith("#"):
-            yield owner, line
-
-
-def _rows() -> list[tuple[str, str, list[str]]]:
-    section, rows = "", []
-    for line in PAGE.read_text().splitlines():
-        if line.startswith("## "):
-            section = line.removeprefix("## ").strip("`")
-        elif line.startswith("|") and not line.startswith(("|---", "| name |")):
-            rows.append((section, line, [cell.strip() for cell in line.strip("|").split("|")]))
-    return rows
 
 
 def _found(owner: str, name: str) -> Any:
@@ -45,7 +21,7 @@ def _found(owner: str, name: str) -> Any:
     return getattr(getattr(comet_ml, owner), name, None)
 
 
-@pytest.mark.parametrize(("owner", "row"), list(_surface()))
+@pytest.mark.parametrize(("owner", "row"), _SURFACE)
 def test_the_name_is_there_as_documented(owner: str, row: str) -> None:
     method = _METHOD.fullmatch(row)
     name = method[1] if method else row
@@ -64,10 +40,10 @@ def test_the_name_is_there_as_documented(owner: str, row: str) -> None:
 
 def test_every_documented_name_and_argument_has_a_row() -> None:
     named: dict[str, set[str]] = {}
-    for section, _, cells in _rows():
+    for section, _, cells in _ROWS:
         named.setdefault(section, set()).update(re.findall(r"\w+", " ".join(re.findall("`([^`]*)`", cells[0]))))
     missing = []
-    for owner, row in _surface():
+    for owner, row in _SURFACE:
         method = _METHOD.fullmatch(row)
         wanted = [method[1], *_arguments(method[2])] if method else [row]
         missing += [f"{owner}.{row}: {name}" for name in wanted if name not in named.get(owner, set())]
@@ -78,12 +54,6 @@ def _arguments(text: str) -> list[str]:
     return [argument.partition("=")[0] for argument in text.split(", ") if argument]
 
 
-@pytest.mark.parametrize(("line", "cells"), [(line, cells) for _, line, cells in _rows()])
+@pytest.mark.parametrize(("line", "cells"), [(line, cells) for _, line, cells in _ROWS])
 def test_a_row_says_how_it_is_and_leads_to_its_test(line: str, cells: list[str]) -> None:
-    assert cells[1] in ANSWERS, line
-    links = _LINK.findall(line)
-    assert links, f"no test in: {line}"
-    for test, path in links:
-        assert f"def {test}(" in (ROOT / path).read_text(), f"{path} has no {test}"
-    if cells[1] == "differs":
-        assert len(_LINK.sub("", cells[2])) > 20, f"why it differs is not said: {line}"
+    check_row(line, cells)

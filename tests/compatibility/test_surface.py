@@ -2,25 +2,14 @@
 
 import inspect
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import holdfast
 import holdfast.apis.public
+from compatibility.documents import documented
 
-_SURFACE = Path(__file__).with_name("wandb_surface.txt")
 _METHOD = re.compile(r"(\w+)\((.*)\)")
-
-
-def _rows() -> Iterator[tuple[str, str]]:
-    owner = ""
-    for line in _SURFACE.read_text().splitlines():
-        if line.startswith("["):
-            owner = line.strip("[]")
-        elif line and not line.startswith("#"):
-            yield owner, line
 
 
 def _class(name: str) -> type:
@@ -32,7 +21,7 @@ def _class(name: str) -> type:
     return found
 
 
-@pytest.mark.parametrize(("owner", "row"), list(_rows()))
+@pytest.mark.parametrize(("owner", "row"), list(documented("wandb_surface.txt")))
 def test_the_name_is_there_as_documented(owner: str, row: str) -> None:
     method = _METHOD.fullmatch(row)
     name = method[1] if method else row.removesuffix(" = …")
