@@ -84,6 +84,7 @@ class IncrementalBases:
             if error.reason != Reason.NOT_FOUND:
                 raise
             return False
+        job.base_version_id = ""  # whichever the journal has, should this be cut off
         await self._journal.replace_base(job.job_id, segments)
         job.base_version_id = base
         return True

@@ -110,9 +110,11 @@ class Job:
     manifest_wanted: bool = False
     """The registry has asked for it although the content may be the latest version's: that may have moved on, or be damaged."""
     base_version_id: str = ""
-    """Of an incremental job: the version whose entries are below its own in the journal."""
+    """Of an incremental job: the version whose entries are below its own in the journal, whatever it has begun since."""
     begun_for: tuple[str, str, str, str] | None = None
     """(entity, project, collection, distributed id) that the lease was opened for."""
+    beginning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a version is begun."""
     renew_at_s: float = 0.0
     """On the monotonic clock: when the lease is to be renewed."""
     is_announcing: bool = False

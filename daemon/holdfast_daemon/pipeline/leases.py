@@ -33,6 +33,9 @@ ANNOUNCE_S = 2.0
 RENEWALS_AT_ONCE = 16
 """A thousand leases over a line of 200 ms are renewed in 13 s; one after another it would be more than three minutes."""
 
+Target = tuple[str, str, str, str]
+"""Entity, project, collection, distributed id: where a version goes."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -49,15 +52,38 @@ class Leases:
         Raises:
             HoldfastError: the registry's; TYPE_MISMATCH, INVALID_NAME end the job, UNAVAILABLE passes.
         """
-        finalize = job.finalize or Finalize()
-        target = (job.entity, job.project, self._collection(job), finalize.distributed_id)
-        if job.lease_id and job.begun_for == target:
+        # One at a time: the uploader and the committer ask at once, and a late answer would undo what the other went on with.
+        async with job.beginning:
+            while not (job.lease_id and job.begun_for == self._target(job)):
+                await self._begin(job, self._target(job))
             return job.lease_id
+
+    async def _begin(self, job: Job, target: Target) -> None:
+        """Asks for a version and its lease; the job has none afterwards when it was forgotten meanwhile."""
         if not job.row.begin_request_id or (job.begun_for is not None and job.begun_for != target):
             await self.forget(job)
+        request = self._begin_request(job, target)
+        try:
+            response: BeginVersionResponse = await self._registry.call(self._registry.versions.BeginVersion, request)
+        except HoldfastError as error:
+            if error.reason != Reason.REQUEST_ID_REUSED:
+                raise
+            # Begun before a crash, for where the draft was thought to go; so nothing was committed under these ids.
+            await self.forget(job)
+            return
+        if request.request_id != job.row.begin_request_id:
+            return  # forgotten while the call was under way
+        job.lease_id, job.version_id = response.lease.lease_id, response.version_id
+        job.latest_digest, job.latest_version_id = response.latest_digest, response.latest_version_id
+        job.begun_for = target
+        self._note_ttl(job, response.lease)
+
+    @staticmethod
+    def _begin_request(job: Job, target: Target) -> BeginVersionRequest:
+        finalize = job.finalize or Finalize()
         # Only then: a begin that is repeated after a crash must say what it said before, and the draft knew of no wish yet.
         is_demanded = bool(finalize.semantic_version.exact) and not finalize.semantic_version.if_free
-        request = BeginVersionRequest(
+        return BeginVersionRequest(
             request_id=job.row.begin_request_id,
             entity=target[0],
             project=target[1],
@@ -68,21 +94,6 @@ class Leases:
             origin_id=origin_of(job) if finalize.distributed_id or is_demanded else "",
             semantic_version=finalize.semantic_version if is_demanded else None,
         )
-        try:
-            response: BeginVersionResponse = await self._registry.call(self._registry.versions.BeginVersion, request)
-        except HoldfastError as error:
-            if error.reason != Reason.REQUEST_ID_REUSED:
-                raise
-            # Begun before a crash, for where the draft was thought to go; so nothing was committed under these ids.
-            await self.forget(job)
-            return await self.ensure(job)
-        if request.request_id != job.row.begin_request_id:
-            return await self.ensure(job)  # forgotten while the call was under way
-        job.lease_id, job.version_id = response.lease.lease_id, response.version_id
-        job.latest_digest, job.latest_version_id = response.latest_digest, response.latest_version_id
-        job.begun_for, job.base_version_id = target, ""
-        self._note_ttl(job, response.lease)
-        return job.lease_id
 
     async def announce(self, job: Job) -> None:
         """Lets the registry know of a writer's part before its caller goes on, so that a finish that follows elsewhere waits for it.
@@ -159,5 +170,6 @@ class Leases:
         self._registry.hurry()
 
     @staticmethod
-    def _collection(job: Job) -> str:
-        return job.finalize.collection if job.finalize else job.opened.artifact_name
+    def _target(job: Job) -> Target:
+        collection = job.finalize.collection if job.finalize else job.opened.artifact_name
+        return job.entity, job.project, collection, job.finalize.distributed_id if job.finalize else ""
