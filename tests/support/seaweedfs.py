@@ -14,7 +14,8 @@ from pathlib import Path
 from support.background_server import BackgroundServer, free_ports
 from support.s3_requests import S3Requests, write_identities
 
-VOLUME_SIZE_MB = 64
+VOLUME_SIZE_MB = 1024
+"""Of a volume that is full a successor is made while a PUT waits: 0.5 s. A pack has up to 64 MiB, so it must not be as much."""
 VOLUMES_MAX = 1000
 
 
