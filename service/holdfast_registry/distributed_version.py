@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from holdfast_contract.digest import ArtifactDigest, digest_of
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.reasons import Reason
 from holdfast_registry.chunk_reader import ChunkReader
-from holdfast_registry.database.commits import CheckedManifest, CommitRepository
+from holdfast_registry.database.checked_manifest import CheckedManifest
+from holdfast_registry.database.commits import CommitRepository
 from holdfast_registry.database.distributed import (
     DistributedRepository,
     Finished,
@@ -32,10 +34,11 @@ from holdfast_registry.domain.manifest import PATH_SHOWN_CHARS, digest_texts
 from holdfast_registry.domain.records import VersionRecord, VersionState
 from holdfast_registry.errors import RegistryError
 from holdfast_registry.file_threads import FileThreads
-from holdfast_registry.manifest_check import ManifestChecker, MissingChunks
+from holdfast_registry.manifest_check import LeansOnUnread, ManifestChecker, MissingChunks
 from holdfast_registry.manifest_merge import MergeInput, PartMerge, covers, input_of
 from holdfast_registry.own_packs import OwnPacks
 from holdfast_registry.pack_intake import KeyedLocks
+from holdfast_registry.pack_verifier import PackVerifier
 from holdfastpb.common.v1.manifest_pb2 import ManifestRoot, ManifestSegment, SegmentRef
 
 logger = logging.getLogger(__name__)
@@ -88,6 +91,7 @@ class DistributedVersions:
         manifests: ManifestChecker,
         reader: ChunkReader,
         own_packs: OwnPacks,
+        verifier: PackVerifier,
         threads: FileThreads,
         spill_folder: Path,
     ) -> None:
@@ -96,6 +100,7 @@ class DistributedVersions:
         self._manifests = manifests
         self._reader = reader
         self._own_packs = own_packs
+        self._verifier = verifier
         self._threads = threads
         self._spill_folder = spill_folder
         self._finishing = KeyedLocks()
@@ -112,6 +117,9 @@ class DistributedVersions:
         """
         for _ in range(ROUNDS_MAX):
             checked = await self._threads.run(self._check_part, content, manifest_root, once)
+            if isinstance(checked, LeansOnUnread):
+                await self._verifier.read(checked.packs)
+                continue
             if isinstance(checked, bytes | MissingChunks):
                 return checked
             manifest, is_covered = checked
@@ -130,14 +138,14 @@ class DistributedVersions:
 
     def _check_part(
         self, content: PartContent, manifest_root: bytes, once: Once[VersionRecord]
-    ) -> bytes | MissingChunks | tuple[CheckedManifest | None, bool | None]:
+    ) -> bytes | MissingChunks | LeansOnUnread | tuple[CheckedManifest | None, bool | None]:
         found = self._repository.prepare_part(content, once)
         if isinstance(found, bytes):
             return found
         if found.pending.known_version_id is not None:
             return None, None
         checked = self._manifests.check(found.pending, manifest_root, content.artifact_digest)
-        if isinstance(checked, MissingChunks):
+        if isinstance(checked, MissingChunks | LeansOnUnread):
             return checked
         is_covered = self._is_covered(found, manifest_root)
         failpoint("part.after_validate")
@@ -197,13 +205,17 @@ class DistributedVersions:
         await self._own_packs.store(plan.entity_id, lease_id, self._pieces(plan.entity_id, parts, total))
         failpoint("finish.after_packs")
         digest = total.digest.digest()
-        checked = await self._threads.run(self._check_merged, version_id, lease_id, total.root_digest, digest)
+        check = partial(self._check_merged, version_id, lease_id, total.root_digest, digest)
+        while isinstance(checked := await self._threads.run(check), LeansOnUnread):
+            await self._verifier.read(checked.packs)
         logger.info(
             "parts merged distributed=%s parts=%s entries=%s", plan.distributed_row, len(parts), total.root.entry_count
         )
         return checked
 
-    def _check_merged(self, version_id: str, lease_id: str, root_digest: bytes, digest: bytes) -> CheckedManifest:
+    def _check_merged(
+        self, version_id: str, lease_id: str, root_digest: bytes, digest: bytes
+    ) -> CheckedManifest | LeansOnUnread:
         pending = self._repository.pending(version_id, lease_id)
         checked = self._manifests.check(pending, root_digest, digest)
         if isinstance(checked, MissingChunks):

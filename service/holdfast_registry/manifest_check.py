@@ -14,8 +14,10 @@ from holdfast_contract.errors import ManifestError
 from holdfast_contract.limits import FIND_MISSING_DIGESTS_MAX, MIB
 from holdfast_contract.reasons import Reason
 from holdfast_registry.chunk_reader import ChunkReader
-from holdfast_registry.database.commits import CheckedManifest, PendingVersion
+from holdfast_registry.database.checked_manifest import CheckedManifest
+from holdfast_registry.database.commits import PendingVersion
 from holdfast_registry.database.packs import PackRepository
+from holdfast_registry.database.unread import UnreadPack
 from holdfast_registry.domain.manifest import (
     CHUNKS_LISTED_MAX,
     LongList,
@@ -50,6 +52,13 @@ class MissingChunks:
 
 
 @dataclass(frozen=True, slots=True)
+class LeansOnUnread:
+    """All chunks are there, and some only in packs of other uploads that are to be read first."""
+
+    packs: list[UnreadPack]
+
+
+@dataclass(frozen=True, slots=True)
 class _Base:
     """The collection's latest version, whose chunks need not be looked for: that version holds them."""
 
@@ -68,8 +77,11 @@ class _Base:
 class _Found:
     """What the look-ups have come to so far."""
 
+    may_be_unread: frozenset[int] = frozenset()
+    """Rows of packs that are none of this upload's, and unread."""
     missing: dict[bytes, None] = field(default_factory=dict)
     condemned: list[bytes] = field(default_factory=list)
+    unread: set[int] = field(default_factory=set)
 
     @property
     def is_full(self) -> bool:
@@ -85,18 +97,20 @@ class ManifestChecker:
 
     def check(
         self, pending: PendingVersion, root_digest: bytes, artifact_digest: bytes
-    ) -> CheckedManifest | MissingChunks:
+    ) -> CheckedManifest | MissingChunks | LeansOnUnread:
         """Applies every rule to a manifest that a client has brought.
 
         Raises:
             ContractError: a rule is broken; MANIFEST_DIGEST_MISMATCH when the announced digest is another one's.
             RegistryError: STORE_DAMAGED.
         """
+        if pending.unread_of_latest:
+            return LeansOnUnread(pending.unread_of_latest)  # its chunks are not looked for
         encoded = self._read_root_chunk(pending.entity_id, root_digest)
         if encoded is None:
             return MissingChunks([root_digest])
         root = parse_root(encoded)
-        found = _Found()
+        found = _Found(frozenset(pending.unread))
         own = lengths_by_digest([s.digest for s in root.segments], [s.length for s in root.segments])
         if encoded:
             own[root_digest] = len(encoded)
@@ -107,6 +121,8 @@ class ManifestChecker:
             self._check_segments(pending.entity_id, root, base, check, found)
         if found.missing:
             return MissingChunks(list(found.missing)[:FIND_MISSING_DIGESTS_MAX])
+        if found.unread:
+            return LeansOnUnread([pending.unread[row] for row in sorted(found.unread)])
         summary = check.finish()
         if summary.artifact_digest != artifact_digest:
             raise ManifestError(
@@ -183,7 +199,10 @@ class ManifestChecker:
     def _look_for(self, entity_id: int, chunks: dict[bytes, int], found: _Found) -> None:
         if not chunks:
             return
-        stored = self._packs.lengths(entity_id, list(chunks))
+        digests = list(chunks)
+        stored = self._packs.lengths(entity_id, digests)
+        if found.may_be_unread:
+            found.unread |= self._packs.lain_in(entity_id, digests, found.may_be_unread)
         if stored == chunks:
             return
         for digest, length in chunks.items():

@@ -1,7 +1,8 @@
 """Packs on their way in: granted, brought, checked chunk by chunk, made durable, and only then serving.
 
 Order of a seal: file opened once · index and every frame checked · fsync, rename, fsync of the folder · one transaction
-that makes its chunks serve.  Whatever a crash leaves, the same seal repeated comes to the same end.
+that makes its chunks serve.  Of a large pack for whose bytes the store vouches only the index is read: it serves its own
+upload at once, and others when the verifier has read it.  Whatever a crash leaves, the same seal repeated comes to the same end.
 """
 
 from __future__ import annotations
@@ -16,23 +17,35 @@ from functools import partial
 
 from holdfast_contract.errors import PackError
 from holdfast_contract.failpoints import failpoint
-from holdfast_contract.limits import FIND_MISSING_DIGESTS_MAX, PACK_BYTES_MAX, PACK_CHUNKS_MAX
-from holdfast_contract.pack import PACK_ID_BYTES, PackIndex, read_index, verify_frames
+from holdfast_contract.limits import FIND_MISSING_DIGESTS_MAX, MIB, PACK_BYTES_MAX, PACK_CHUNKS_MAX
+from holdfast_contract.pack import (
+    COLUMN_BYTES,
+    PACK_ID_BYTES,
+    TRAILER_BYTES,
+    PackIndex,
+    read_index,
+    verify_frames,
+)
 from holdfast_contract.reasons import Reason
 from holdfast_registry.blobstore.directory import DirectoryStore
-from holdfast_registry.blobstore.store import BlobStore
+from holdfast_registry.blobstore.store import BlobStore, IncomingPack
 from holdfast_registry.blobstore.transfers import OutgoingPack, Transfers, Way
 from holdfast_registry.blobstore.zstd import decompress
 from holdfast_registry.database.packs import Missing, PackIntent, PackRecord, PackRepository
 from holdfast_registry.domain.records import LeaseGrant, PackState
 from holdfast_registry.errors import RegistryError, invalid
 from holdfast_registry.file_threads import FileThreads
+from holdfast_registry.pack_verifier import PackVerifier, VerifierLoad
 
 logger = logging.getLogger(__name__)
 
 INTENTS_MAX = 64
 """Packs granted in one call: 4 GiB of work ahead."""
 SHA256_BYTES = 32
+CHECKED_AT_ONCE_BYTES = 1 * MIB
+"""A pack of up to this is read with one request in any case, and most are manifests, which their commit reads anyway."""
+UNREAD_WAIT_S = 10.0
+"""A caller who asks what is missing waits so long at most for unread packs; what only they have is missing then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +59,19 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class VerifierLoad:
-    """Packs that are checked, or wait to be."""
-
-    checking: int
-    waiting: int
-    lag_s: float
-    """Age of the oldest of them; 0: there is none."""
-
-
-@dataclass(frozen=True, slots=True)
 class Sealed:
     """A pack that serves."""
 
     live_chunks: int
     lease: LeaseGrant
+
+
+@dataclass(frozen=True, slots=True)
+class _Brought:
+    """A pack that is durable now."""
+
+    index: PackIndex
+    unread: bool
 
 
 class KeyedLocks:
@@ -95,6 +106,7 @@ class PackIntake:
         packs: PackRepository,
         store: BlobStore,
         transfers: Transfers,
+        verifier: PackVerifier,
         threads: FileThreads,
         *,
         streamed_to: DirectoryStore | None,
@@ -106,6 +118,7 @@ class PackIntake:
             packs: the index.
             store: the bytes.
             transfers: how they come.
+            verifier: reads what was not read when it was sealed.
             threads: where the work is done.
             streamed_to: the store, if it takes packs over the wire.
             verified_at_once: packs that are checked in parallel.
@@ -113,6 +126,7 @@ class PackIntake:
         self._packs = packs
         self._store = store
         self._transfers = transfers
+        self._verifier = verifier
         self._threads = threads
         self._streamed_to = streamed_to
         self._verifying = asyncio.Semaphore(verified_at_once)
@@ -123,16 +137,20 @@ class PackIntake:
         self._writing = KeyedLocks()
 
     async def find_missing(self, lease_id: str, digests: Sequence[bytes]) -> Missing:
-        """Tells which chunks are not stored.
+        """Tells which chunks are not stored; those that only unread packs of other uploads have are read first.
 
         Raises:
-            RegistryError: LEASE_EXPIRED, TOO_LARGE.
+            RegistryError: LEASE_EXPIRED, TOO_LARGE; UNAVAILABLE: the store does not answer.
         """
         if len(digests) > FIND_MISSING_DIGESTS_MAX:
             raise RegistryError(
                 Reason.TOO_LARGE, f"{len(digests)} digests were asked for; at most {FIND_MISSING_DIGESTS_MAX} a call."
             )
-        return await self._packs.find_missing(lease_id, digests)
+        found = await self._packs.find_missing(lease_id, digests)
+        if found.unread:
+            await self._verifier.read(found.unread, within_s=UNREAD_WAIT_S)
+            found = await self._packs.find_missing(lease_id, digests)
+        return found
 
     async def grant(self, lease_id: str, intents: Sequence[PackIntent]) -> list[Grant]:
         """Says how each pack is to be brought.
@@ -202,17 +220,18 @@ class PackIntake:
                 raise
             if isinstance(checked, PackRecord):
                 return Sealed(checked.live_chunks, LeaseGrant(lease_id, 0))
-            live, lease = await self._packs.seal(lease_id, checked)
+            live, lease = await self._packs.seal(lease_id, checked.index, unread=checked.unread)
             return Sealed(live, lease)
 
     @property
     def load(self) -> VerifierLoad:
-        """How the checks keep up; may be asked from any thread."""
-        asked_s = list(self._asked_s.values())
+        """How the checks keep up, here and in the verifier; may be asked from any thread."""
+        asked_s, later = list(self._asked_s.values()), self._verifier.load
         lag_s = time.monotonic() - min(asked_s) if asked_s else 0.0
-        return VerifierLoad(self._checking, max(0, len(asked_s) - self._checking), lag_s)
+        waiting = max(0, len(asked_s) - self._checking)
+        return VerifierLoad(self._checking + later.checking, waiting + later.waiting, max(lag_s, later.lag_s))
 
-    async def _check_in_turn(self, lease_id: str, pack_id: bytes, size_bytes: int) -> PackIndex | PackRecord:
+    async def _check_in_turn(self, lease_id: str, pack_id: bytes, size_bytes: int) -> _Brought | PackRecord:
         async with self._verifying:
             self._checking += 1
             try:
@@ -220,14 +239,15 @@ class PackIntake:
             finally:
                 self._checking -= 1
 
-    def _check_and_publish(self, lease_id: str, pack_id: bytes, size_bytes: int) -> PackIndex | PackRecord:
-        """Returns the index of a pack that is durable now, or the record of one that was sealed before."""
+    def _check_and_publish(self, lease_id: str, pack_id: bytes, size_bytes: int) -> _Brought | PackRecord:
+        """Returns a pack that is durable now, or the record of one that was sealed before."""
         record = self._packs.pack_of_lease(lease_id, pack_id)
         if record.state is PackState.LIVE:
             return record
         if size_bytes != record.size_bytes:
             raise invalid(f"Pack {pack_id.hex()} was granted with {record.size_bytes} bytes, not {size_bytes}.")
-        pack = self._store.open_incoming(pack_id)
+        unread = self._store.vouches and size_bytes > CHECKED_AT_ONCE_BYTES
+        pack = self._open(record, unread)
         if pack is None:
             raise RegistryError(
                 Reason.GRANT_INVALID, f"Nothing was brought for pack {record.pack_id.hex()}; bring it, then seal it."
@@ -240,10 +260,16 @@ class PackIntake:
                     Reason.PACK_TORN,
                 )
             index = read_index(pack.pread, pack.size_bytes, pack_id=pack_id)
-            _check_frames(index, record, verify_frames(index, pack.view, decompress))
+            _check_frames(index, record, [] if unread else verify_frames(index, pack.view, decompress))
             failpoint("seal.after_verify")
             pack.publish()
-        return index
+        return _Brought(index, unread)
+
+    def _open(self, record: PackRecord, unread: bool) -> IncomingPack | None:
+        if not unread:
+            return self._store.open_incoming(record.pack_id)
+        end_bytes = TRAILER_BYTES + COLUMN_BYTES * record.chunk_count
+        return self._store.open_ends(record.pack_id, record.size_bytes, end_bytes)
 
 
 class PackWriter:

@@ -71,7 +71,9 @@ from holdfast_registry.metrics.endpoint import metrics_endpoint
 from holdfast_registry.metrics.sources import FiguresTask, Sources
 from holdfast_registry.metrics.tallies import CallTallies, MaintenanceTally
 from holdfast_registry.own_packs import OwnPacks
+from holdfast_registry.pack_composition import compose_packs
 from holdfast_registry.pack_intake import PackIntake
+from holdfast_registry.pack_verifier import PackVerifier
 from holdfast_registry.retention import DUTY, RetentionKeeper
 from holdfast_registry.rpc.access_servicer import AccessRepositories, AccessServicer
 from holdfast_registry.rpc.admin_servicer import AdminServicer
@@ -148,6 +150,7 @@ class Parts:
     maintenance: Maintenance
     gc_schedule: GcSchedule
     scrubber: Scrubber
+    verifier: PackVerifier
     gate: CallGate
     server: grpc.aio.Server
     health: HealthServicer
@@ -271,6 +274,7 @@ async def _running(settings: RegistrySettings, data_dir: Path, clock: Clock, ids
             asyncio.create_task(parts.admin.retention.run(settings.retention_interval_s)),
             asyncio.create_task(catalogue.run(settings.catalogue_interval_s)),
             asyncio.create_task(parts.scrubber.run(settings.scrub_interval_s, settings.scrub_bytes_per_s)),
+            asyncio.create_task(parts.verifier.run()),
         ]
 
         async def told(is_there: bool) -> None:
@@ -307,7 +311,7 @@ async def _compose(
 ) -> Parts:
     on_socket = not settings.listen
     database = AuditedDatabase(TracedDatabase(opened, tracing) if settings.traces_url else opened)
-    store, transfers = opened_store.store, opened_store.transfers
+    store = opened_store.store
     commits = CommitRepository(
         database, clock, ids, lease_ttl_s=settings.lease_ttl_s, part_lease_ttl_s=settings.part_lease_ttl_s
     )
@@ -315,16 +319,11 @@ async def _compose(
     packs = PackRepository(
         database, clock, lease_ttl_s=settings.lease_ttl_s, part_lease_ttl_s=settings.part_lease_ttl_s
     )
-    reader = ChunkReader(packs, store, transfers, threads)
-    manifests = ManifestChecker(reader, packs)
-    intake = PackIntake(
-        packs,
-        store,
-        transfers,
-        threads,
-        streamed_to=opened_store.streamed_to,
-        verified_at_once=settings.packs_verified_at_once,
+    brought = compose_packs(
+        packs, opened, opened_store, threads, clock, verified_at_once=settings.packs_verified_at_once
     )
+    reader, verifier, intake = brought.reader, brought.verifier, brought.intake
+    manifests = ManifestChecker(reader, packs)
     gate = CallGate(clock)
     authenticator = await _authenticator(settings, opened, clock, on_socket=on_socket)
     authorizer = Authorizer(PlaceRepository(database))
@@ -336,7 +335,9 @@ async def _compose(
     server = grpc.aio.server(interceptors=[boundary], options=options)
     parts = DistributedRepository(database, commits, clock, lease_ttl_s=settings.lease_ttl_s)
     own_packs = OwnPacks(packs, intake, store, threads, ids)
-    distributed = DistributedVersions(parts, commits, manifests, reader, own_packs, threads, spill_folder=data_dir)
+    distributed = DistributedVersions(
+        parts, commits, manifests, reader, own_packs, verifier, threads, spill_folder=data_dir
+    )
     committed = CommittedVersions(
         versions=VersionRepository(database, clock, ids),
         lists=lists,
@@ -346,7 +347,7 @@ async def _compose(
         threads=threads,
     )
     registry_pb2_grpc.add_RegistryServiceServicer_to_server(RegistryServicer(ids.new_id()), server)
-    committer = VersionCommitter(commits, manifests, threads)
+    committer = VersionCommitter(commits, manifests, verifier, threads)
     versions = VersionServicer(commits, committer, distributed, packs, committed)
     version_pb2_grpc.add_VersionServiceServicer_to_server(versions, server)
     pack_pb2_grpc.add_PackServiceServicer_to_server(PackServicer(intake, reader), server)
@@ -359,7 +360,9 @@ async def _compose(
     sources = _sources(calls, upkeep, opened_store, intake, opened, collector, clock)
     schedule = _schedule(settings, collector, clock)
     scrubber = compose_scrubber(opened, packs, reader, store, threads, clock)
-    return Parts(opened, store, threads, maintenance, schedule, scrubber, gate, server, health, sources, admin=admin)
+    return Parts(
+        opened, store, threads, maintenance, schedule, scrubber, verifier, gate, server, health, sources, admin=admin
+    )
 
 
 def _sources(

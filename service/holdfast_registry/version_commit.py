@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.reasons import Reason
+from holdfast_registry.database.checked_manifest import CheckedManifest
 from holdfast_registry.database.commits import (
     BaseChanged,
-    CheckedManifest,
     CommitRepository,
     Committed,
     CommitWish,
@@ -16,18 +16,22 @@ from holdfast_registry.database.statements import Once
 from holdfast_registry.domain.versions import CommitDecision, decide_commit
 from holdfast_registry.errors import RegistryError
 from holdfast_registry.file_threads import FileThreads
-from holdfast_registry.manifest_check import ManifestChecker, MissingChunks
+from holdfast_registry.manifest_check import LeansOnUnread, ManifestChecker, MissingChunks
+from holdfast_registry.pack_verifier import PackVerifier
 
 ROUNDS_MAX = 5
-"""Each further round needs a sweep, or another commit, between the check and the transaction."""
+"""Each further round needs a sweep, another commit, or a pack that was not read back, between the check and the transaction."""
 
 
 class VersionCommitter:
     """Commits versions."""
 
-    def __init__(self, commits: CommitRepository, manifests: ManifestChecker, threads: FileThreads) -> None:
+    def __init__(
+        self, commits: CommitRepository, manifests: ManifestChecker, verifier: PackVerifier, threads: FileThreads
+    ) -> None:
         self._commits = commits
         self._manifests = manifests
+        self._verifier = verifier
         self._threads = threads
 
     async def commit(
@@ -44,9 +48,14 @@ class VersionCommitter:
         """
         for _ in range(ROUNDS_MAX):
             checked = await self._threads.run(self._check, wish, manifest_root, once)
+            if isinstance(checked, LeansOnUnread):
+                await self._verifier.read(checked.packs)
+                continue
             if not isinstance(checked, CheckedManifest | None):
                 return checked
             answer = await self._commits.commit(wish, checked, once)
+            if isinstance(answer, bytes):
+                self._verifier.hurry()
             if isinstance(answer, bytes | BaseChanged):
                 return answer
             # The latest version is another one by now, or chunks have gone: look again.
@@ -56,7 +65,7 @@ class VersionCommitter:
 
     def _check(
         self, wish: CommitWish, manifest_root: bytes, once: Once[Committed]
-    ) -> bytes | MissingChunks | NotCommitted | BaseChanged | CheckedManifest | None:
+    ) -> bytes | MissingChunks | LeansOnUnread | NotCommitted | BaseChanged | CheckedManifest | None:
         """Returns the manifest after its check, None when it looks like a no-op, or an answer without a commit."""
         pending = self._commits.prepare(wish, once)
         if isinstance(pending, bytes):
@@ -70,17 +79,19 @@ class VersionCommitter:
         )
         if decision is CommitDecision.MANIFEST_NEEDED:
             return NotCommitted.MANIFEST_NEEDED
+        if decision is CommitDecision.NO_OP and pending.unread_of_latest:
+            return LeansOnUnread(pending.unread_of_latest)
         if decision is CommitDecision.NO_OP and pending.has_lost_chunks:
             # Perhaps it is the latest version that is damaged: whoever logs its content again makes it whole.
             if not manifest_root:
                 return NotCommitted.MANIFEST_NEEDED
             found = self._manifests.check(pending, manifest_root, wish.artifact_digest)
-            if isinstance(found, MissingChunks):
+            if isinstance(found, MissingChunks | LeansOnUnread):
                 return found
         manifest = None
         if decision is CommitDecision.CREATE:
             checked = self._manifests.check(pending, manifest_root, wish.artifact_digest)
-            if isinstance(checked, MissingChunks):
+            if isinstance(checked, MissingChunks | LeansOnUnread):
                 return checked
             manifest = checked
         failpoint("commit.after_validate")

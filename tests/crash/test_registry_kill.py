@@ -27,6 +27,8 @@ DISTRIBUTED_SIDE = ("part.", "finish.")
 """Passed by distributed versions only, whose crash tests are those of `tests/registry/test_distributed_crashes.py`."""
 COPY_SIDE = "copy."
 """Passed by copies of a registry only, whose crash tests are those of `tests/registry/test_copy.py`."""
+VERIFIER_SIDE = "verifier."
+"""Passed by large packs in an S3 store only, whose crash tests are those of `tests/registry/test_unread_packs.py`."""
 SCRUB_SIDE = "scrub."
 """Passed when a damaged pack is found only, whose crash tests are those of `tests/registry/test_scrub_crashes.py`."""
 LINK_SIDE = "link."
@@ -45,7 +47,9 @@ def test_each_artifact_is_committed_once_although_the_registry_dies_at_every_pla
     places = [
         name
         for name in FAILPOINTS
-        if not name.startswith((UPDATE_SIDE, LINK_SIDE, COLLECTOR_SIDE, COPY_SIDE, SCRUB_SIDE, *DISTRIBUTED_SIDE))
+        if not name.startswith(
+            (UPDATE_SIDE, LINK_SIDE, COLLECTOR_SIDE, COPY_SIDE, SCRUB_SIDE, VERIFIER_SIDE, *DISTRIBUTED_SIDE)
+        )
     ] + list(OPERATIONS)
     armed = [f"{name}=kill@1" for name in places]
     rng.shuffle(armed)

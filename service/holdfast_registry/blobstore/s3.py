@@ -36,6 +36,7 @@ import aiohttp
 from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
+from holdfast_contract.pack import PACK_HEADER_BYTES
 from holdfast_registry.blobstore.epoch import EPOCH_NAME
 from holdfast_registry.blobstore.records import RECORDS_FOLDER
 from holdfast_registry.blobstore.s3_counting import count_requests
@@ -47,6 +48,7 @@ from holdfast_registry.blobstore.s3_packs import (
     BlockPool,
     RangeCache,
     S3Pack,
+    S3PackEnds,
     WholeS3Pack,
 )
 from holdfast_registry.blobstore.s3_place import S3Place
@@ -92,6 +94,7 @@ class S3Store:
         self._sizes: OrderedDict[bytes, int] = OrderedDict()
         self._sizes_lock = threading.Lock()
         self._knows_conditions = True
+        self._checks_bytes = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="s3", daemon=True)
         self._thread.start()
@@ -168,6 +171,21 @@ class S3Store:
         if len(found.data) == size_bytes <= CACHED_BYTES_MAX:
             self._cache.keep_whole(pack_id, bytes(found.data))
         return WholeS3Pack(self, self._cache, self._blocks, pack_id, size_bytes, Block(first, found.data))
+
+    def open_ends(self, pack_id: bytes, size_bytes: int, end_bytes: int) -> S3PackEnds | None:
+        """Opens a pack that was brought, of which only the header and the end are going to be read."""
+        key, end_at = self.key(pack_id), max(0, size_bytes - end_bytes)
+        reading = self._gets.begin(self._gets.read, key, 0, PACK_HEADER_BYTES)
+        try:
+            end = self._gets.read(key, end_at, size_bytes - end_at)
+            header = reading.result()
+        except PackGoneError:
+            self._forget(pack_id)
+            return None
+        if header.object_bytes != size_bytes:
+            return S3PackEnds(self, self._cache, pack_id, header.object_bytes, b"", b"")
+        self._know(pack_id, size_bytes)
+        return S3PackEnds(self, self._cache, pack_id, size_bytes, bytes(header.data), bytes(end.data))
 
     def open_pack(self, pack_id: bytes, *, whole: bool = False) -> S3Pack | None:
         """Opens a pack that serves; asks only for one of which it does not know already that it is there."""
@@ -319,6 +337,11 @@ class S3Store:
     # --- addresses ---
 
     @property
+    def vouches(self) -> bool:
+        """Whether the server was seen to refuse other bytes than those that were signed."""
+        return self._checks_bytes
+
+    @property
     def put_headers(self) -> dict[str, str]:
         """What every PUT must carry besides what it says of its pack."""
         return {**self._place.sse_headers, **({"if-none-match": "*"} if self._knows_conditions else {})}
@@ -358,6 +381,7 @@ class S3Store:
             self._knows_conditions = False
             pack_id, findings = await self._translated("PutObject", probe(self, signer, self._http))
         await self._ask("DeleteObject", Key=self.key(pack_id))
+        self._checks_bytes = findings.checks_bytes
         if not (findings.checks_bytes or findings.keeps_first):
             raise StartError(
                 f"The S3 server of {self._place.url} neither checks x-amz-checksum-sha256 nor knows If-None-Match, so whoever "

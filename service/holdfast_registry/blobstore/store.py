@@ -75,6 +75,10 @@ class BlobStore(Protocol):
     """Packs on their way in, and packs that serve.  Every call may raise StoreUnavailableError."""
 
     @property
+    def vouches(self) -> bool:
+        """Whether it takes an upload only with the SHA-256 that was signed for it, so that what it has is what was sealed."""
+
+    @property
     def late_writes_s(self) -> float:
         """How long after its grant a pack may still arrive, whatever became of the grant."""
 
@@ -89,6 +93,15 @@ class BlobStore(Protocol):
         """Opens a pack that was brought, or that a crash left before its row; None: there is none.
 
         It is going to be read from its beginning to its end.
+        """
+
+    def open_ends(self, pack_id: bytes, size_bytes: int, end_bytes: int) -> IncomingPack | None:
+        """Opens a pack that was brought, of which only the header and the end are going to be read; None: there is none.
+
+        Args:
+            pack_id: which.
+            size_bytes: that it should have.
+            end_bytes: how much of its end is wanted.
         """
 
     def open_pack(self, pack_id: bytes, *, whole: bool = False) -> PackFile | None:

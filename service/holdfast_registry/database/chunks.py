@@ -36,6 +36,11 @@ class ChunkStatements(Protocol):
     ) -> dict[bytes, PackedPlace]:
         """Returns digest → place of those chunks that have a row, and a pack, in one statement for each group."""
 
+    def select_in_packs(
+        self, connection: Connection, entity_id: int, digests: Sequence[bytes], packs: Sequence[int]
+    ) -> list[tuple[bytes, int]]:
+        """Returns (digest, pack row) of those chunks that lie in one of a few packs, condemned ones too."""
+
     def select_page(self, connection: Connection, entity_id: int, after: bytes, count: int) -> list[PageRow]:
         """Returns the next rows in the order of digests."""
 

@@ -8,8 +8,8 @@ A crash before its COMMIT leaves the version PENDING and the lease as it was; af
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import partial
 
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, or_, select, text, u
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_registry.clock import Clock, IdSource
+from holdfast_registry.database.checked_manifest import CheckedManifest, stands
 from holdfast_registry.database.chunks import chunk_statements
 from holdfast_registry.database.database import Database
 from holdfast_registry.database.expiry import EXPIRES_AT_MS
@@ -37,9 +38,9 @@ from holdfast_registry.database.statements import (
     touch,
     ttl_columns,
 )
+from holdfast_registry.database.unread import UnreadPack, unread_of_others
 from holdfast_registry.domain.aliases import plan_aliases
 from holdfast_registry.domain.leases import is_usable, lease_expired
-from holdfast_registry.domain.manifest import ManifestSummary
 from holdfast_registry.domain.records import (
     CollectionKind,
     CollectionName,
@@ -65,20 +66,6 @@ class Begun:
     version_id: str
     lease: LeaseGrant
     latest: LatestVersion | None
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedManifest:
-    """A manifest whose rules hold and whose chunks were all found."""
-
-    root_digest: bytes
-    summary: ManifestSummary
-    chunk_epoch: int
-    """The entity's, read before the chunks were looked for: while it stands, they are all there."""
-    condemned: Sequence[bytes] = ()
-    """Chunks to be revived by the commit."""
-    held_by: str = ""
-    """A version whose chunks were not looked for, because it held them; empty: all were."""
 
 
 NO_BASE = "none"
@@ -126,6 +113,14 @@ class PendingVersion:
     """That the collection has ever given."""
     known_version_id: str | None = None
     """The version that the wish's origin came to before."""
+    unread: Mapping[int, UnreadPack] = field(default_factory=dict)
+    """Packs of other uploads to the entity that nobody has read back, by their rows."""
+
+    @property
+    def unread_of_latest(self) -> list[UnreadPack]:
+        """Those that the latest version may lean on: its own, for all others were read before it was committed."""
+        latest = self.latest
+        return [] if latest is None else [one for one in self.unread.values() if one.version_id == latest.version_id]
 
     def has_base(self, base_version_id: str) -> bool:
         """Tells whether a manifest that was merged from this version is still right."""
@@ -232,15 +227,6 @@ _DROP_ALIASES = alias.delete().where(
 _ADD_TAG = text("INSERT INTO version_tag (version_id, tag) VALUES (:version_id, :tag) ON CONFLICT DO NOTHING")
 _INSERT_VERSION = insert(version)
 _INSERT_LEASE = insert(lease)
-_HOLDS = (
-    select(version.c.id)
-    .where(
-        version.c.id == bindparam("held_by"),
-        version.c.state.in_((VersionState.COMMITTED.value, VersionState.DELETED.value)),
-        version.c.manifest_root.is_not(None),
-    )
-    .with_for_update(read=True)
-)
 _STATE = select(version.c.state).where(version.c.id == bindparam("version_id"))
 _LEASES_OF = select(lease.c.id).where(lease.c.version_id == bindparam("version_id"))
 
@@ -257,6 +243,11 @@ def load_latest(connection: Connection, version_id: str | None, now_ms: int) -> 
     return LatestVersion(
         row.id, row.version_index, bytes(row.digest), bytes(row.manifest_root), row.semantic_version or ""
     )
+
+
+def with_unread(connection: Connection, pending: PendingVersion, lease_id: str) -> PendingVersion:
+    """Returns it as the check of a manifest wants it."""
+    return replace(pending, unread=unread_of_others(connection, pending.entity_id, lease_id))
 
 
 def take_number(connection: Connection, collection_id: int, version_id: str, now_ms: int) -> int:
@@ -298,15 +289,6 @@ def change_aliases(
         moves = [{"collection_id": collection_id, "name": name, "version_id": target} for name in plan.moves]
         connection.execute(_MOVE_ALIAS, moves)
     return plan.touched
-
-
-def is_held(connection: Connection, manifest: CheckedManifest) -> bool:
-    """Tells whether the version that a manifest leans on still holds its chunks, and keeps it from being purged until the commit.
-
-    A chunk may be condemned although a version names it (one that was committed between a mark and its sweep).  As long as
-    that version is there the next mark revives the chunk; a manifest that leans on it must not be committed after its purge.
-    """
-    return not manifest.held_by or connection.execute(_HOLDS, {"held_by": manifest.held_by}).first() is not None
 
 
 class CommitRepository:
@@ -416,7 +398,8 @@ class CommitRepository:
             if (answered := find_response(connection, once)) is not None:
                 return answered
             pending = self.pending(connection, wish.version_id, wish.lease_id)
-            return replace(pending, known_version_id=find_origin(connection, pending.collection_id, wish.origin_id))
+            known = find_origin(connection, pending.collection_id, wish.origin_id)
+            return replace(with_unread(connection, pending, wish.lease_id), known_version_id=known)
 
         return self._database.read_here(unit)
 
@@ -472,7 +455,13 @@ class CommitRepository:
             connection.execute(_SET_STATE, {"version": wish.version_id, "new_state": VersionState.FAILED.value})
         elif manifest is None:
             return NotCommitted.MANIFEST_NEEDED
-        elif manifest.chunk_epoch != pending.chunk_epoch or not is_held(connection, manifest):
+        elif not stands(
+            connection,
+            manifest,
+            entity_id=pending.entity_id,
+            chunk_epoch=pending.chunk_epoch,
+            lease_id=wish.lease_id,
+        ):
             return NotCommitted.RECHECK
         else:
             if pending.has_quota:

@@ -14,15 +14,15 @@ from sqlalchemy import Connection, bindparam, update
 
 from holdfast_contract.failpoints import failpoint
 from holdfast_registry.clock import Clock
+from holdfast_registry.database.checked_manifest import CheckedManifest, stands
 from holdfast_registry.database.chunks import chunk_statements
 from holdfast_registry.database.commits import (
-    CheckedManifest,
     CommitRepository,
     CommitWish,
     NotCommitted,
     PendingVersion,
     end_lease,
-    is_held,
+    with_unread,
 )
 from holdfast_registry.database.database import Database
 from holdfast_registry.database.locks import lock_collections, lock_distributed, lock_part, lock_upload
@@ -143,7 +143,10 @@ class DistributedRepository:
         """
 
         def unit(connection: Connection) -> bytes | PendingPart:
-            return find_response(connection, once) or self._pending_part(connection, content)
+            if (answered := find_response(connection, once)) is not None:
+                return answered
+            found = self._pending_part(connection, content)
+            return replace(found, pending=with_unread(connection, found.pending, content.lease_id))
 
         return self._database.read_here(unit)
 
@@ -203,7 +206,13 @@ class DistributedRepository:
             if not is_covered:
                 raise too_late(found.distributed_id, str(found.finished))
             target = found.finished.version_id
-        elif manifest is None or manifest.chunk_epoch != found.pending.chunk_epoch or not is_held(connection, manifest):
+        elif manifest is None or not stands(
+            connection,
+            manifest,
+            entity_id=found.pending.entity_id,
+            chunk_epoch=found.pending.chunk_epoch,
+            lease_id=content.lease_id,
+        ):
             return NotCommitted.RECHECK
         else:
             self._keep_part(connection, found, manifest, now_ms)
@@ -271,7 +280,11 @@ class DistributedRepository:
         Raises:
             RegistryError: LEASE_EXPIRED: the merge took longer than a lease.
         """
-        return self._database.read_here(lambda connection: self._commits.pending(connection, version_id, lease_id))
+
+        def unit(connection: Connection) -> PendingVersion:
+            return with_unread(connection, self._commits.pending(connection, version_id, lease_id), lease_id)
+
+        return self._database.read_here(unit)
 
     async def finish(
         self, wish: FinishWish, plan: FinishPlan, manifest: CheckedManifest | None, once: Once[Finished]

@@ -37,6 +37,7 @@ _PACKS = (
         pack.c.size_bytes,
         pack.c.chunk_count,
         pack.c.sealed_at_ms,
+        pack.c.unread_since_ms,
         lease.c.state.label("lease_state"),
     )
     .join(lease, lease.c.id == pack.c.lease_id)
@@ -62,7 +63,12 @@ _DOOM = (
         pack.c.state == PackState.LIVE.value,
         pack.c.lease_id.in_(_ENDED_LEASES),
     )
-    .values(state=PackState.DOOMED.value, doomed_at_ms=bindparam("now_ms"), doomed_age_ms=bindparam("age_ms"))
+    .values(
+        state=PackState.DOOMED.value,
+        doomed_at_ms=bindparam("now_ms"),
+        doomed_age_ms=bindparam("age_ms"),
+        unread_since_ms=None,
+    )
 )
 _REMOVABLE = (
     select(pack.c.id, pack.c.pack_id, pack.c.size_bytes, pack.c.sealed_at_ms)
@@ -120,6 +126,8 @@ class LivePacks:
     leases: bytearray = field(default_factory=bytearray)
     """State of the lease under which each was brought."""
     pack_ids: bytearray = field(default_factory=bytearray)
+    unread: set[int] = field(default_factory=set)
+    """Rows of those that nobody has read back."""
 
     def pack_id(self, position: int) -> bytes:
         """Returns one pack's id."""
@@ -180,6 +188,8 @@ class GcSweepRepository:
                 packs.sealed_at_ms.append(row.sealed_at_ms)
                 packs.leases.append(row.lease_state)
                 packs.pack_ids += row.pack_id
+                if row.unread_since_ms is not None:
+                    packs.unread.add(row.id)
             after = packs.rows[-1]
         return packs
 

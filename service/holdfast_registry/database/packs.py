@@ -1,12 +1,12 @@
 """Leases, packs and the index of chunks; each method one transaction.
 
 A chunk with a row that is not condemned is stored; every such row points into a LIVE pack.  A row gets there only after
-the pack's bytes were checked and are on the disk.
+the pack's bytes are on the disk and were checked; where a store vouches for the bytes, the check may follow (`unread`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from holdfast_registry.database.database import Database
 from holdfast_registry.database.quotas import PROJECT_OF_LEASE, charge_packs, has_quota
 from holdfast_registry.database.schema import entity, lease, pack, part
 from holdfast_registry.database.statements import AnyRow, find_entity
+from holdfast_registry.database.unread import UnreadPack, unread_of_others
 from holdfast_registry.domain.leases import is_usable, lease_expired, needs_renewal, rest_s
 from holdfast_registry.domain.manifest import split_digests
 from holdfast_registry.domain.records import ChunkPlace, LeaseGrant, LeaseState, PackState
@@ -50,7 +51,12 @@ _INSERT_PACK = insert(pack)
 _SEAL = (
     update(pack)
     .where(pack.c.id == bindparam("row_id"), pack.c.state == PackState.UPLOADING.value)
-    .values(state=PackState.LIVE.value, live_chunks=bindparam("live"), sealed_at_ms=bindparam("now_ms"))
+    .values(
+        state=PackState.LIVE.value,
+        live_chunks=bindparam("live"),
+        sealed_at_ms=bindparam("now_ms"),
+        unread_since_ms=bindparam("unread_since"),
+    )
 )
 _DOOM = (
     update(pack)
@@ -88,6 +94,8 @@ class Missing:
 
     flags: list[bool]
     lease: LeaseGrant
+    unread: tuple[UnreadPack, ...] = ()
+    """Packs of other uploads that nobody has read back; chunks that only they have are missing until somebody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +140,23 @@ class PackRepository:
         Raises:
             RegistryError: LEASE_EXPIRED.
         """
-
-        def unit(connection: Connection) -> tuple[ActiveLease, set[bytes]]:
-            active = self._active(connection, lease_id)
-            return active, chunk_statements(connection).select_present(connection, active.entity_id, digests)
-
-        # The lease may end between the two statements as well as after them.
-        active, present = await self._database.read(unit, one_state=False)
+        unit = partial(self._find_missing, lease_id=lease_id, digests=digests)
+        # The lease may end between the statements as well as after them; a pack that is sealed between them is unread, and seen.
+        active, present, unread = await self._database.read(unit, one_state=False)
         grant = await self._renew_when_due(active)
-        return Missing([digest not in present for digest in digests], grant)
+        return Missing([digest not in present for digest in digests], grant, unread)
+
+    def _find_missing(
+        self, connection: Connection, lease_id: str, digests: Sequence[bytes]
+    ) -> tuple[ActiveLease, set[bytes], tuple[UnreadPack, ...]]:
+        active, statements = self._active(connection, lease_id), chunk_statements(connection)
+        present = statements.select_present(connection, active.entity_id, digests)
+        unread = unread_of_others(connection, active.entity_id, lease_id) if present else {}
+        if not unread:
+            return active, present, ()
+        found = statements.select_in_packs(connection, active.entity_id, list(present), list(unread))
+        present.difference_update(digest for digest, _ in found)
+        return active, present, tuple(unread[row] for row in sorted({row for _, row in found}))
 
     async def _renew_when_due(self, active: ActiveLease) -> LeaseGrant:
         now_ms = self._clock.now_ms()
@@ -191,17 +207,22 @@ class PackRepository:
 
         return self._database.read_here(unit, one_state=False)
 
-    async def seal(self, lease_id: str, index: PackIndex) -> tuple[int, LeaseGrant]:
-        """Lets the chunks of a checked pack serve; returns how many do, and the lease.
+    async def seal(self, lease_id: str, index: PackIndex, *, unread: bool) -> tuple[int, LeaseGrant]:
+        """Lets the chunks of a pack serve; returns how many do, and the lease.
+
+        Args:
+            lease_id: under which it was brought.
+            index: the pack's.
+            unread: its frames are not checked, so it serves this lease alone; see `unread`.
 
         Raises:
             RegistryError: LEASE_EXPIRED, GRANT_INVALID.
         """
-        answer = await self._database.write(partial(self._seal, lease_id=lease_id, index=index))
+        answer = await self._database.write(partial(self._seal, lease_id=lease_id, index=index, unread=unread))
         failpoint("seal.after_commit")
         return answer
 
-    def _seal(self, connection: Connection, lease_id: str, index: PackIndex) -> tuple[int, LeaseGrant]:
+    def _seal(self, connection: Connection, lease_id: str, index: PackIndex, *, unread: bool) -> tuple[int, LeaseGrant]:
         active = self._held(connection, lease_id)
         row = _find_pack(connection, index.pack_id)
         if row is None or row.lease_id != lease_id or row.state == PackState.DOOMED:
@@ -209,7 +230,8 @@ class PackRepository:
         live = row.live_chunks
         if row.state == PackState.UPLOADING:
             live = chunk_statements(connection).insert_absent(connection, _chunk_rows(active.entity_id, row.id, index))
-            sealed = {"row_id": row.id, "live": live, "now_ms": self._clock.now_ms()}
+            now_ms = self._clock.now_ms()
+            sealed = {"row_id": row.id, "live": live, "now_ms": now_ms, "unread_since": now_ms if unread else None}
             if not connection.execute(_SEAL, sealed).rowcount:
                 raise _no_grant(index.pack_id)  # given up meanwhile; what was inserted is undone
         grant = self._renewed(connection, active)
@@ -236,6 +258,15 @@ class PackRepository:
             lambda connection: chunk_statements(connection).select_lengths(connection, entity_id, digests),
             one_state=False,
         )
+
+    def lain_in(self, entity_id: int, digests: Sequence[bytes], rows: Collection[int]) -> set[int]:
+        """Returns in which of these packs some of the chunks lie.  Blocks."""
+
+        def unit(connection: Connection) -> set[int]:
+            found = chunk_statements(connection).select_in_packs(connection, entity_id, digests, list(rows))
+            return {row for _, row in found}
+
+        return self._database.read_here(unit, one_state=False)
 
     def entity_id(self, name: str) -> int | None:
         """Returns the row of an entity.  Blocks."""

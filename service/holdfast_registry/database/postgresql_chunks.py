@@ -48,6 +48,8 @@ SELECT string_agg(
 FROM chunk JOIN pack ON pack.id = chunk.pack WHERE {_NAMED}
 """
 _PACKED_PLACE = struct.Struct(f">{_DIGEST_BYTES}s16sqqiih")
+_IN_PACKS = f"SELECT string_agg(digest || int8send(pack), '') FROM chunk WHERE pack = ANY($3::bigint[]) AND {_NAMED}"
+_IN_PACK = struct.Struct(f">{_DIGEST_BYTES}sq")
 _NOT_CONDEMNED = -1
 _PAGE = f"""
 SELECT string_agg(
@@ -90,6 +92,14 @@ def select_packed(
     return {row[0]: (row[0], row[1], row[2], row[3], row[4], row[5], row[6]) for row in rows}
 
 
+def select_in_packs(
+    connection: Connection, entity_id: int, digests: Sequence[bytes], packs: Sequence[int]
+) -> list[tuple[bytes, int]]:
+    """Returns (digest, pack row) of those chunks that lie in one of a few packs, condemned ones too."""
+    found = _found(connection, _IN_PACKS, entity_id, digests, list(packs))
+    return [(digest, pack) for digest, pack in _IN_PACK.iter_unpack(found)]
+
+
 def select_page(
     connection: Connection, entity_id: int, after: bytes, count: int
 ) -> list[tuple[bytes, int, int, int | None]]:
@@ -101,9 +111,9 @@ def select_page(
     ]
 
 
-def _found(connection: Connection, statement: str, entity_id: int, digests: Sequence[bytes]) -> bytes:
+def _found(connection: Connection, statement: str, entity_id: int, digests: Sequence[bytes], *more: list[int]) -> bytes:
     """Returns the one value that a statement comes to; empty when it has found nothing."""
-    return bytes(connection.exec_driver_sql(statement, (entity_id, b"".join(digests))).scalar_one() or b"")
+    return bytes(connection.exec_driver_sql(statement, (entity_id, b"".join(digests), *more)).scalar_one() or b"")
 
 
 def insert_absent(connection: Connection, rows: Sequence[tuple[int, bytes, int, int, int, int, int]]) -> int:

@@ -160,7 +160,9 @@ def _give_packs_leases(connection: Connection, now_ms: int) -> None:
         values = {"id": lease_id, "entity_id": entity_id, "version_id": version_id, "state": LeaseState.CLOSED.value}
         times = {"started_at_ms": now_ms, "expires_at_ms": now_ms, "ended_at_ms": now_ms}
         connection.execute(insert(lease), values | times)
-        connection.execute(update(pack).where(pack.c.entity_id == entity_id).values(lease_id=lease_id))
+        # Who has brought a pack is forgotten, so none can be its own upload's alone; the scrub reads them all in any case.
+        forgotten = {"lease_id": lease_id, "unread_since_ms": None}
+        connection.execute(update(pack).where(pack.c.entity_id == entity_id).values(**forgotten))
 
 
 def _take_out_dangling(connection: Connection) -> list[str]:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD_REVISION = "0009"
+HEAD_REVISION = "0010"
 """Revision of the last migration."""
 
 # SQLite numbers rows only in a column that is exactly INTEGER.
@@ -265,9 +265,18 @@ pack = Table(
     # By the registry's age; only of a pack that has served.
     Column("doomed_age_ms", BigInteger),
     Column("removed_at_ms", BigInteger),
+    # Of a LIVE pack that serves nobody but its upload, because it was not read back; NULL: it was.
+    Column("unread_since_ms", BigInteger),
     Index(None, "state", "removed_at_ms"),
     # All that a sum for a quota reads.
     Index(None, "entity_id", "state", "project_id", "size_bytes"),
+    Index(
+        "ix_pack_entity_id_unread_since_ms",
+        "entity_id",
+        "unread_since_ms",
+        sqlite_where=text("unread_since_ms IS NOT NULL"),
+        postgresql_where=text("unread_since_ms IS NOT NULL"),
+    ),
 )
 
 chunk = Table(

@@ -52,6 +52,8 @@ _NEXT_PACK = (
         pack.c.state == PackState.LIVE.value,
         # Its writer may repeat the seal, and what was sealed a moment ago was checked a moment ago.
         lease.c.state != LeaseState.ACTIVE.value,
+        # The verifier's.
+        pack.c.unread_since_ms.is_(None),
     )
     .order_by(pack.c.id)
     .limit(1)
@@ -96,7 +98,7 @@ _NOTE_LOST = text(
 _QUARANTINE = (
     update(pack)
     .where(pack.c.id == bindparam("row_id"), pack.c.state == PackState.LIVE.value)
-    .values(state=PackState.QUARANTINED.value)
+    .values(state=PackState.QUARANTINED.value, unread_since_ms=None)
 )
 HAS_ROW = (
     select(chunk.c.digest)
@@ -330,13 +332,7 @@ class ScrubRepository:
         self, connection: Connection, damaged: ScrubbedPack, problem: str, moved: int, lost: Sequence[bytes]
     ) -> list[bytes]:
         now_ms = self._clock.now_ms()
-        of = {"of_entity": damaged.entity_id}
-        # A commit that has looked for them before looks again.
-        connection.execute(_RAISE_EPOCH, of)
-        taken: list[bytes] = []
-        for some in _batches(sorted(lost)):
-            rows = connection.execute(_TAKE_ROWS, of | {"digests": some, "of_pack": damaged.row}).scalars()
-            taken += map(bytes, rows)
+        taken = take_rows(connection, damaged, lost)
         if taken:
             lost_at = {"entity_id": damaged.entity_id, "pack": damaged.row, "now_ms": now_ms}
             connection.execute(_NOTE_LOST, [lost_at | {"digest": digest} for digest in taken])
@@ -416,6 +412,17 @@ class ScrubRepository:
                 connection.execute(_NOTE_HURT, rows)
 
         await self._database.write(unit)
+
+
+def take_rows(connection: Connection, damaged: ScrubbedPack, digests: Sequence[bytes]) -> list[bytes]:
+    """Takes away the rows of chunks that are read from a pack; returns those of the digests that still were."""
+    # A commit that has looked for them before looks again.
+    connection.execute(_RAISE_EPOCH, {"of_entity": damaged.entity_id})
+    taken: list[bytes] = []
+    for some in _batches(sorted(digests)):
+        wanted = {"of_entity": damaged.entity_id, "digests": some, "of_pack": damaged.row}
+        taken += map(bytes, connection.execute(_TAKE_ROWS, wanted).scalars())
+    return taken
 
 
 def read_last_round(connection: Connection) -> ScrubRound | None:

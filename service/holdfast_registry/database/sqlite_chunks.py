@@ -90,6 +90,18 @@ def select_packed(
     return packed
 
 
+def select_in_packs(
+    connection: Connection, entity_id: int, digests: Sequence[bytes], packs: Sequence[int]
+) -> list[tuple[bytes, int]]:
+    """Returns (digest, pack row) of those chunks that lie in one of a few packs, condemned ones too."""
+    wanted, found = frozenset(packs), list[tuple[bytes, int]]()
+    for marks, parameters in _groups(digests):
+        statement = f"SELECT digest, pack FROM chunk WHERE entity_id = ? AND digest IN ({marks})"
+        rows: list[tuple[bytes, int]] = plain_rows(connection, statement, (entity_id, *parameters))
+        found += [row for row in rows if row[1] in wanted]
+    return found
+
+
 def select_page(
     connection: Connection, entity_id: int, after: bytes, count: int
 ) -> list[tuple[bytes, int, int, int | None]]:

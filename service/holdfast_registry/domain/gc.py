@@ -88,10 +88,13 @@ def frames_bytes(size_bytes: int, chunk_count: int) -> int:
     return size_bytes - PACK_HEADER_BYTES - TRAILER_BYTES - COLUMN_BYTES * chunk_count
 
 
-def may_compact(state: PackState, lease: LeaseState, live_bytes: int, frames_bytes: int) -> bool:
-    """Tells whether a pack is worth rewriting."""
+def may_compact(
+    state: PackState, lease: LeaseState, live_bytes: int, frames_bytes: int, *, unread: bool = False
+) -> bool:
+    """Tells whether a pack is worth rewriting; what nobody has read back is not moved into a pack that serves everybody."""
     return (
         state is PackState.LIVE
+        and not unread
         and lease is not LeaseState.ACTIVE
         and 0 < live_bytes < COMPACTION_LIVE_MAX * frames_bytes
     )

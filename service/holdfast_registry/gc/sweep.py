@@ -64,7 +64,11 @@ class PackUse:
             position
             for position, frames_bytes in enumerate(self.packs.frames_bytes)
             if may_compact(
-                PackState.LIVE, LeaseState(self.packs.leases[position]), self.live_bytes[position], frames_bytes
+                PackState.LIVE,
+                LeaseState(self.packs.leases[position]),
+                self.live_bytes[position],
+                frames_bytes,
+                unread=self.packs.rows[position] in self.packs.unread,
             )
         ]
 

@@ -14,7 +14,7 @@ from holdfast_registry.database.gc_cycles import CycleRecord
 from holdfast_registry.errors import DatabaseError, RegistryError
 from holdfast_registry.gc.collector import GarbageCollector
 from holdfast_registry.metrics.tallies import CallTallies, MaintenanceTally, StoreTally
-from holdfast_registry.pack_intake import VerifierLoad
+from holdfast_registry.pack_verifier import VerifierLoad
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,58 @@
+"""A manifest that was checked outside of the commit's transaction, and what is asked inside of it: whether the check still stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, select
+
+from holdfast_registry.database.schema import version
+from holdfast_registry.database.unread import leans_on_unread
+from holdfast_registry.domain.manifest import ManifestSummary
+from holdfast_registry.domain.records import VersionState
+
+_HOLDS = (
+    select(version.c.id)
+    .where(
+        version.c.id == bindparam("held_by"),
+        version.c.state.in_((VersionState.COMMITTED.value, VersionState.DELETED.value)),
+        version.c.manifest_root.is_not(None),
+    )
+    .with_for_update(read=True)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedManifest:
+    """A manifest whose rules hold and whose chunks were all found."""
+
+    root_digest: bytes
+    summary: ManifestSummary
+    chunk_epoch: int
+    """The entity's, read before the chunks were looked for: while it stands, they are all there."""
+    condemned: Sequence[bytes] = ()
+    """Chunks to be revived by the commit."""
+    held_by: str = ""
+    """A version whose chunks were not looked for, because it held them; empty: all were."""
+
+
+def stands(
+    connection: Connection, manifest: CheckedManifest, *, entity_id: int, chunk_epoch: int, lease_id: str
+) -> bool:
+    """Tells whether a manifest's chunks are where its check has found them, for the upload under this lease."""
+    return (
+        manifest.chunk_epoch == chunk_epoch
+        and _is_held(connection, manifest)
+        # A condemned one may have been brought by another upload since.
+        and not leans_on_unread(connection, entity_id, lease_id, manifest.condemned)
+    )
+
+
+def _is_held(connection: Connection, manifest: CheckedManifest) -> bool:
+    """Tells whether the version that a manifest leans on still holds its chunks, and keeps it from being purged until the commit.
+
+    A chunk may be condemned although a version names it (one that was committed between a mark and its sweep).  As long as
+    that version is there the next mark revives the chunk; a manifest that leans on it must not be committed after its purge.
+    """
+    return not manifest.held_by or connection.execute(_HOLDS, {"held_by": manifest.held_by}).first() is not None
