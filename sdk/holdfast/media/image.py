@@ -18,7 +18,7 @@ from holdfast.media.image_mask import ImageMask
 from holdfast.media.media_content import StoredFile
 from holdfast.media.media_file import Media, is_url
 from holdfast.media.optional_package import load_package
-from holdfast.media.pixels import FILE_TYPES, encoded, image_of, is_figure, pil, png_of_figure
+from holdfast.media.pixels import FILE_TYPES, encoded, image_of, is_figure, is_plain_array, pil, png_of_figure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +86,10 @@ class Image(Media):
         self._own_classes: Classes | None = None
         self._stored_classes: ObjectFields | None = None
         self._decoded: weakref.ref[PILImage] | None = None
-        if isinstance(data_or_path, Image):
+        # First what scripts make thousands of, at no cost.
+        if is_plain_array(data_or_path):
+            self._take_data(data_or_path, mode, file_type or "png", normalize=normalize)
+        elif isinstance(data_or_path, Image):
             self._take_image(data_or_path)
         elif isinstance(data_or_path, str | os.PathLike):
             self._take_image_path(data_or_path)
@@ -120,7 +123,7 @@ class Image(Media):
 
     def _take_data(self, data: Any, mode: str | None, file_type: str, *, normalize: bool) -> None:
         self._format = file_type
-        if mode is None and file_type == "png" and is_figure(data):
+        if mode is None and file_type == "png" and not is_plain_array(data) and is_figure(data):
             self._take_encoded(png_of_figure(data))
             return
         image = image_of(data, mode, file_type, normalize=normalize)
@@ -135,6 +138,8 @@ class Image(Media):
     ) -> None:
         self._boxes = _layers("boxes", boxes, BoundingBoxes2D)
         self._masks = _layers("masks", masks, ImageMask)
+        if classes is None and not self._boxes and not self._masks:
+            return
         for key, mask in self._masks.items():
             self._compare_sizes(key, mask)
         labels: dict[Any, str] = {}
@@ -267,8 +272,9 @@ class Image(Media):
             raise ValueError("An Image with masks or boxes needs classes to be added to an artifact; pass classes=")
         fields = super().to_json(artifact)
         fields["format"] = self._format
-        if self._pixels() is not None:
-            fields["width"], fields["height"] = self.width, self.height
+        size_pixels = self._pixels()
+        if size_pixels is not None:
+            fields["width"], fields["height"] = size_pixels
         if self._grouping is not None:
             fields["grouping"] = self._grouping
         if classes is not None:

@@ -14,7 +14,7 @@ from holdfast.errors import FileUnreadableError, MalformedObjectError
 from holdfast.media.read_ahead import current_order
 from holdfast.media.spooled_bytes import SpooledBytes
 from holdfast.media.temporary_file import TemporaryFile
-from holdfast_contract.digest import hasher
+from holdfast_contract.digest import file_digest, hasher
 from holdfast_contract.limits import INLINE_BYTES_MAX, KIB
 
 if TYPE_CHECKING:
@@ -86,6 +86,11 @@ class _Hashes:
         return self._digest.hexdigest()
 
 
+def _hashes_of(data: bytes) -> tuple[str, str]:
+    """SHA-256 and digest of what is in memory."""
+    return hashlib.sha256(data).hexdigest(), file_digest(data).hex()
+
+
 def _hashes_of_file(path: str) -> _Hashes:
     hashes = _Hashes()
     with open(path, "rb", buffering=0) as file:
@@ -97,36 +102,61 @@ def _hashes_of_file(path: str) -> _Hashes:
 class GeneratedFile:
     """A file that the object has made of what it was given.  Its name in artifacts is that of its content."""
 
-    def __init__(self, kept: SpooledBytes | TemporaryFile, extension: str, hashes: _Hashes) -> None:
+    def __init__(
+        self, kept: SpooledBytes | TemporaryFile, size: int, extension: str, hashes: tuple[str, str] | None
+    ) -> None:
         """Takes over what nobody writes to any more; see `of_bytes` and `of_file`."""
         self._kept = kept
         self._extension = extension
-        self.sha256, self.size, self._digest = hashes.sha256, hashes.size, hashes.digest
-        self.name = f"{self._digest[:HASH_CHARS_IN_PATH]}{extension}"
+        self.size = size
+        # SHA-256 and digest; None: nobody has asked yet.
+        self._hashes = hashes
 
     @classmethod
     def of_bytes(cls, data: bytes, extension: str) -> GeneratedFile:
         """Puts bytes aside; `extension` is such as ".png"."""
-        hashes = _Hashes()
-        hashes.add(data)
-        if len(data) <= INLINE_BYTES_MAX:
-            return cls(SpooledBytes(data), extension, hashes)
+        size = len(data)
+        if size <= INLINE_BYTES_MAX:
+            # Hashed when they go into an artifact: the process then waits for the daemon anyway.
+            return cls(SpooledBytes(data), size, extension, None)
         file = TemporaryFile(extension)
         file.write(data)
-        return cls(file, extension, hashes)
+        return cls(file, size, extension, _hashes_of(data))
 
     @classmethod
     def of_file(cls, file: TemporaryFile) -> GeneratedFile:
         """Takes a file that was written."""
         _, dot, extension = os.path.basename(file.path).partition(".")
-        return cls(file, f"{dot}{extension}", _hashes_of_file(file.path))
+        hashes = _hashes_of_file(file.path)
+        return cls(file, hashes.size, f"{dot}{extension}", (hashes.sha256, hashes.digest))
+
+    def _known_hashes(self) -> tuple[str, str]:
+        if self._hashes is None:
+            with self.open() as file:
+                self._hashes = _hashes_of(file.read())
+        return self._hashes
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes, in hex."""
+        return self._known_hashes()[0]
+
+    @property
+    def name(self) -> str:
+        """The beginning of the bytes' digest, and the extension."""
+        return f"{self._known_hashes()[1][:HASH_CHARS_IN_PATH]}{self._extension}"
 
     def put_into(self, artifact: Artifact, folder: str) -> str:
         """Adds the file, unless an equal one is there."""
-        path = f"{folder}/{self.name}"
-        if isinstance(self._kept, SpooledBytes):
-            return artifact._add_small_part(self._kept.read, path, self._digest)
-        return artifact._add_part(self._kept.path, path, self._digest)
+        kept = self._kept
+        if not isinstance(kept, SpooledBytes):
+            return artifact._add_part(kept.path, f"{folder}/{self.name}", self._known_hashes()[1])
+        data = kept.read() if self._hashes is None else None
+        if data is not None:
+            self._hashes = _hashes_of(data)
+        digest = self._known_hashes()[1]
+        path = f"{folder}/{digest[:HASH_CHARS_IN_PATH]}{self._extension}"
+        return artifact._add_small_part(kept.read if data is None else lambda: data, path, digest)
 
     def open(self) -> IO[bytes]:
         """Opens what was put aside."""

@@ -124,8 +124,9 @@ class Media(StoredObject):
             "path": self._content.put_into(artifact, self.media_subdir),
             "sha256": self._content.sha256,
         }
-        if self._content.size is not None:
-            fields["size"] = self._content.size
+        size = self._content.size
+        if size is not None:
+            fields["size"] = size
         if self._caption is not None:
             fields["caption"] = self._caption
         return fields

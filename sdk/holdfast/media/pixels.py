@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -52,12 +53,13 @@ def image_of(data: Any, mode: str | None, file_type: str, *, normalize: bool) ->
         TypeError: it is nothing that an image can be made of.
         MissingPackageError: pillow or numpy is not installed.
     """
-    if isinstance(data, pil().Image):
-        image: PILImage = data
-        return image if mode is None else image.convert(mode)
-    if is_figure(data):
-        opened = pil().open(io.BytesIO(png_of_figure(data)))
-        return opened if mode is None else opened.convert(mode)  # type: ignore[no-any-return]
+    if not is_plain_array(data):
+        if isinstance(data, pil().Image):
+            image: PILImage = data
+            return image if mode is None else image.convert(mode)
+        if is_figure(data):
+            opened = pil().open(io.BytesIO(png_of_figure(data)))
+            return opened if mode is None else opened.convert(mode)  # type: ignore[no-any-return]
     pixels = _in_range(_pixel_order(*_array_of(data)), normalize=normalize)
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
@@ -84,6 +86,12 @@ def encoded(image: PILImage, file_type: str) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="jpeg" if file_type in _JPEG else file_type)
     return buffer.getvalue()
+
+
+def is_plain_array(data: Any) -> bool:
+    """Whether it is an array of numpy's itself: the usual case, which need not be asked for all that it might be else."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and type(data) is getattr(numpy, "ndarray", None)
 
 
 def is_figure(data: Any) -> bool:
@@ -118,8 +126,11 @@ def png_of_figure(data: Any) -> bytes:
 def _array_of(data: Any) -> tuple[np.ndarray, bool]:
     """Returns the numbers, and whether their channels come first, as in PyTorch."""
     numpy = load_package("numpy", _NEEDED_FOR)
-    channels_first = hasattr(data, "detach") and hasattr(data, "cpu")
-    if channels_first:
+    channels_first = False
+    if is_plain_array(data):
+        pass
+    elif hasattr(data, "detach") and hasattr(data, "cpu"):
+        channels_first = True
         data = data.detach().cpu()
         # numpy has no such type.
         data = (data.float() if "bfloat16" in str(data.dtype) else data).numpy()
@@ -161,8 +172,8 @@ def _in_range(array: np.ndarray, *, normalize: bool) -> np.ndarray:
     numpy = load_package("numpy", _NEEDED_FOR)
     if array.dtype.kind == "b":
         array = array.astype(numpy.uint8)
-    # The usual case, told by one row: the whole array is looked at only when that is dark.
-    if array.dtype == numpy.uint8 and (not normalize or array[0].max() > 1):
+    # The usual case, told by one pixel or one row: the whole array is looked at only when these are dark.
+    if array.dtype == numpy.uint8 and (not normalize or array.item(0) > 1 or array[0].max() > 1):
         return array
     if not normalize:
         return array.astype(numpy.uint8)

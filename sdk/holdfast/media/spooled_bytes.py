@@ -39,14 +39,15 @@ class _Segment:
 
     def append(self, data: bytes) -> int:
         """Returns where the bytes begin."""
-        start = self.end
-        self._unwritten += data
-        if len(self._unwritten) >= WINDOW_BYTES:
-            left = memoryview(bytes(self._unwritten))
+        unwritten = self._unwritten
+        start = self._written + len(unwritten)
+        unwritten += data
+        if len(unwritten) >= WINDOW_BYTES:
+            left = memoryview(bytes(unwritten))
             while left:
                 done = os.pwrite(self._descriptor, left, self.end - len(left))
                 left = left[done:]
-            self._written += len(self._unwritten)
+            self._written += len(unwritten)
             self._unwritten = bytearray()
         return start
 
