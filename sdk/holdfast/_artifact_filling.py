@@ -259,8 +259,7 @@ class ArtifactFilling(VersionLinks):
 
     def _add_small_part(self, read: Callable[[], bytes], path: str, digest: str) -> str:
         """As `_add_part`, of at most 64 KiB, which are read if they are needed."""
-        if not self._contents.has_part(path, digest):
-            self._contents.add_small_part(read(), path, digest)
+        self._contents.add_small_part(read, path, digest)
         return path
 
     def _has_part(self, path: str, digest: str | None = None) -> bool:

@@ -120,15 +120,21 @@ class Draft:
             if record.HasField("add_file"):
                 self._unread[seq] = path
 
-    def add_small_part(self, data: bytes, path: str, digest: str) -> None:
-        """As `add_part`, of at most 64 KiB that are no file.
+    def add_small_part(self, read: Callable[[], bytes], path: str, digest: str) -> None:
+        """As `add_part`, of at most 64 KiB that are no file, and are read if they are not there.
 
         Raises:
             ValueError: the path has another content already.
         """
+        if self._added.get(path) == digest:
+            return
         if self._may_exist(path) and self._same_or_raise(path, digest) is not None:
             return
-        record = log_pb2.Record(add_bytes=log_pb2.AddBytes(path=path, data=data))
+        data = read()
+        record = log_pb2.Record()
+        # Into the record itself: a message that is given to another one is copied.
+        record.add_bytes.path = path
+        record.add_bytes.data = data
         with self._lock:
             self._append(record, len(path) + len(data), path)
             self._added[path] = digest

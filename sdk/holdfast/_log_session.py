@@ -20,8 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
@@ -65,8 +64,7 @@ class SessionTransport(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbered:
+class _Numbered(NamedTuple):
     seq: int
     record: log_pb2.Record
     size_bytes: int
@@ -132,7 +130,8 @@ class LogSession:
         with self._changed:
             self._raise_trouble()
             self._start_thread()
-            self._wait_until(lambda: not self._kept_bytes or self._kept_bytes + size_bytes <= UNACKED_BYTES_MAX)
+            if self._kept_bytes + size_bytes > UNACKED_BYTES_MAX:
+                self._wait_until(lambda: not self._kept_bytes or self._kept_bytes + size_bytes <= UNACKED_BYTES_MAX)
             self._keep(record, size_bytes)
             return self._last_seq
 
@@ -222,6 +221,8 @@ class LogSession:
     def _raise_trouble(self) -> None:
         """Raises what the caller should know: a lost daemon, or a failed record that nobody was told of."""
         self._raise_broken()
+        if not self._failures:
+            return
         unreported = self._failures.keys() - self._reported
         if unreported:
             self._reported |= unreported
@@ -368,7 +369,7 @@ class LogSession:
                 if self._unsent:
                     wait_s = self._linger_s()
                     if wait_s <= 0:
-                        return log_pb2.LogArtifactRequest(batch=self._take_batch())
+                        return self._take_batch()
                     self._changed.wait(wait_s)
                 elif self._finalize is not None and not self._finalize_sent:
                     self._finalize_sent = True
@@ -385,8 +386,9 @@ class LogSession:
     def _batch_is_full(self) -> bool:
         return len(self._unsent) >= self._batch_max or self._unsent_bytes >= RECORDS_BATCH_BYTES_MAX
 
-    def _take_batch(self) -> log_pb2.RecordBatch:
-        batch = log_pb2.RecordBatch(first_seq=self._unsent[0].seq)
+    def _take_batch(self) -> log_pb2.LogArtifactRequest:
+        message = log_pb2.LogArtifactRequest()
+        message.batch.first_seq = self._unsent[0].seq
         size_bytes = 0
         records: list[log_pb2.Record] = []
         while self._unsent and len(records) < self._batch_max:
@@ -398,8 +400,8 @@ class LogSession:
             self._sent.append(numbered)
         self._unsent_bytes -= size_bytes
         self._unsent_since = self._monotonic()
-        batch.records.extend(records)
-        return batch
+        message.batch.records.extend(records)
+        return message
 
 
 def _is_passing(error: Error | OSError) -> bool:
