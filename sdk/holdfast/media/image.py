@@ -123,7 +123,7 @@ class Image(Media):
 
     def _take_data(self, data: Any, mode: str | None, file_type: str, *, normalize: bool) -> None:
         self._format = file_type
-        if mode is None and file_type == "png" and not is_plain_array(data) and is_figure(data):
+        if mode is None and file_type == "png" and is_figure(data):
             self._take_encoded(png_of_figure(data))
             return
         image = image_of(data, mode, file_type, normalize=normalize)

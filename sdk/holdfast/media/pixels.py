@@ -96,6 +96,8 @@ def is_plain_array(data: Any) -> bool:
 
 def is_figure(data: Any) -> bool:
     """Whether it is a figure of matplotlib, a part of one, or its module `pyplot`, which stands for the current figure."""
+    if is_plain_array(data):
+        return False
     if isinstance(data, ModuleType):
         return data.__name__ == "matplotlib.pyplot"
     return _is_of_matplotlib(type(data))  # type: ignore[arg-type]  # every class is hashable
