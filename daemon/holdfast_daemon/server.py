@@ -181,7 +181,7 @@ def _make_parts(settings: DaemonSettings, places: Places) -> _Parts:
     committer = Committer(journal, spool, workers, ingest, registry, leases, jobs.turns, delay_s)
     jobs.connect(committer, leases)
     up, down = Bandwidth(wanted_rate("up", settings.up)), Bandwidth(wanted_rate("down", settings.down))
-    http = HttpTransfers(workers, up, down)
+    http = HttpTransfers(up, down)
     uploader = Uploader(
         spool, workers, registry, leases, http, jobs.by_id, slots=settings.uploads_max, retry_delay_max_s=delay_s
     )

@@ -53,11 +53,23 @@ class HttpConnection:
         Raises:
             http.client.HTTPException, OSError: there is no answer.
         """
+        self.begin("GET", url, parts, headers)
+        return self.http.getresponse()
+
+    def begin(self, method: str, url: str, parts: SplitResult, headers: Mapping[str, str]) -> None:
+        """Sends a request up to its body.
+
+        Raises:
+            http.client.HTTPException, OSError, ValueError: it cannot be sent.
+        """
         target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         if self._through is not None:
             target, headers = url, {**headers, **self._through}
-        self.http.request("GET", target, headers=dict(headers))
-        return self.http.getresponse()
+        # The host as it was signed, with its port, whatever that is.
+        self.http.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+        for name, value in {"Host": parts.netloc.rpartition("@")[2], **headers}.items():
+            self.http.putheader(name, value)
+        self.http.endheaders()
 
 
 class KeptConnections:

@@ -13,7 +13,6 @@ from holdfast_contract.limits import MIB
 from holdfast_daemon.pipeline.http_gets import SILENCE_MAX_S
 from holdfast_daemon.pipeline.http_transfers import PIECE_BYTES, HttpTransfers
 from holdfast_daemon.pipeline.pacing import Share
-from holdfast_daemon.workers import Workers
 from support.trees import random_bytes
 
 NOBODY = Share("test", 1)
@@ -69,11 +68,9 @@ async def served(store: Store) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def transfers() -> AsyncIterator[HttpTransfers]:
-    workers = Workers(processes=1)
-    http = HttpTransfers(workers)
+    http = HttpTransfers()
     yield http
     await http.close()
-    workers.close()
 
 
 class Written:

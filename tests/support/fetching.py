@@ -83,7 +83,7 @@ async def reading(
         server = await registry.serve(socket)
         client = RegistryClient(f"unix:{socket}")
         try:
-            source = PackSource(client, cache, workers, HttpTransfers(workers))
+            source = PackSource(client, cache, workers, HttpTransfers())
             manifests = ManifestPages(client)
             yield Reading(
                 registry,

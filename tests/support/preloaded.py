@@ -34,7 +34,7 @@ PRELOADS = {
         "alembic.command",
         "alembic.script",
     ],
-    "holdfast_daemon": ["holdfast_daemon.server", "argparse", "aiohttp"],
+    "holdfast_daemon": ["holdfast_daemon.server", "argparse"],
 }
 """What each package's start needs, with PostgreSQL and S3 or without, and nothing that would start a thread."""
 _READ_AT_IMPORT = ("PYTHON", "LD_", "LC_", "LANG", "TZ", "MALLOC_", "GRPC_", "OTEL_", "SSL_", "OPENSSL_")

@@ -6,33 +6,29 @@ the caller, who asks the registry for another one.  Nothing here decides what by
 
 import asyncio
 import logging
-import os
 import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from holdfast_contract.http_connections import CONNECT_TIMEOUT_S
 from holdfast_contract.limits import MIB
 from holdfast_contract.reasons import Reason
 from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bandwidth import Bandwidth
-from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks, run_to_end
+from holdfast_daemon.pipeline.bounded_tasks import BoundedTasks
 from holdfast_daemon.pipeline.http_gets import (
-    ERROR_BYTES_MAX,
-    SILENCE_MAX_S,
     BrokenError,
     HttpGets,
     Take,
 )
+from holdfast_daemon.pipeline.http_puts import HttpPuts
 from holdfast_daemon.pipeline.pacing import Share
 from holdfast_daemon.pipeline.transfer_limits import CONNECTIONS_MAX, TransferLimits
-from holdfast_daemon.workers import Workers
 
 if TYPE_CHECKING:
-    import aiohttp
+    pass
 
 ATTEMPTS = 6
 """With pauses of up to 0.2, 0.4 ... 6.4 s; a longer outage is the job's to wait out."""
@@ -43,7 +39,7 @@ PIECE_BYTES = 8 * MIB
 PIECE_S = 0.1
 """With a limit pieces are as short as this: they come at the line's speed, one after another."""
 SEND_BYTES = 1 * MIB
-"""Read from the disk at once."""
+"""After so many a limit, or a pause, is looked for."""
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,60})</Code>")
 
 _DONE = frozenset({200, 201, 204})
@@ -86,18 +82,16 @@ class HttpTransfers:
 
     def __init__(
         self,
-        workers: Workers,
         up: Bandwidth | None = None,
         down: Bandwidth | None = None,
         limits: TransferLimits | None = None,
     ) -> None:
         """Takes the limits of both directions, which hold for transfers through the registry, too; None: no limit."""
-        self._workers = workers
         self.up = up or Bandwidth()
         self.down = down or Bandwidth()
         self._limits = limits or TransferLimits()
         self._gets = HttpGets(CONNECTIONS_MAX)
-        self._session: aiohttp.ClientSession | None = None
+        self._puts = HttpPuts(CONNECTIONS_MAX)
 
     async def put(self, path: Path, size_bytes: int, url: str, headers: Mapping[str, str], allow: Allow) -> None:
         """Brings a file, or finds that it was brought before.
@@ -174,8 +168,7 @@ class HttpTransfers:
     async def close(self) -> None:
         """Ends all connections."""
         self._gets.close()
-        if self._session is not None:
-            await self._session.close()
+        self._puts.close()
 
     async def _patiently(self, what: str, once: Callable[[int], Awaitable[None]]) -> None:
         for attempt in range(ATTEMPTS):
@@ -190,45 +183,22 @@ class HttpTransfers:
         raise AssertionError("the last attempt returns or raises")
 
     async def _put_once(self, source: "_Source", url: str, headers: Mapping[str, str], attempt: int, cuts: int) -> None:
-        session = self._open_session()
-        import aiohttp
-        from yarl import URL
+        async def allowed(left_bytes: int) -> int:
+            length = min(self.up.piece_bytes(SEND_BYTES), left_bytes)
+            await source.allow(length)
+            return length
 
         # A server that has the pack already may hang up instead of taking all of it, and its answer would be lost.  Every other try
         # therefore asks first; not every one, for there are proxies that never answer to that.
         asks_first = attempt % 2 == 1
         try:
-            async with (
-                asyncio.timeout(SILENCE_MAX_S) as silence,
-                session.put(
-                    URL(url, encoded=True),
-                    data=self._blocks(source, silence),
-                    headers=headers,
-                    skip_auto_headers=["Content-Type"],
-                    expect100=asks_first,
-                    allow_redirects=False,
-                ) as answer,
-            ):
-                if answer.status in _DONE or answer.status == _THERE_ALREADY:
-                    self._limits.succeeded()
-                    return
-                self._judge(answer.status, answer.reason, await answer.content.read(ERROR_BYTES_MAX), cuts)
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise _PassingError(_words(error)) from error
-
-    async def _blocks(self, source: "_Source", silence: asyncio.Timeout) -> AsyncIterator[bytes]:
-        descriptor = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            at = 0
-            while at < source.size_bytes:
-                length = min(self.up.piece_bytes(SEND_BYTES), source.size_bytes - at)
-                silence.reschedule(None)  # a limit of ours is no silence of the server's
-                await source.allow(length)
-                silence.reschedule(asyncio.get_running_loop().time() + SILENCE_MAX_S)
-                yield await run_to_end(self._workers.in_thread(os.pread, descriptor, length, at))
-                at += length
-        finally:
-            os.close(descriptor)
+            answer = await self._puts.put(source.path, source.size_bytes, url, headers, allowed, asks_first=asks_first)
+        except BrokenError as error:
+            raise _PassingError(str(error)) from error
+        if answer.status in _DONE or answer.status == _THERE_ALREADY:
+            self._limits.succeeded()
+            return
+        self._judge(answer.status, answer.reason, answer.text, cuts)
 
     async def _get_once(
         self, url: str, headers: Mapping[str, str], wanted: tuple[int, int], cuts: int, take: Take
@@ -263,28 +233,3 @@ class HttpTransfers:
         raise HoldfastError(
             Reason.UNAVAILABLE, f"the S3 server is no use as it is: {words}; ask the registry's operator"
         )
-
-    def _open_session(self) -> "aiohttp.ClientSession":
-        if self._session is None:
-            try:
-                # Not there in every installation, and a tenth of a second to load.
-                import aiohttp
-            except ImportError as error:
-                text = "the registry keeps packs in an S3 store, for which this daemon needs holdfast[s3]; install it, then restart"
-                raise HoldfastError(Reason.PROTOCOL_MISMATCH, text) from error
-            timeout = aiohttp.ClientTimeout(
-                total=None, connect=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_MAX_S
-            )
-            connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX)
-            self._session = aiohttp.ClientSession(
-                timeout=timeout,
-                connector=connector,
-                auto_decompress=False,
-                trust_env=True,
-            )
-        return self._session
-
-
-def _words(error: BaseException) -> str:
-    """What a failed connection is called, without its address, which is a secret."""
-    return f"{type(error).__name__}"
