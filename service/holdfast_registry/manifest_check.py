@@ -77,15 +77,23 @@ class _Base:
 class _Found:
     """What the look-ups have come to so far."""
 
-    may_be_unread: frozenset[int] = frozenset()
-    """Rows of packs that are none of this upload's, and unread."""
+    lease_id: str
+    """Of the upload, whose own packs need not be read."""
     missing: dict[bytes, None] = field(default_factory=dict)
     condemned: list[bytes] = field(default_factory=list)
-    unread: set[int] = field(default_factory=set)
+    unread: set[UnreadPack] = field(default_factory=set)
 
     @property
     def is_full(self) -> bool:
         return len(self.missing) >= FIND_MISSING_DIGESTS_MAX
+
+
+class _DamagedUnreadError(Exception):
+    """A piece of the manifest cannot be read, and lies in packs that nobody has read back."""
+
+    def __init__(self, packs: list[UnreadPack]) -> None:
+        super().__init__()
+        self.packs = packs
 
 
 class ManifestChecker:
@@ -105,12 +113,21 @@ class ManifestChecker:
             RegistryError: STORE_DAMAGED.
         """
         if pending.unread_of_latest:
-            return LeansOnUnread(pending.unread_of_latest)  # its chunks are not looked for
-        encoded = self._read_root_chunk(pending.entity_id, root_digest)
+            return LeansOnUnread(list(pending.unread_of_latest))  # its chunks are not looked for
+        try:
+            return self._check(pending, root_digest, artifact_digest)
+        except _DamagedUnreadError as error:
+            # Read back they are given up, also those of this upload, and the chunk is missing.
+            return LeansOnUnread(error.packs)
+
+    def _check(
+        self, pending: PendingVersion, root_digest: bytes, artifact_digest: bytes
+    ) -> CheckedManifest | MissingChunks | LeansOnUnread:
+        encoded = self._read_piece(pending.entity_id, [root_digest])[0] if root_digest != EMPTY_DIGEST else b""
         if encoded is None:
             return MissingChunks([root_digest])
         root = parse_root(encoded)
-        found = _Found(frozenset(pending.unread))
+        found = _Found(pending.lease_id)
         own = lengths_by_digest([s.digest for s in root.segments], [s.length for s in root.segments])
         if encoded:
             own[root_digest] = len(encoded)
@@ -122,7 +139,7 @@ class ManifestChecker:
         if found.missing:
             return MissingChunks(list(found.missing)[:FIND_MISSING_DIGESTS_MAX])
         if found.unread:
-            return LeansOnUnread([pending.unread[row] for row in sorted(found.unread)])
+            return LeansOnUnread(sorted(found.unread, key=lambda pack: pack.row))
         summary = check.finish()
         if summary.artifact_digest != artifact_digest:
             raise ManifestError(
@@ -142,6 +159,15 @@ class ManifestChecker:
         if root_digest == EMPTY_DIGEST:
             return b""  # no entries: the root encodes to no bytes, and no bytes have no chunk
         return (self._reader.read(entity_id, [root_digest]))[0]
+
+    def _read_piece(self, entity_id: int, digests: Sequence[bytes]) -> list[bytes | None]:
+        """As the reader does it, but for damage to what nobody has read back."""
+        try:
+            return self._reader.read(entity_id, digests)
+        except RegistryError as error:
+            if error.reason is Reason.STORE_DAMAGED and (unread := self._packs.unread_beneath(entity_id, digests)):
+                raise _DamagedUnreadError(unread) from error
+            raise
 
     def _base(self, pending: PendingVersion, root: ManifestRoot) -> _Base:
         if pending.latest is None or pending.has_lost_chunks:
@@ -164,7 +190,11 @@ class ManifestChecker:
         self, entity_id: int, root: ManifestRoot, base: _Base, check: ManifestCheck, found: _Found
     ) -> None:
         for group in _groups(root.segments):
-            encoded = self._reader.read(entity_id, [segment.digest for segment in group])
+            encoded = self._read_piece(entity_id, [segment.digest for segment in group])
+            gone = [segment.digest for segment, one in zip(group, encoded, strict=True) if one is None]
+            if gone:  # since they were looked for
+                found.missing.update(dict.fromkeys(gone))
+                return
             chunks, long_lists = _check_group(check, encoded)
             held = self._chunks_held(entity_id, base.around(group)) if chunks else {}
             self._look_for(entity_id, dict(chunks.items() - held.items()) if held else chunks, found)
@@ -187,7 +217,7 @@ class ManifestChecker:
     def _check_long_list(self, entity_id: int, long_list: LongList, found: _Found) -> None:
         rest, size_bytes = long_list.chunk_count, 0
         for first in range(0, len(long_list.part_digests), LISTS_AT_ONCE):
-            parts = self._reader.read(entity_id, long_list.part_digests[first : first + LISTS_AT_ONCE])
+            parts = self._read_piece(entity_id, long_list.part_digests[first : first + LISTS_AT_ONCE])
             for encoded in parts:
                 if encoded is None:
                     return  # it was among the segment's own chunks and is listed as missing
@@ -200,9 +230,8 @@ class ManifestChecker:
         if not chunks:
             return
         digests = list(chunks)
-        stored = self._packs.lengths(entity_id, digests)
-        if found.may_be_unread:
-            found.unread |= self._packs.lain_in(entity_id, digests, found.may_be_unread)
+        stored, unread = self._packs.lengths_and_unread(entity_id, digests, found.lease_id)
+        found.unread.update(unread)
         if stored == chunks:
             return
         for digest, length in chunks.items():
@@ -256,7 +285,7 @@ def _groups(segments: Iterable[SegmentRef]) -> Iterator[list[SegmentRef]]:
 def _check_group(check: ManifestCheck, encoded: Sequence[bytes | None]) -> tuple[dict[bytes, int], list[LongList]]:
     contents: list[SegmentContent] = []
     for segment in encoded:
-        assert segment is not None, "every segment had a row"
+        assert segment is not None, "what is gone is missing"
         contents.append(check.check_segment(segment))
     digests = [digest for content in contents for digest in content.chunks]
     lengths = [length for content in contents for length in content.chunks.values()]

@@ -21,6 +21,7 @@ from holdfast_registry.clock import Clock
 from holdfast_registry.database.duties import Duty
 from holdfast_registry.database.scrubs import ScrubRepository
 from holdfast_registry.database.unread import Backlog, UnreadPack, UnreadRepository
+from holdfast_registry.domain.unread import DamagedFate
 from holdfast_registry.errors import DatabaseError, RegistryError
 from holdfast_registry.scrub.hurt import HurtVersions
 from holdfast_registry.scrub.inspect_pack import PackInspector
@@ -146,16 +147,17 @@ class PackVerifier:
     async def _mend(self, pack: UnreadPack, problem: str) -> None:
         async with self._one_mends:
             rows = await self._mending.scrubs.rows_in(pack)
-            if await self._unread.give_up(pack, [row.digest for row in rows]):
+            fate = await self._unread.give_up(pack, [row.digest for row in rows])
+            if fate is DamagedFate.GIVE_UP:
                 logger.error(
                     "pack is damaged and given up before its version was committed pack=%s problem=%s",
                     pack.pack_id.hex(),
                     problem,
                 )
-                return
-            await self._mending.repairer.quarantine(pack, problem)
-            await self._mending.repairer.heal()
-            await self._mending.hurt.note_new()
+            if fate is DamagedFate.QUARANTINE:
+                await self._mending.repairer.quarantine(pack, problem)
+                await self._mending.repairer.heal()
+                await self._mending.hurt.note_new()
 
     # --- beside the calls ---------------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from holdfast_contract.failpoints import failpoint
 from holdfast_contract.reasons import Reason
 from holdfast_registry.database.checked_manifest import CheckedManifest
@@ -80,12 +82,14 @@ class VersionCommitter:
         if decision is CommitDecision.MANIFEST_NEEDED:
             return NotCommitted.MANIFEST_NEEDED
         if decision is CommitDecision.NO_OP and pending.unread_of_latest:
-            return LeansOnUnread(pending.unread_of_latest)
+            return LeansOnUnread(list(pending.unread_of_latest))
         if decision is CommitDecision.NO_OP and pending.has_lost_chunks:
             # Perhaps it is the latest version that is damaged: whoever logs its content again makes it whole.
             if not manifest_root:
                 return NotCommitted.MANIFEST_NEEDED
-            found = self._manifests.check(pending, manifest_root, wish.artifact_digest)
+            # It leans on the packs of this upload then, which are another one's to it.
+            healed = replace(pending, lease_id="")
+            found = self._manifests.check(healed, manifest_root, wish.artifact_digest)
             if isinstance(found, MissingChunks | LeansOnUnread):
                 return found
         manifest = None

@@ -190,6 +190,29 @@ def test_same_content_again_is_no_no_op_over_a_damaged_version(idle: Client, ent
     assert again.commit(content) == "missing"
 
 
+def test_upload_brings_its_own_manifest_again_when_it_was_damaged_on_the_way(idle: Client, entity: str) -> None:
+    content = content_of(files())
+    first = Upload.begin(idle, entity)
+    first.bring_damaged(content.chunks[::-1])  # the root comes first
+    assert first.commit(content) == "missing"
+    assert first.missing(content.chunks) == content.chunks, "the whole pack was given up"
+    first.bring(content.chunks)
+    assert first.commit(content) != "missing"
+
+
+def test_damaged_version_is_not_healed_by_another_damaged_pack(idle: Client, entity: str) -> None:
+    content = content_of(files())
+    first = Upload.begin(idle, entity)
+    first.bring_damaged(content.chunks)
+    assert first.commit(content) != "missing"
+    second = Upload.begin(idle, entity)
+    assert second.missing(content.chunks) == content.chunks[:1]
+    second.bring_damaged([content.chunks[0], *files().values()])
+    assert second.commit(content) == "missing", "it would be a no-op"
+    second.bring(content.chunks[:1])
+    assert second.commit(content) == first.begun.version_id
+
+
 def test_parts_are_merged_when_their_packs_are_read(idle: Client, entity: str) -> None:
     name = "parts"
     for writer, damaged in (("a", False), ("b", False)):

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select
 
 from holdfast_registry.database.schema import version
-from holdfast_registry.database.unread import leans_on_unread
 from holdfast_registry.domain.manifest import ManifestSummary
 from holdfast_registry.domain.records import VersionState
 
@@ -37,16 +36,18 @@ class CheckedManifest:
     """A version whose chunks were not looked for, because it held them; empty: all were."""
 
 
-def stands(
-    connection: Connection, manifest: CheckedManifest, *, entity_id: int, chunk_epoch: int, lease_id: str
-) -> bool:
-    """Tells whether a manifest's chunks are where its check has found them, for the upload under this lease."""
-    return (
-        manifest.chunk_epoch == chunk_epoch
-        and _is_held(connection, manifest)
-        # A condemned one may have been brought by another upload since.
-        and not leans_on_unread(connection, entity_id, lease_id, manifest.condemned)
-    )
+def stands(connection: Connection, manifest: CheckedManifest, chunk_epoch: int) -> bool:
+    """Tells whether a manifest's chunks are stored as its check has found them.
+
+    Args:
+        connection: in a transaction in which the epoch stands still.
+        manifest: that was checked.
+        chunk_epoch: of the entity, as it is now.
+
+    Those that were condemned may lie elsewhere by now, but in no pack that nobody has read: such a one takes only chunks that have
+    no row.
+    """
+    return manifest.chunk_epoch == chunk_epoch and _is_held(connection, manifest)
 
 
 def _is_held(connection: Connection, manifest: CheckedManifest) -> bool:

@@ -51,6 +51,15 @@ class ChunkStatements(Protocol):
             How many of them serve from their new place; the others were stored before.
         """
 
+    def insert_unread(self, connection: Connection, rows: Sequence[NewChunk]) -> int:
+        """Adds chunks of a pack that nobody has read back, where they have no row; condemned ones are revived where they lie.
+
+        A version may name a condemned chunk, and must not come to lean on another upload's pack before that was read.
+
+        Returns:
+            How many of them lie in the pack.
+        """
+
     def revive(self, connection: Connection, entity_id: int, digests: Sequence[bytes]) -> None:
         """Takes back the condemnation of chunks that a commit names."""
 

@@ -8,8 +8,8 @@ A crash before its COMMIT leaves the version PENDING and the lease as it was; af
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
 
@@ -38,7 +38,7 @@ from holdfast_registry.database.statements import (
     touch,
     ttl_columns,
 )
-from holdfast_registry.database.unread import UnreadPack, unread_of_others
+from holdfast_registry.database.unread import UnreadPack, unread_of_version
 from holdfast_registry.domain.aliases import plan_aliases
 from holdfast_registry.domain.leases import is_usable, lease_expired
 from holdfast_registry.domain.records import (
@@ -99,6 +99,8 @@ class PendingVersion:
     """What a commit goes by, as it is at one moment."""
 
     version_id: str
+    lease_id: str
+    """Under which it is brought."""
     collection_id: int
     entity_id: int
     chunk_epoch: int
@@ -113,14 +115,8 @@ class PendingVersion:
     """That the collection has ever given."""
     known_version_id: str | None = None
     """The version that the wish's origin came to before."""
-    unread: Mapping[int, UnreadPack] = field(default_factory=dict)
-    """Packs of other uploads to the entity that nobody has read back, by their rows."""
-
-    @property
-    def unread_of_latest(self) -> list[UnreadPack]:
-        """Those that the latest version may lean on: its own, for all others were read before it was committed."""
-        latest = self.latest
-        return [] if latest is None else [one for one in self.unread.values() if one.version_id == latest.version_id]
+    unread_of_latest: tuple[UnreadPack, ...] = ()
+    """Packs that nobody has read back and the latest version may lean on: its own, for all others were read before it was committed."""
 
     def has_base(self, base_version_id: str) -> bool:
         """Tells whether a manifest that was merged from this version is still right."""
@@ -245,9 +241,14 @@ def load_latest(connection: Connection, version_id: str | None, now_ms: int) -> 
     )
 
 
-def with_unread(connection: Connection, pending: PendingVersion, lease_id: str) -> PendingVersion:
+def with_unread(connection: Connection, pending: PendingVersion) -> PendingVersion:
     """Returns it as the check of a manifest wants it."""
-    return replace(pending, unread=unread_of_others(connection, pending.entity_id, lease_id))
+    return replace(pending, unread_of_latest=_unread_of_latest(connection, pending))
+
+
+def _unread_of_latest(connection: Connection, pending: PendingVersion) -> tuple[UnreadPack, ...]:
+    latest = pending.latest
+    return () if latest is None else unread_of_version(connection, pending.entity_id, latest.version_id)
 
 
 def take_number(connection: Connection, collection_id: int, version_id: str, now_ms: int) -> int:
@@ -399,7 +400,7 @@ class CommitRepository:
                 return answered
             pending = self.pending(connection, wish.version_id, wish.lease_id)
             known = find_origin(connection, pending.collection_id, wish.origin_id)
-            return replace(with_unread(connection, pending, wish.lease_id), known_version_id=known)
+            return replace(with_unread(connection, pending), known_version_id=known)
 
         return self._database.read_here(unit)
 
@@ -451,17 +452,13 @@ class CommitRepository:
             wish.artifact_digest, pending.latest, has_manifest=manifest is not None, wish=wish.semantic_version
         )
         if decision is CommitDecision.NO_OP and pending.latest is not None:
+            if _unread_of_latest(connection, pending):
+                return NotCommitted.RECHECK  # it has become the latest since
             target = pending.latest.version_id
             connection.execute(_SET_STATE, {"version": wish.version_id, "new_state": VersionState.FAILED.value})
         elif manifest is None:
             return NotCommitted.MANIFEST_NEEDED
-        elif not stands(
-            connection,
-            manifest,
-            entity_id=pending.entity_id,
-            chunk_epoch=pending.chunk_epoch,
-            lease_id=wish.lease_id,
-        ):
+        elif not stands(connection, manifest, pending.chunk_epoch):
             return NotCommitted.RECHECK
         else:
             if pending.has_quota:
@@ -492,6 +489,7 @@ class CommitRepository:
         latest = load_latest(connection, row.latest_version_id, now_ms)
         return PendingVersion(
             row.id,
+            lease_id,
             row.collection_id,
             row.entity_id,
             row.chunk_epoch,

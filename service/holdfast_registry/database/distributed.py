@@ -146,7 +146,7 @@ class DistributedRepository:
             if (answered := find_response(connection, once)) is not None:
                 return answered
             found = self._pending_part(connection, content)
-            return replace(found, pending=with_unread(connection, found.pending, content.lease_id))
+            return replace(found, pending=with_unread(connection, found.pending))
 
         return self._database.read_here(unit)
 
@@ -206,13 +206,7 @@ class DistributedRepository:
             if not is_covered:
                 raise too_late(found.distributed_id, str(found.finished))
             target = found.finished.version_id
-        elif manifest is None or not stands(
-            connection,
-            manifest,
-            entity_id=found.pending.entity_id,
-            chunk_epoch=found.pending.chunk_epoch,
-            lease_id=content.lease_id,
-        ):
+        elif manifest is None or not stands(connection, manifest, found.pending.chunk_epoch):
             return NotCommitted.RECHECK
         else:
             self._keep_part(connection, found, manifest, now_ms)
@@ -282,7 +276,7 @@ class DistributedRepository:
         """
 
         def unit(connection: Connection) -> PendingVersion:
-            return with_unread(connection, self._commits.pending(connection, version_id, lease_id), lease_id)
+            return with_unread(connection, self._commits.pending(connection, version_id, lease_id))
 
         return self._database.read_here(unit)
 

@@ -6,7 +6,7 @@ the pack's bytes are on the disk and were checked; where a store vouches for the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from holdfast_registry.database.database import Database
 from holdfast_registry.database.quotas import PROJECT_OF_LEASE, charge_packs, has_quota
 from holdfast_registry.database.schema import entity, lease, pack, part
 from holdfast_registry.database.statements import AnyRow, find_entity
-from holdfast_registry.database.unread import UnreadPack, unread_of_others
+from holdfast_registry.database.unread import UnreadPack, unread_beneath
 from holdfast_registry.domain.leases import is_usable, lease_expired, needs_renewal, rest_s
 from holdfast_registry.domain.manifest import split_digests
 from holdfast_registry.domain.records import ChunkPlace, LeaseGrant, LeaseState, PackState
@@ -142,6 +142,7 @@ class PackRepository:
         """
         unit = partial(self._find_missing, lease_id=lease_id, digests=digests)
         # The lease may end between the statements as well as after them; a pack that is sealed between them is unread, and seen.
+        # What is given up between them is told to be there, as if it were given up afterwards: the commit says what is missing.
         active, present, unread = await self._database.read(unit, one_state=False)
         grant = await self._renew_when_due(active)
         return Missing([digest not in present for digest in digests], grant, unread)
@@ -149,14 +150,10 @@ class PackRepository:
     def _find_missing(
         self, connection: Connection, lease_id: str, digests: Sequence[bytes]
     ) -> tuple[ActiveLease, set[bytes], tuple[UnreadPack, ...]]:
-        active, statements = self._active(connection, lease_id), chunk_statements(connection)
-        present = statements.select_present(connection, active.entity_id, digests)
-        unread = unread_of_others(connection, active.entity_id, lease_id) if present else {}
-        if not unread:
-            return active, present, ()
-        found = statements.select_in_packs(connection, active.entity_id, list(present), list(unread))
-        present.difference_update(digest for digest, _ in found)
-        return active, present, tuple(unread[row] for row in sorted({row for _, row in found}))
+        active = self._active(connection, lease_id)
+        present = chunk_statements(connection).select_present(connection, active.entity_id, digests)
+        beneath = unread_beneath(connection, active.entity_id, lease_id, list(present))
+        return active, present.difference(*beneath.values()), tuple(beneath)
 
     async def _renew_when_due(self, active: ActiveLease) -> LeaseGrant:
         now_ms = self._clock.now_ms()
@@ -229,7 +226,8 @@ class PackRepository:
             raise _no_grant(index.pack_id)
         live = row.live_chunks
         if row.state == PackState.UPLOADING:
-            live = chunk_statements(connection).insert_absent(connection, _chunk_rows(active.entity_id, row.id, index))
+            statements, rows = chunk_statements(connection), _chunk_rows(active.entity_id, row.id, index)
+            live = (statements.insert_unread if unread else statements.insert_absent)(connection, rows)
             now_ms = self._clock.now_ms()
             sealed = {"row_id": row.id, "live": live, "now_ms": now_ms, "unread_since": now_ms if unread else None}
             if not connection.execute(_SEAL, sealed).rowcount:
@@ -259,12 +257,22 @@ class PackRepository:
             one_state=False,
         )
 
-    def lain_in(self, entity_id: int, digests: Sequence[bytes], rows: Collection[int]) -> set[int]:
-        """Returns in which of these packs some of the chunks lie.  Blocks."""
+    def lengths_and_unread(
+        self, entity_id: int, digests: Sequence[bytes], lease_id: str
+    ) -> tuple[dict[bytes, int], list[UnreadPack]]:
+        """Returns what `lengths` does, and the unread packs of other uploads that some of the chunks lie in.  Blocks."""
 
-        def unit(connection: Connection) -> set[int]:
-            found = chunk_statements(connection).select_in_packs(connection, entity_id, digests, list(rows))
-            return {row for _, row in found}
+        def unit(connection: Connection) -> tuple[dict[bytes, int], list[UnreadPack]]:
+            stored = chunk_statements(connection).select_lengths(connection, entity_id, digests)
+            return stored, list(unread_beneath(connection, entity_id, lease_id, list(stored)))
+
+        return self._database.read_here(unit, one_state=False)
+
+    def unread_beneath(self, entity_id: int, digests: Sequence[bytes]) -> list[UnreadPack]:
+        """Returns the unread packs that some of the chunks lie in, whoever has brought them.  Blocks."""
+
+        def unit(connection: Connection) -> list[UnreadPack]:
+            return list(unread_beneath(connection, entity_id, "", digests))
 
         return self._database.read_here(unit, one_state=False)
 

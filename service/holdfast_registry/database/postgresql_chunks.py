@@ -17,6 +17,13 @@ ON CONFLICT (entity_id, digest) DO UPDATE SET
   length = excluded.length, codec = excluded.codec, condemned_at_ms = NULL
 WHERE chunk.condemned_at_ms IS NOT NULL
 """
+_INSERT_UNREAD = """
+INSERT INTO chunk (entity_id, digest, pack, "offset", stored_length, length, codec, condemned_at_ms)
+SELECT entity_id, digest, pack, "offset", stored_length, length, codec, NULL
+FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::integer[], $6::integer[], $7::smallint[])
+  AS brought (entity_id, digest, pack, "offset", stored_length, length, codec)
+ON CONFLICT (entity_id, digest) DO UPDATE SET condemned_at_ms = NULL WHERE chunk.condemned_at_ms IS NOT NULL
+"""
 _DIGEST_BYTES = 32
 # All digests in one value, and all that is found in another: as an array and as rows, 65,536 of them would take the event loop
 # longer to write and to read than PostgreSQL takes to find them.  An array whose length the planner does not see is always looked
@@ -126,13 +133,31 @@ def insert_absent(connection: Connection, rows: Sequence[tuple[int, bytes, int, 
     Returns:
         How many of them serve from their new place; the others were stored before.
     """
+    return connection.exec_driver_sql(_INSERT, _columns(rows)).rowcount if rows else 0
+
+
+def insert_unread(connection: Connection, rows: Sequence[tuple[int, bytes, int, int, int, int, int]]) -> int:
+    """Adds chunks of a pack that nobody has read back, where they have no row; condemned ones are revived where they lie.
+
+    Args:
+        connection: in a transaction.
+        rows: as for `insert_absent`, of one pack.
+
+    Returns:
+        How many of them lie in the pack.
+    """
     if not rows:
         return 0
+    connection.exec_driver_sql(_INSERT_UNREAD, _columns(rows))
+    entity_id, _, pack, *_ = rows[0]
+    return len(select_in_packs(connection, entity_id, [row[1] for row in rows], [pack]))
+
+
+def _columns(rows: Sequence[tuple[int, bytes, int, int, int, int, int]]) -> tuple[list[object], ...]:
     # A pack may hold a chunk twice, when two jobs have read the same files at once; one statement takes a row once only.
     unique = {row[:2]: row for row in rows}.values()
     # In one order for all writers: two that bring the same chunks wait for each other, and never in a circle.
-    columns = tuple(list(column) for column in zip(*sorted(unique), strict=True))
-    return connection.exec_driver_sql(_INSERT, columns).rowcount
+    return tuple(list(column) for column in zip(*sorted(unique), strict=True))
 
 
 def revive(connection: Connection, entity_id: int, digests: Sequence[bytes]) -> None:

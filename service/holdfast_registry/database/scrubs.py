@@ -107,7 +107,18 @@ HAS_ROW = (
 )
 """A lost chunk is stored again."""
 _LOST = select(lost_chunk).where(~HAS_ROW).order_by(lost_chunk.c.entity_id, lost_chunk.c.digest)
-_HEALED = select(lost_chunk.c.entity_id, lost_chunk.c.digest).where(HAS_ROW)
+# What lies in a pack that nobody has read back may be lost once more, and then it must be known still.
+_HAS_READ_ROW = (
+    select(chunk.c.digest)
+    .join(pack, pack.c.id == chunk.c.pack)
+    .where(
+        chunk.c.entity_id == lost_chunk.c.entity_id,
+        chunk.c.digest == lost_chunk.c.digest,
+        pack.c.unread_since_ms.is_(None),
+    )
+    .exists()
+)
+_HEALED = select(lost_chunk.c.entity_id, lost_chunk.c.digest).where(_HAS_READ_ROW)
 _OF_CHUNK = (lost_chunk.c.entity_id == bindparam("of_entity"), lost_chunk.c.digest == bindparam("of_digest"))
 _FORGET_LOST = delete(lost_chunk).where(*_OF_CHUNK)
 _KNOW_VERSIONS = update(lost_chunk).where(*_OF_CHUNK).values(versions_known=True)

@@ -24,6 +24,11 @@ ON CONFLICT (entity_id, digest) DO UPDATE SET
   length = excluded.length, codec = excluded.codec, condemned_at_ms = NULL
 WHERE chunk.condemned_at_ms IS NOT NULL
 """
+_INSERT_UNREAD = """
+INSERT INTO chunk (entity_id, digest, pack, "offset", stored_length, length, codec, condemned_at_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, NULL)
+ON CONFLICT (entity_id, digest) DO UPDATE SET condemned_at_ms = NULL WHERE chunk.condemned_at_ms IS NOT NULL
+"""
 _PAGE = (
     "SELECT digest, pack, stored_length, condemned_at_ms FROM chunk WHERE entity_id = ? AND digest > ? "
     "ORDER BY digest LIMIT ?"
@@ -121,6 +126,23 @@ def insert_absent(connection: Connection, rows: Sequence[tuple[int, bytes, int, 
     """
     # Sorted they go to neighbouring pages.
     return connection.exec_driver_sql(_INSERT, sorted(rows)).rowcount if rows else 0
+
+
+def insert_unread(connection: Connection, rows: Sequence[tuple[int, bytes, int, int, int, int, int]]) -> int:
+    """Adds chunks of a pack that nobody has read back, where they have no row; condemned ones are revived where they lie.
+
+    Args:
+        connection: in a transaction.
+        rows: as for `insert_absent`, of one pack.
+
+    Returns:
+        How many of them lie in the pack.
+    """
+    if not rows:
+        return 0
+    connection.exec_driver_sql(_INSERT_UNREAD, sorted(rows))
+    entity_id, _, pack, *_ = rows[0]
+    return len(dict(select_in_packs(connection, entity_id, [row[1] for row in rows], [pack])))
 
 
 def revive(connection: Connection, entity_id: int, digests: Sequence[bytes]) -> None:
