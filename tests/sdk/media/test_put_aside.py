@@ -1,7 +1,9 @@
 """What objects make for themselves is on disk as long as somebody has it, and neither process of a fork harms the other's."""
 
 import gc
+import hashlib
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ from holdfast.media import spooled_bytes
 from holdfast.media.media_content import GeneratedFile
 from holdfast.media.spooled_bytes import SpooledBytes
 from holdfast.media.temporary_file import TemporaryFile
+from holdfast_contract.digest import file_digest
 
 
 def test_bytes_come_back_whoever_writes_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,3 +98,14 @@ def test_threads_that_ask_for_a_path_at_once_get_one_that_stays(monkeypatch: pyt
     gc.collect()
     assert paths[0] == paths[1]
     assert Path(paths[0]).read_bytes() == b"pixels"
+
+
+@pytest.mark.parametrize("size_bytes", [0, 3_000, 70_000])
+def test_whoever_asks_late_gets_the_hashes_of_the_bytes(size_bytes: int) -> None:
+    data = os.urandom(size_bytes)
+    asked_at_once, as_a_file = (GeneratedFile.of_bytes(data, ".png") for _ in range(2))
+    copied = pickle.loads(pickle.dumps(GeneratedFile.of_bytes(data, ".png")))
+    as_a_file.local_path()
+    for content in (asked_at_once, as_a_file, copied):
+        assert (content.size, content.sha256) == (size_bytes, hashlib.sha256(data).hexdigest())
+        assert content.name == f"{file_digest(data).hex()[:20]}.png"
