@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from holdfast_contract.digest import digest_of
 from holdfast_registry.blobstore.open_store import open_store, records_of
 from holdfast_registry.blobstore.records import FolderRecords, ObjectRecords, StoreRecords
 from holdfast_registry.blobstore.s3 import S3Store
@@ -146,6 +148,28 @@ def test_what_no_record_names_is_listed(filled: Filled, tmp_path: Path, capsys: 
     assert "1 files, 4 bytes, from 'forgotten'" in said
     assert f"pack {victim.stem}: it is not in the store" in said
     assert "team/vision/dogs:v1: its manifest is in no pack" in said
+
+
+def test_packs_that_nobody_had_read_are_read_before_they_serve_everybody(
+    filled: Filled, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data_dir = filled.copied_to(tmp_path)
+    bad, good = b"bad" * 1000, b"good" * 1000
+    with RegistryProcess(tmp_path) as process, Client(process.target) as client:
+        begun = client.begin("cats")
+        client.bring(begun.lease.lease_id, [bad, good])
+        process.stop()
+    pack = next(path for path in (data_dir / "packs").rglob("*.pack") if bad in path.read_bytes())
+    with closing(sqlite3.connect(data_dir / DATABASE_NAME)) as connection, connection:
+        connection.execute("UPDATE pack SET unread_since_ms = 1 WHERE pack_id = ?", (bytes.fromhex(pack.stem),))
+    record(data_dir, MovedClock())
+    lose_database(data_dir)
+    pack.chmod(0o600)
+    pack.write_bytes(pack.read_bytes().replace(bad, bad[::-1]))
+    assert command("rebuild-index", "--data-dir", str(data_dir)) == 1
+    assert f"chunk {digest_of(bad).hex()}" in capsys.readouterr().err
+    with RegistryProcess(tmp_path) as process, Client(process.target) as client:
+        assert client.missing_of(client.begin("cats").lease.lease_id, [bad, good]) == [bad]
 
 
 def test_store_without_a_catalogue_and_place_with_a_database_are_refused(filled: Filled, tmp_path: Path) -> None:

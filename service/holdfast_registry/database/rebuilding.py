@@ -5,7 +5,7 @@ Foreign keys are not enforced while rows of several records come together; what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,8 @@ class KnownPack:
 
     row: int
     entity_id: int
+    was_read: bool
+    """Its frames were checked when the record was written."""
 
 
 @contextmanager
@@ -73,8 +75,8 @@ class Rebuilding:
 
     def known_packs(self) -> dict[bytes, KnownPack]:
         """Returns the packs that the records name."""
-        rows = self._connection.execute(select(pack.c.pack_id, pack.c.id, pack.c.entity_id))
-        return {bytes(row.pack_id): KnownPack(row.id, row.entity_id) for row in rows}
+        rows = self._connection.execute(select(pack.c.pack_id, pack.c.id, pack.c.entity_id, pack.c.unread_since_ms))
+        return {bytes(row.pack_id): KnownPack(row.id, row.entity_id, row.unread_since_ms is None) for row in rows}
 
     def manifest_roots(self) -> set[bytes]:
         """Returns the roots of all manifests that a version names."""
@@ -86,10 +88,16 @@ class Rebuilding:
         with transaction(self._connection, "BEGIN IMMEDIATE"):
             return _add_pack(self._connection, entity_id, index, now_ms)
 
-    def add_chunks(self, known: KnownPack, index: PackIndex) -> None:
-        """Adds the chunks of a pack; one that another pack has, too, is read from whichever came first."""
+    def add_chunks(self, known: KnownPack, index: PackIndex, damaged: Collection[int] = ()) -> None:
+        """Adds the chunks of a pack; one that another pack has, too, is read from whichever came first.
+
+        Args:
+            known: the pack.
+            index: its footer's.
+            damaged: positions of frames that are left out.
+        """
         with transaction(self._connection, "BEGIN IMMEDIATE"):
-            _add_chunks(self._connection, known, index)
+            _add_chunks(self._connection, known, index, damaged)
 
     def finish(self, now_ms: int) -> list[str]:
         """Makes one consistent database of what came together; returns what had to be taken out, in words."""
@@ -131,14 +139,17 @@ def _add_pack(connection: Connection, entity_id: int, index: PackIndex, now_ms: 
         "created_at_ms": now_ms,
         "sealed_at_ms": now_ms,
     }
-    return KnownPack(int(connection.execute(insert(pack).returning(pack.c.id), values).scalar_one()), entity_id)
+    return KnownPack(
+        int(connection.execute(insert(pack).returning(pack.c.id), values).scalar_one()), entity_id, was_read=False
+    )
 
 
-def _add_chunks(connection: Connection, known: KnownPack, index: PackIndex) -> None:
+def _add_chunks(connection: Connection, known: KnownPack, index: PackIndex, damaged: Collection[int]) -> None:
     offsets = index.offsets()
     rows = [
         (known.entity_id, digest, known.row, offsets[at], index.stored_lengths[at], index.lengths[at], index.codecs[at])
         for at, digest in enumerate(split_digests(bytes(index.digests)))
+        if at not in damaged
     ]
     insert_absent(connection, rows)
 
@@ -160,7 +171,7 @@ def _give_packs_leases(connection: Connection, now_ms: int) -> None:
         values = {"id": lease_id, "entity_id": entity_id, "version_id": version_id, "state": LeaseState.CLOSED.value}
         times = {"started_at_ms": now_ms, "expires_at_ms": now_ms, "ended_at_ms": now_ms}
         connection.execute(insert(lease), values | times)
-        # Who has brought a pack is forgotten, so none can be its own upload's alone; the scrub reads them all in any case.
+        # Who has brought a pack is forgotten, so none can be its own upload's alone; what nobody had read was read just now.
         forgotten = {"lease_id": lease_id, "unread_since_ms": None}
         connection.execute(update(pack).where(pack.c.entity_id == entity_id).values(**forgotten))
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import zstandard
 
 from holdfast_contract.errors import ContractError, PackError
-from holdfast_contract.pack import PackIndex, decode_frame, read_index
+from holdfast_contract.pack import PackIndex, decode_frame, read_index, verify_frames
 from holdfast_registry.blobstore.open_store import file_threads
 from holdfast_registry.blobstore.store import BlobStore, PackFile, PackGoneError
 from holdfast_registry.blobstore.zstd import decompress
@@ -166,7 +166,12 @@ class _Packs:
                 self._report.problems += [
                     f"a manifest {root} that no record names" for root in _unnamed(opened, index, self._roots)
                 ]
-            self._rebuilding.add_chunks(known, index)
+            damaged = [] if known.was_read else verify_frames(index, opened.view, decompress)
+            self._report.problems += [
+                f"chunk {index.digest_at(position).hex()}: its bytes in pack {pack_id.hex()}, which nobody had read, are others"
+                for position in damaged
+            ]
+            self._rebuilding.add_chunks(known, index, frozenset(damaged))
             self._report.packs += 1
 
 
