@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
+
+STANDSTILL_TOLD_AFTER_S = 10.0
+"""A registry that restarts is back before that."""
+STANDSTILL_TOLD_EACH_S = 300.0
+"""Often enough to be seen in a log, seldom enough not to fill it."""
+
+_logger = logging.getLogger("holdfast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +98,34 @@ def progress_view(callback: ProgressCallback | None, *, enabled: bool) -> Iterat
         with _bar() as show:
             yield show
     else:
-        yield _ignore
+        yield Standstill()
 
 
-def _ignore(progress: Progress) -> None:
-    """Shows nothing."""
+class Standstill:
+    """Says nothing while a job goes on, and in the log why one stands still: a program without a terminal must not seem to hang."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Knows of no standstill yet."""
+        self._monotonic = monotonic
+        self._since_s: float | None = None
+        self._next_s = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        """Takes a message of the daemon."""
+        now_s = self._monotonic()
+        if not progress.waiting_for:
+            self._since_s = None
+            return
+        if self._since_s is None:
+            self._since_s, self._next_s = now_s, now_s + STANDSTILL_TOLD_AFTER_S
+        if now_s >= self._next_s:
+            self._next_s = now_s + STANDSTILL_TOLD_EACH_S
+            _logger.warning(
+                "Artifact %s has been waiting for %d s: %s. The job goes on by itself; `holdfast jobs` shows it.",
+                progress.artifact_name,
+                now_s - self._since_s,
+                progress.waiting_for,
+            )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from holdfast.progress import Progress, RateMeter, figures, human_bytes, progress_view
+from holdfast.progress import Progress, RateMeter, Standstill, figures, human_bytes, progress_view
 
 
 def progress(**fields: int | str) -> Progress:
@@ -75,3 +75,28 @@ def test_bar_appears_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None
         with progress_view(None, enabled=enabled) as show:
             show(progress(bytes_total=100, bytes_sent=50, waiting_for="the registry does not answer"))
         assert ("the registry does not answer" in stream.getvalue()) == expected
+
+
+def test_program_without_a_terminal_is_told_once_in_a_while_why_a_job_stands_still(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    tell = Standstill(monotonic=clock)
+    waits = progress(waiting_for="the registry does not answer; next try in 8 s")
+
+    def told_at(*seconds: float, what: Progress = waits) -> list[str]:
+        caplog.clear()
+        for clock.now in seconds:
+            tell(what)
+        return [record.message for record in caplog.records]
+
+    assert told_at(0, 5, 9) == []
+    (said,) = told_at(10, 11, 300)
+    assert said == (
+        "Artifact a has been waiting for 10 s: the registry does not answer; next try in 8 s. "
+        "The job goes on by itself; `holdfast jobs` shows it."
+    )
+    assert len(told_at(311, 320)) == 1
+    assert told_at(321, what=progress()) == []
+    assert told_at(322, 330) == [], "it has gone on meanwhile"
+    assert len(told_at(333)) == 1
