@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 
 from holdfast_contract.digest import ArtifactDigest, digest_of
+from holdfast_contract.grpc_options import NO_GRPC_RETRIES
 from holdfast_contract.pack import Codec, build_pack
 from holdfastpb.common.v1.error_pb2 import ErrorDetail
 from holdfastpb.common.v1.manifest_pb2 import ManifestRoot, ManifestSegment, SegmentRef
@@ -150,7 +151,7 @@ class Client:
     """All services of one registry."""
 
     def __init__(self, target: str, token: str | None = None) -> None:
-        self.channel = grpc.insecure_channel(target, [("grpc.use_local_subchannel_pool", 1)])
+        self.channel = grpc.insecure_channel(target, [("grpc.use_local_subchannel_pool", 1), NO_GRPC_RETRIES])
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self.hello = registry_pb2_grpc.RegistryServiceStub(self.channel).Hello
         self.versions = version_pb2_grpc.VersionServiceStub(self.channel)

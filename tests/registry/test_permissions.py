@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from holdfast_contract.call_context import REQUEST_ID_DETAIL
+from holdfast_contract.grpc_options import NO_GRPC_RETRIES
 from holdfast_registry.auth.permissions import PERMISSIONS
 from holdfastpb.registry.v1 import access_pb2, access_pb2_grpc, admin_pb2, collection_pb2, run_pb2, version_pb2
 from registry.client import Client, content_of, new_request_id
@@ -139,7 +140,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     admin_token = run_registry("init", "--data-dir", str(folder / "data")).stdout.strip()
     address = f"127.0.0.1:{free_port()}"
     with RegistryProcess(folder, "--listen", address) as process, Client(address, admin_token) as admin:
-        channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+        channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1), NO_GRPC_RETRIES])
         access = access_pb2_grpc.AccessServiceStub(channel)
         things = things_of(admin, access, "team", "vision")
         things_of(admin, access, "team", "other")

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast_contract.grpc_options import NO_GRPC_RETRIES
 from holdfast_registry.auth.call_limits import CallsAtOnce, RateLimits
 from holdfast_registry.commands import main
 from holdfast_registry.domain.access import Caller, Role, Scope, TokenRecord
@@ -35,7 +36,7 @@ class Keeper:
     """Who sets quotas."""
 
     def __init__(self, target: str) -> None:
-        self.channel = grpc.insecure_channel(target, [("grpc.use_local_subchannel_pool", 1)])
+        self.channel = grpc.insecure_channel(target, [("grpc.use_local_subchannel_pool", 1), NO_GRPC_RETRIES])
 
     def set(self, entity: str, project: str = "", **limits: float) -> access_pb2.Quota:
         flags = {f"set_{name}": True for name in ("bytes", "versions") if f"{name}_max" in limits}

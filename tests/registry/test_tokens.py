@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from holdfast_contract.grpc_options import NO_GRPC_RETRIES
 from holdfast_registry.auth.call_limits import RateLimits
 from holdfast_registry.auth.permissions import PERMISSIONS
 from holdfast_registry.auth.tokens import BELIEVED_S, TokenHolders, token_digest
@@ -41,7 +42,7 @@ class Desk:
         self.secret = run_registry("init", "--data-dir", str(folder / "data")).stdout.strip()
         self.address = f"127.0.0.1:{free_port()}"
         self.process = RegistryProcess(folder, "--listen", self.address)
-        self.channel = grpc.insecure_channel(self.address, [("grpc.use_local_subchannel_pool", 1)])
+        self.channel = grpc.insecure_channel(self.address, [("grpc.use_local_subchannel_pool", 1), NO_GRPC_RETRIES])
         self.database = folder / "data" / "registry.sqlite3"
 
     def ask(self, name: str, request: object, secret: str | None = None) -> Answer:

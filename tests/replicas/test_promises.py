@@ -16,6 +16,7 @@ from random import Random
 import grpc
 import pytest
 
+from holdfast_contract.grpc_options import NO_GRPC_RETRIES
 from holdfastpb.registry.v1 import access_pb2, access_pb2_grpc
 from holdfastpb.registry.v1.version_pb2 import ResolveVersionRequest, Version
 from registry.client import Client, content_of, error_of, new_request_id
@@ -41,7 +42,7 @@ COMMITS = figure(16, 10_000)
 IDLE, SILENT, GREEDY, HEALTHY = figure(20, 200), figure(4, 50), figure(1, 5), figure(4, 100)
 RATE = 5.0
 CALLS_AT_ONCE = 50
-OWN = [("grpc.use_local_subchannel_pool", 1)]
+OWN = [("grpc.use_local_subchannel_pool", 1), NO_GRPC_RETRIES]
 RECONNECT = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 300)]
 CONTENTS = 12
 """That the daemons choose from: each is deleted, collected, logged again and named by others many times."""
