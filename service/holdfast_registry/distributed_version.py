@@ -217,6 +217,8 @@ class DistributedVersions:
         self, version_id: str, lease_id: str, root_digest: bytes, digest: bytes
     ) -> CheckedManifest | LeansOnUnread:
         pending = self._repository.pending(version_id, lease_id)
+        if pending.has_lost_chunks:
+            pending = replace(pending, lease_id="")  # it may heal the latest version, which has other uploads' packs
         checked = self._manifests.check(pending, root_digest, digest)
         if isinstance(checked, MissingChunks):
             raise RegistryError(

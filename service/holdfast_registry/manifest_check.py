@@ -148,7 +148,8 @@ class ManifestChecker:
                 Reason.MANIFEST_DIGEST_MISMATCH,
             )
         held_by = "" if pending.latest is None else pending.latest.version_id
-        return CheckedManifest(root_digest, summary, pending.chunk_epoch, found.condemned, held_by)
+        is_read = not pending.lease_id
+        return CheckedManifest(root_digest, summary, pending.chunk_epoch, found.condemned, held_by, is_read)
 
     def read_root(self, entity_id: int, root_digest: bytes) -> ManifestRoot | None:
         """Returns a manifest's root; None: it is not stored."""

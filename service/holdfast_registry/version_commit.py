@@ -68,7 +68,7 @@ class VersionCommitter:
     def _check(
         self, wish: CommitWish, manifest_root: bytes, once: Once[Committed]
     ) -> bytes | MissingChunks | LeansOnUnread | NotCommitted | BaseChanged | CheckedManifest | None:
-        """Returns the manifest after its check, None when it looks like a no-op, or an answer without a commit."""
+        """Returns the manifest after its check, None when it needs none, or an answer without a commit."""
         pending = self._commits.prepare(wish, once)
         if isinstance(pending, bytes):
             return pending
@@ -83,16 +83,17 @@ class VersionCommitter:
             return NotCommitted.MANIFEST_NEEDED
         if decision is CommitDecision.NO_OP and pending.unread_of_latest:
             return LeansOnUnread(list(pending.unread_of_latest))
+        manifest = None
         if decision is CommitDecision.NO_OP and pending.has_lost_chunks:
             # Perhaps it is the latest version that is damaged: whoever logs its content again makes it whole.
             if not manifest_root:
                 return NotCommitted.MANIFEST_NEEDED
             # It leans on the packs of this upload then, which are another one's to it.
-            healed = replace(pending, lease_id="")
-            found = self._manifests.check(healed, manifest_root, wish.artifact_digest)
+            of_nobody = replace(pending, lease_id="")
+            found = self._manifests.check(of_nobody, manifest_root, wish.artifact_digest)
             if isinstance(found, MissingChunks | LeansOnUnread):
                 return found
-        manifest = None
+            manifest = found
         if decision is CommitDecision.CREATE:
             checked = self._manifests.check(pending, manifest_root, wish.artifact_digest)
             if isinstance(checked, MissingChunks | LeansOnUnread):

@@ -34,6 +34,8 @@ class CheckedManifest:
     """Chunks to be revived by the commit."""
     held_by: str = ""
     """A version whose chunks were not looked for, because it held them; empty: all were."""
+    is_read: bool = False
+    """None of its chunks lies only in a pack that nobody has read back, not in one of its own upload either."""
 
 
 def stands(connection: Connection, manifest: CheckedManifest, chunk_epoch: int) -> bool:

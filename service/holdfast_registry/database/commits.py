@@ -100,7 +100,7 @@ class PendingVersion:
 
     version_id: str
     lease_id: str
-    """Under which it is brought."""
+    """Under which it is brought; empty: no pack is its own."""
     collection_id: int
     entity_id: int
     chunk_epoch: int
@@ -249,6 +249,19 @@ def with_unread(connection: Connection, pending: PendingVersion) -> PendingVersi
 def _unread_of_latest(connection: Connection, pending: PendingVersion) -> tuple[UnreadPack, ...]:
     latest = pending.latest
     return () if latest is None else unread_of_version(connection, pending.entity_id, latest.version_id)
+
+
+def _is_whole(connection: Connection, pending: PendingVersion, manifest: CheckedManifest | None) -> bool:
+    """Tells whether the latest version has the content that this manifest of its own, if it was checked, says it has.
+
+    It may have become the latest since the check.  While some version of the entity is hurt, its chunks are looked for, and who
+    brings them again heals it only with what was read.
+    """
+    if _unread_of_latest(connection, pending):
+        return False
+    if not pending.has_lost_chunks:
+        return True
+    return manifest is not None and manifest.is_read and stands(connection, manifest, pending.chunk_epoch)
 
 
 def take_number(connection: Connection, collection_id: int, version_id: str, now_ms: int) -> int:
@@ -452,8 +465,8 @@ class CommitRepository:
             wish.artifact_digest, pending.latest, has_manifest=manifest is not None, wish=wish.semantic_version
         )
         if decision is CommitDecision.NO_OP and pending.latest is not None:
-            if _unread_of_latest(connection, pending):
-                return NotCommitted.RECHECK  # it has become the latest since
+            if not _is_whole(connection, pending, manifest):
+                return NotCommitted.RECHECK
             target = pending.latest.version_id
             connection.execute(_SET_STATE, {"version": wish.version_id, "new_state": VersionState.FAILED.value})
         elif manifest is None:

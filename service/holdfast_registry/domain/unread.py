@@ -35,8 +35,3 @@ def fate_of_damaged(state: PackState, *, unread: bool, version: VersionState | N
     if unread and version in (VersionState.PENDING, VersionState.FAILED):
         return DamagedFate.GIVE_UP
     return DamagedFate.QUARANTINE
-
-
-def lies_in_unread(*, unread: bool, is_own: bool) -> bool:
-    """Tells whether a chunk in this pack is none to go by yet, for an upload that has brought the pack or has not."""
-    return unread and not is_own
