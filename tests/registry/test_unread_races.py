@@ -236,6 +236,19 @@ async def test_no_op_over_a_version_that_was_committed_since_waits_for_its_packs
     assert isinstance(await house.commit(upload, content, None), bytes)
 
 
+async def test_no_op_over_a_hurt_version_takes_the_word_of_packs_that_were_read_only(house: House) -> None:
+    content = content_of({"f": FILE})
+    await house.log("one", content, unread=True)
+    (damaged,) = await house.unread_packs()
+    await house.scrubs.quarantine(damaged, "flipped", 0, [digest_of(FILE)])
+    upload = await house.begin("one")
+    await house.bring(upload, [FILE], unread=True)
+    assert await house.commit(upload, content, None) is NotCommitted.RECHECK, "it was whole when that was checked"
+    checked = await house.check(upload, content)
+    assert isinstance(checked, CheckedManifest)
+    assert await house.commit(upload, content, checked) is NotCommitted.RECHECK, "it was checked for a new version"
+
+
 @pytest.mark.parametrize("is_own", [True, False])
 @pytest.mark.parametrize("piece", ["root", "segment"])
 async def test_damage_to_a_manifest_in_an_unread_pack_is_no_damage_to_the_store(
