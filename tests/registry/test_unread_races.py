@@ -30,6 +30,7 @@ from holdfast_registry.domain.records import CollectionName
 from holdfast_registry.domain.ttl import Ttl
 from holdfast_registry.domain.unread import DamagedFate
 from holdfast_registry.errors import RegistryError
+from holdfast_registry.gc.sweep import PackUse
 from holdfast_registry.manifest_check import LeansOnUnread, ManifestChecker, MissingChunks
 from registry.client import Content, content_of, new_request_id, pack_of
 
@@ -284,3 +285,37 @@ async def test_segment_that_goes_during_a_check_is_missing(house: House) -> None
     checked = await house.check(one, content)
     assert isinstance(checked, MissingChunks)
     assert checked.digests == [digest_of(segment)]
+
+
+async def test_compaction_leaves_packs_alone_that_nobody_has_read(house: House) -> None:
+    await house.log("one", content_of({"f": FILE}), unread=True)
+    (pack,) = await house.unread_packs()
+
+    async def half_dead() -> list[int]:
+        use = PackUse.of(await house.sweep.live_packs(house.entity_id))
+        use.add(pack.row, 1)
+        return use.half_dead()
+
+    assert await half_dead() == []
+    await house.unread.note_read(pack.row)
+    assert await half_dead() == [0]
+
+
+async def test_chunk_of_an_unread_pack_is_there_for_its_own_upload_and_missing_for_others(house: House) -> None:
+    one, other = await house.begin("one"), await house.begin("other")
+    await house.bring(one, [FILE], unread=True)
+    (pack,) = await house.unread_packs()
+    own, others = [await house.packs.find_missing(each.lease_id, [digest_of(FILE)]) for each in (one, other)]
+    assert (own.flags, own.unread) == ([False], ())
+    assert (others.flags, others.unread) == ([True], (pack,)), "as long as nobody has read it"
+
+
+async def test_commit_looks_again_when_its_pack_was_given_up_after_the_check(house: House) -> None:
+    content = content_of({"f": FILE})
+    one = await house.begin("one")
+    await house.bring(one, content.chunks, unread=True)
+    checked = await house.check(one, content)
+    assert isinstance(checked, CheckedManifest)
+    (pack,) = await house.unread_packs()
+    assert await house.fate(pack) is DamagedFate.GIVE_UP
+    assert await house.commit(one, content, checked) is NotCommitted.RECHECK
