@@ -225,6 +225,17 @@ def test_parts_are_merged_when_their_packs_are_read(idle: Client, entity: str) -
     assert finished.version.entry_count == 2 * CHUNKS
 
 
+def test_finish_that_comes_to_a_hurt_version_heals_it(idle: Client, entity: str) -> None:
+    content = content_of(files())
+    first = Upload.begin(idle, entity)
+    first.bring_damaged(content.chunks)
+    assert first.commit(content) != "missing"
+    part = Upload(idle, idle.begin_part("data", "d1", "a", entity=entity))
+    part.bring(part.missing(content.chunks))
+    assert not idle.add_part(part.begun, content).missing_digests
+    assert idle.finish("data", "d1", entity=entity).version.version_id == first.begun.version_id
+
+
 def test_small_packs_are_checked_when_they_are_sealed(idle: Client, entity: str) -> None:
     content = content_of({"a": os.urandom(1000)})
     first = Upload.begin(idle, entity)
