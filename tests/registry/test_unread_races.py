@@ -319,3 +319,13 @@ async def test_commit_looks_again_when_its_pack_was_given_up_after_the_check(hou
     (pack,) = await house.unread_packs()
     assert await house.fate(pack) is DamagedFate.GIVE_UP
     assert await house.commit(one, content, checked) is NotCommitted.RECHECK
+
+
+async def test_unread_pack_that_garbage_collection_gives_up_is_read_no_more(house: House) -> None:
+    await house.log("one", content_of({"f": FILE}), unread=True)
+    (pack,) = await house.unread_packs()
+    cycle = await house.cycles.begin()
+    assert cycle is not None
+    assert await house.sweep.doom(cycle, [pack.row]) == 1
+    assert not await house.unread_packs()
+    assert await house.fate(pack) is DamagedFate.NOTHING

@@ -42,11 +42,7 @@ _DUE = _UNREAD.where(
     )
 ).limit(bindparam("count"))
 _BACKLOG = select(func.count(), func.min(pack.c.unread_since_ms)).where(pack.c.unread_since_ms.is_not(None))
-_NOTE_READ = (
-    update(pack)
-    .where(pack.c.id == bindparam("row_id"), pack.c.state == PackState.LIVE.value)
-    .values(unread_since_ms=None)
-)
+_NOTE_READ = update(pack).where(pack.c.id == bindparam("row_id")).values(unread_since_ms=None)
 _LOCK_LEASE = (
     select(lease.c.id)
     .join(pack, pack.c.lease_id == lease.c.id)
