@@ -175,19 +175,30 @@ class PackVerifier:
                 logger.error("packs could not be read back error=%s", error, exc_info=error)
 
     async def look(self) -> None:
-        """Reads the packs that are due, unless another registry does.
+        """Reads the packs that are due, unless another registry does; one that cannot be read keeps no other from it.
 
         Raises:
-            RegistryError: UNAVAILABLE: the store does not answer.
+            RegistryError: UNAVAILABLE: some could not be read, because the store does not answer.
         """
         failpoint("verifier.before_look")
         self._backlog = await self._unread.backlog()
         if not self._backlog.packs or not await self._unread.due(PATIENCE_S, 1):
             return
         async with self._duty.held(0) as is_ours:
-            while is_ours and (packs := await self._unread.due(PATIENCE_S, self._at_once)):
+            if is_ours:
+                await self._read_due()
+
+    async def _read_due(self) -> None:
+        after, failure = 0, None
+        while packs := await self._unread.due(PATIENCE_S, self._at_once, after):
+            after = packs[-1].row
+            try:
                 await self.read(packs)
-                self._backlog = await self._unread.backlog()
+            except (RegistryError, ContractError, OSError) as error:
+                failure = error
+            self._backlog = await self._unread.backlog()
+        if failure is not None:
+            raise failure
 
 
 async def _spent(_: int) -> None:

@@ -35,11 +35,12 @@ _OF_OTHERS = _UNREAD.where(pack.c.entity_id == bindparam("entity_id"), pack.c.le
 _OF_VERSION = _UNREAD.where(pack.c.entity_id == bindparam("entity_id"), lease.c.version_id == bindparam("version_id"))
 # While an upload goes on its packs are left to it, and the line and the processors, too; only not for ever.
 _DUE = _UNREAD.where(
+    pack.c.id > bindparam("after"),
     or_(
         lease.c.id.is_(None),
         lease.c.state != LeaseState.ACTIVE.value,
         pack.c.unread_since_ms <= bindparam("patience_ends_ms"),
-    )
+    ),
 ).limit(bindparam("count"))
 _BACKLOG = select(func.count(), func.min(pack.c.unread_since_ms)).where(pack.c.unread_since_ms.is_not(None))
 _NOTE_READ = update(pack).where(pack.c.id == bindparam("row_id")).values(unread_since_ms=None)
@@ -122,9 +123,10 @@ class UnreadRepository:
         """Returns how much is to be read."""
         return await self._database.read(lambda connection: Backlog(*connection.execute(_BACKLOG).one()))
 
-    async def due(self, patience_s: float, count: int) -> list[UnreadPack]:
-        """Returns unread packs, the first ones first: of uploads that have ended, and of others after so long."""
-        wanted = {"patience_ends_ms": self._clock.now_ms() - round(patience_s * 1000), "count": count}
+    async def due(self, patience_s: float, count: int, after: int = 0) -> list[UnreadPack]:
+        """Returns the next unread packs in the order of rows: of uploads that have ended, and of others after so long."""
+        patience_ends_ms = self._clock.now_ms() - round(patience_s * 1000)
+        wanted = {"patience_ends_ms": patience_ends_ms, "count": count, "after": after}
         return await self._database.read(
             lambda connection: [_unread(row) for row in connection.execute(_DUE, wanted)], one_state=False
         )
