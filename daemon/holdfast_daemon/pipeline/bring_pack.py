@@ -7,7 +7,6 @@ pieces present that were sealed, and the file of the last one is removed at the 
 
 import asyncio
 import errno
-import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -24,6 +23,7 @@ from holdfast_daemon.errors import HoldfastError
 from holdfast_daemon.pipeline.bounded_tasks import stop
 from holdfast_daemon.pipeline.http_transfers import AddressRefusedError, HttpTransfers
 from holdfast_daemon.pipeline.job import Job
+from holdfast_daemon.pipeline.sign_pack import sha256_of_sound
 from holdfast_daemon.registry_client import RegistryClient
 from holdfast_daemon.spool.pack_writer import pack_path
 from holdfast_daemon.spool.rewrite import pieces, rewrite
@@ -243,7 +243,7 @@ class PackBringer:
     async def _grant(self, path: Path, pack: SpoolPack, lease_id: str) -> PackGrant:
         """Asks how to bring a pack; computes its SHA-256 where the registry has said that it wants to know."""
         while True:
-            sha256 = await self._workers.in_thread(_sha256, path) if self.puts else b""
+            sha256 = await self._workers.in_thread(sha256_of_sound, path, pack.index) if self.puts else b""
             intent = PackIntent(
                 pack_id=pack.pack_id, size_bytes=pack.sealed_bytes, chunk_count=len(pack.index), sha256=sha256
             )
@@ -313,11 +313,6 @@ class PackBringer:
                 raise
         if trouble:
             raise trouble[0]
-
-
-def _sha256(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _read_whole(descriptor: int, size: int, offset: int) -> bytes:
