@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,30 @@ def workers() -> Iterator[Workers]:
 async def over_http(folder: Path, workers: Workers) -> AsyncIterator[tuple[Reading, FakeStore]]:
     async with served_packs(folder / "packs") as store, reading(folder, workers, how=store.url) as side:
         yield side, store
+
+
+@pytest.mark.parametrize("same_folder", [True, False], ids=["same folder", "own folders"])
+async def test_file_that_comes_between_the_look_for_it_and_the_transfer_is_not_transferred_again(
+    tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch, same_folder: bool
+) -> None:
+    roots = [tmp_path / "first", tmp_path / ("first" if same_folder else "second")]
+    async with over_http(tmp_path, workers) as (side, store):
+        version = side.registry.add_version({"model": V1})
+        look, looks = side.seeds.find, 0
+
+        async def look_too_early(*wanted: Any) -> Any:
+            nonlocal looks
+            looks += 1
+            is_first = looks == 1
+            found = await look(*wanted)
+            if is_first:
+                await side.download(version, roots[0])
+            return found
+
+        monkeypatch.setattr(side.seeds, "find", look_too_early)
+        await side.download(version, roots[1])
+        assert store.sent_bytes < SIZE + 2 * OVERHEAD_MAX
+    assert [(root / "model").read_bytes() == V1 for root in roots] == [True, True]
 
 
 def changed(content: bytes) -> bytes:

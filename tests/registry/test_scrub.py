@@ -200,7 +200,7 @@ def test_row_that_says_a_wrong_place_is_put_right(kept: Kept, client: Client, co
     digest = kept.blob(digest_of(wrong))
     pack_id = pack_with(kept, wrong)
     kept.execute(f'UPDATE chunk SET "offset" = "offset" + 1 WHERE digest = {digest}')
-    wait_for(kept, has(pack_id))
+    wait_for(kept, lambda status: has(pack_id)(status) and not status.lost_chunks)
     wait_for(kept, lambda status: not hurt(status, collection))
     assert read_chunk(client, wrong) == wrong
     assert kept.fsck().is_clean

@@ -91,6 +91,7 @@ class _Placing:
         """Not after one was not what it should be."""
         self._is_open = False
         self._has_claim = False
+        self._has_looked_again = False
         self._partial = b""
         """Its temporary file, if that is noted."""
         self._notes: list[asyncio.Task[None]] = []
@@ -195,6 +196,8 @@ class _Placing:
         if from_http and not self._has_claim and not self._files.skip_cache:
             self._files.seeds.claim(self._digest)
             self._has_claim = True
+            if self._takes_seeds and not has_seeds:
+                await self._look_again()
         is_remembered = from_http or has_seeds
         if not self._is_open:
             self._is_open = True
@@ -207,6 +210,21 @@ class _Placing:
             run = ChunkRun(self._digest, offset, digests, array("I", lengths))
             # Beside the transfer: what a crash forgets in these milliseconds is a temporary file of a few.
             self._notes.append(asyncio.create_task(self._files.seeds.begin(run, self._partial)))
+
+    async def _look_again(self) -> None:
+        """Whoever fetched the file between the look for seeds and the claim was seen by neither.
+
+        Raises:
+            ComingElsewhereError: somebody did; once only, should nothing of that file be of use.
+        """
+        if self._has_looked_again or await self._files.seeds.find_file(self._digest) is None:
+            return
+        self._has_looked_again = True
+        self._files.seeds.release(self._digest)
+        self._has_claim = False
+        ended = asyncio.Event()
+        ended.set()
+        raise ComingElsewhereError(ended)
 
     async def _clone(self) -> None:
         path = await self._files.seeds.find_file(self._digest)
