@@ -7,12 +7,15 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import grpc
 import pytest
 
 from holdfast_registry.domain.duties import HOLD_MS
+from holdfast_registry.pack_intake import CHECKED_AT_ONCE_BYTES
 from registry.client import Client, Content, content_of, error_of
 from registry.collecting import MovedClock, collect
 from registry.kept import PLACES, Kept, credentials, kept_at
@@ -22,10 +25,9 @@ WRITERS = figure(small=6, full=32)
 COMMITS = figure(small=300, full=10_000)
 COMMITS_FAR_AWAY = figure(small=60, full=10_000)
 """The same on PostgreSQL and S3, where each takes several times as long."""
+COMMITS_OF_MANY = figure(small=36, full=3000)
 CYCLES_MIN = 4
 """Beside the writers; on a busy machine with two replicas a cycle takes as long as ten commits."""
-CONTENTS = 60
-"""That all writers choose from: each is deleted, condemned, brought and named again many times."""
 PACK_SLACK_BYTES = 2048
 """Header, trailer and the footer's rows of the frames, dead ones included, of one small pack."""
 MANIFEST_BYTES = 600
@@ -48,14 +50,34 @@ def in_turn(target: str, commits: int) -> Iterator[Client]:
         yield from (clients[number % len(clients)] for number in range(commits))
 
 
+@dataclass(frozen=True)
+class Files:
+    """What an artifact is made of."""
+
+    count: int
+    size_bytes: int
+    chosen_from: int
+    """Contents, which all writers share: each is deleted, condemned, brought and named again many times."""
+
+    def sample(self, rng: random.Random) -> Content:
+        numbers = rng.sample(range(self.chosen_from), self.count)
+        return content_of({f"f{number}": pool(number, self.size_bytes) for number in numbers})
+
+
+FEW = Files(4, 2000, 60)
+MANY = Files(30, 60_000, 240)
+"""Packs of them are too large to be checked when they are sealed: they are read back beside the collection."""
+
+
 class Uploader(threading.Thread):
     """Logs a content, deletes it again most of the time, and goes on."""
 
-    def __init__(self, number: int, target: str, commits: int) -> None:
+    def __init__(self, number: int, target: str, commits: int, files: Files = FEW) -> None:
         super().__init__()
         self.number = number
         self.target = target
         self.commits = commits
+        self.files = files
         self.rounds_needed = 0
         self.problem: BaseException | None = None
 
@@ -68,7 +90,7 @@ class Uploader(threading.Thread):
             self.problem = error
 
     def log(self, client: Client, rng: random.Random) -> None:
-        content = content_of({f"f{number}": pool(number) for number in rng.sample(range(CONTENTS), 4)})
+        content = self.files.sample(rng)
         collection = f"c{rng.randrange(4)}"
         version = self.commit(client, collection, content)
         if rng.random() < 0.85:
@@ -100,8 +122,9 @@ class Uploader(threading.Thread):
         raise AssertionError("stuck")
 
 
-def pool(number: int) -> bytes:
-    return random.Random(number).randbytes(2000)
+@cache
+def pool(number: int, size_bytes: int) -> bytes:
+    return random.Random(number).randbytes(size_bytes)
 
 
 @pytest.fixture(params=PLACES)
@@ -113,14 +136,25 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
 
 @pytest.mark.timeout(figure(300, 7200))
 async def test_collection_without_grace_takes_nothing_that_is_or_becomes_needed(kept: Kept) -> None:
+    await logged_beside_collections(kept, COMMITS_FAR_AWAY if kept.environment else COMMITS, FEW)
+
+
+@pytest.mark.timeout(figure(300, 7200))
+@pytest.mark.parametrize("kept", PLACES[1:], indirect=True)
+async def test_collection_without_grace_takes_nothing_of_packs_that_are_read_back_meanwhile(kept: Kept) -> None:
+    await logged_beside_collections(kept, COMMITS_OF_MANY, MANY)
+    large = f"SELECT count(*) FROM pack WHERE size_bytes > {CHECKED_AT_ONCE_BYTES} AND sealed_at_ms IS NOT NULL"
+    assert int(kept.execute(large)[0]) > COMMITS_OF_MANY // 4
+
+
+async def logged_beside_collections(kept: Kept, commits: int, files: Files) -> None:
     # On PostgreSQL two replicas, both of which collect: each cycle may be another one's.
     processes = [kept.process(name, AT_ONCE) for name in (("", "other") if kept.environment else ("",))]
     with ExitStack() as running:
         for process in processes:
             running.enter_context(process)
         target = " ".join(process.target for process in processes)
-        commits = COMMITS_FAR_AWAY if kept.environment else COMMITS
-        writers = [Uploader(number, target, commits // WRITERS) for number in range(WRITERS)]
+        writers = [Uploader(number, target, commits // WRITERS, files) for number in range(WRITERS)]
         for writer in writers:
             writer.start()
         for writer in writers:
@@ -142,5 +176,6 @@ async def test_collection_without_grace_takes_nothing_that_is_or_becomes_needed(
     needed = sum(map(int, kept.execute("SELECT sum(stored_length) FROM chunk")))
     packs = await asyncio.to_thread(kept.packs)
     assert await asyncio.to_thread(kept.stored_bytes) <= 2 * needed + len(packs) * PACK_SLACK_BYTES
-    named = CONTENTS * 2000 + int(kept.execute("SELECT count(*) FROM version WHERE state = 2")[0]) * MANIFEST_BYTES
+    versions = int(kept.execute("SELECT count(*) FROM version WHERE state = 2")[0])
+    named = files.chosen_from * files.size_bytes + versions * MANIFEST_BYTES * files.count // FEW.count
     assert needed <= named, "no chunk is kept that no version names"
