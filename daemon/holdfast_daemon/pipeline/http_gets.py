@@ -4,17 +4,16 @@ An event loop makes new blocks of what it receives, once for the socket and once
 costs several times what the bytes do.
 """
 
-import asyncio
 import http.client
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from holdfast_contract.http_connections import HttpConnection, KeptConnections
 from holdfast_contract.limits import KIB
+from holdfast_daemon.pipeline.http_threads import HttpThreads
 
 SILENCE_MAX_S = 60
 """A server that neither takes nor sends a byte for so long is gone."""
@@ -49,8 +48,7 @@ class HttpGets:
 
     def __init__(self, at_once_max: int) -> None:
         """Takes how many there are at once, at most; each has a thread."""
-        self._threads = ThreadPoolExecutor(at_once_max, "holdfast-get")
-        self._connections = KeptConnections()
+        self._threads = HttpThreads(at_once_max, "holdfast-get")
 
     async def get(self, url: str, headers: Mapping[str, str], offset: int, length: int, take: Take) -> Answer:
         """Brings a range.  When this is cancelled or raises, `take` is not called any more.
@@ -66,25 +64,12 @@ class HttpGets:
             BrokenError: see there.
             Exception: whatever `take` raises.
         """
-        one = _Get(self._connections, url, headers, (offset, length), take)
-        running = asyncio.get_running_loop().run_in_executor(self._threads, one.run)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            running.add_done_callback(_take_note)
-            if one.cancel():
-                await asyncio.wait({running})  # its socket is shut, so it ends at once
-            raise
+        one = _Get(self._threads.connections, url, headers, (offset, length), take)
+        return await self._threads.run(one)
 
     def close(self) -> None:
         """Ends connections that are idle; the others end with their calls."""
-        self._connections.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _take_note(running: "asyncio.Future[Answer]") -> None:
-    if not running.cancelled():
-        running.exception()  # nobody waits for it any more
+        self._threads.close()
 
 
 class _Get:

@@ -14,7 +14,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -23,6 +23,7 @@ from urllib.parse import SplitResult, urlsplit
 from holdfast_contract.http_connections import HttpConnection, KeptConnections
 from holdfast_contract.limits import KIB
 from holdfast_daemon.pipeline.http_gets import ERROR_BYTES_MAX, SILENCE_MAX_S, BrokenError
+from holdfast_daemon.pipeline.http_threads import HttpThreads
 
 BLOCK_BYTES = 512 * KIB
 """Encrypted at once."""
@@ -52,8 +53,7 @@ class HttpPuts:
 
     def __init__(self, at_once_max: int) -> None:
         """Takes how many there are at once, at most; each has a thread."""
-        self._threads = ThreadPoolExecutor(at_once_max, "holdfast-put")
-        self._connections = KeptConnections()
+        self._threads = HttpThreads(at_once_max, "holdfast-put")
 
     async def put(
         self, path: Path, size_bytes: int, url: str, headers: Mapping[str, str], allow: Allow, *, asks_first: bool
@@ -71,25 +71,12 @@ class HttpPuts:
         Raises:
             BrokenError: there is no answer.
         """
-        one = _Put(self._connections, path, size_bytes, url, headers, allow, asks_first=asks_first)
-        running = asyncio.get_running_loop().run_in_executor(self._threads, one.run)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            running.add_done_callback(_take_note)
-            if one.cancel():
-                await asyncio.wait({running})  # its socket is shut, so it ends at once
-            raise
+        one = _Put(self._threads.connections, path, size_bytes, url, headers, allow, asks_first=asks_first)
+        return await self._threads.run(one)
 
     def close(self) -> None:
         """Ends connections that are idle; the others end with their calls."""
-        self._connections.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _take_note(running: "asyncio.Future[PutAnswer]") -> None:
-    if not running.cancelled():
-        running.exception()  # nobody waits for it any more
+        self._threads.close()
 
 
 class _Put:
