@@ -27,6 +27,7 @@ from holdfast_registry.domain.gc import (
 )
 from holdfast_registry.domain.records import LeaseState, PackState, VersionState
 from support.figures import figure
+from support.state_search import way_to
 
 LEASE_ROUNDS = 2
 """Leases that each writer takes one after another: the second may begin after a condemnation."""
@@ -228,14 +229,6 @@ def search(*, leaning_is_checked: bool = True, forgets_leases: bool = False) -> 
                 came_from[after] = (state, name)
                 waiting.append(after)
     return len(came_from), None
-
-
-def way_to(state: State, came_from: dict[State, tuple[State, str] | None]) -> list[str]:
-    names: list[str] = []
-    while (origin := came_from[state]) is not None:
-        state, name = origin
-        names.append(name)
-    return names[::-1]
 
 
 def test_no_interleaving_loses_a_chunk_or_leads_a_row_into_a_dead_pack() -> None:

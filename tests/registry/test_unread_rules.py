@@ -17,6 +17,7 @@ import pytest
 
 from holdfast_registry.domain.records import PackState, VersionState
 from holdfast_registry.domain.unread import DamagedFate, fate_of_damaged
+from support.state_search import way_to
 
 NOWHERE, SOUND = -1, 9
 """As the row's pack: there is no row; it lies in a pack that was read long ago, or made by the registry from checked frames."""
@@ -352,14 +353,6 @@ def search(rules: Rules, taking_part: Sequence[int]) -> tuple[int, list[str] | N
                 came_from[after] = (state, name)
                 waiting.append(after)
     return len(came_from), None
-
-
-def way_to(state: State, came_from: dict[State, tuple[State, str] | None]) -> list[str]:
-    names: list[str] = []
-    while (origin := came_from[state]) is not None:
-        state, name = origin
-        names.append(name)
-    return names[::-1]
 
 
 @pytest.mark.parametrize("taking_part", TOGETHER)
