@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from holdfast_contract.limits import MIB
 from holdfast_contract.reasons import Reason
@@ -26,9 +26,6 @@ from holdfast_daemon.pipeline.http_gets import (
 from holdfast_daemon.pipeline.http_puts import HttpPuts
 from holdfast_daemon.pipeline.pacing import Share
 from holdfast_daemon.pipeline.transfer_limits import CONNECTIONS_MAX, TransferLimits
-
-if TYPE_CHECKING:
-    pass
 
 ATTEMPTS = 6
 """With pauses of up to 0.2, 0.4 ... 6.4 s; a longer outage is the job's to wait out."""
